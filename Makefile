@@ -1,0 +1,38 @@
+# make demo: try it.  make run: keep a server up.  make test: everything.  make bench: how fast.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR ?= .demo/home
+
+.PHONY: demo run test bench lint clean
+
+$(VENV)/.ready: setup.cfg pyproject.toml conf/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e .
+	touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[test]'
+	touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/cvan demo
+
+run: $(VENV)/.ready
+	test -e $(HOME_DIR)/conf/gateway.toml || $(BIN)/cvan init $(HOME_DIR)
+	$(BIN)/cvan --home $(HOME_DIR) run
+
+lint: $(VENV)/.ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.ready-test lint
+	$(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.ready-test
+	$(BIN)/python -m bench.journey
+
+clean:
+	rm -rf $(VENV) .demo build dist *.egg-info

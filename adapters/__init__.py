@@ -1,0 +1,1 @@
+"""Back ends behind the seam `gateway.adapter`; each package here is one."""

@@ -1,0 +1,96 @@
+"""The office's database: one engine, one writer at a time, every write durable before it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.clearance import tables
+from adapters.clearance.docket import Docket
+from adapters.clearance.settings import Config
+from gateway.adapter import BackendUnavailable
+
+BUSY_SECONDS = 30
+"""How long SQLite waits for another process's write before it gives up."""
+
+POOL = 5
+"""Connections kept: one writes, the others read."""
+
+UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""The database is away, locked or out of connections: worth trying again later."""
+
+
+class Books:
+    """The database of one office.  May be used from any thread."""
+
+    def __init__(self, url: str) -> None:
+        parsed = sa.make_url(url)
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if parsed.get_backend_name() == "sqlite":
+            options["connect_args"] = {"timeout": BUSY_SECONDS}
+        else:
+            options |= {"pool_size": POOL, "max_overflow": POOL}
+        self.engine = sa.create_engine(parsed, **options)
+        if self.engine.dialect.name == "sqlite":
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    def migrate(self, now: datetime) -> None:
+        """Bring the tables up to date.  Raises SchemaTooNew, BackendUnavailable."""
+        with _available(), self._transaction(writing=True) as connection:
+            tables.migrate(connection, now)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A consistent view.  Raises BackendUnavailable."""
+        with _available(), self._transaction(writing=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, config: Config, now: datetime) -> Iterator[Docket]:
+        """A docket in a transaction of its own, committed where the block ends without an exception.
+
+        Raises BackendUnavailable; then nothing, or (a lost answer to the commit) all of it is written.
+        """
+        with _available(), self._transaction(writing=True) as connection:
+            docket = Docket(connection, config, now)
+            yield docket
+            docket.write()
+
+    @contextmanager
+    def _transaction(self, *, writing: bool) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(clearance_writing=writing)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except UNAVAILABLE as error:
+        raise BackendUnavailable(type(error).__name__) from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Durable commits (WAL with a full sync), and transactions begun by us, not by the driver."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A writer takes the lock at once: no transaction fails for having read before it wrote."""
+    writing = connection.get_execution_options().get("clearance_writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

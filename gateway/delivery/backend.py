@@ -1,0 +1,145 @@
+"""The courier to a back end: declarations there, decisions back, each with one effect."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from gateway import outbound, security
+from gateway.adapter import Backend, BackendUnavailable, Handover
+from gateway.delivery.backoff import GIVE_UP_AFTER, delay
+from gateway.delivery.courier import Courier, log
+from gateway.handbook import Handbook
+from gateway.model import Channel, Decision, Delivery, Event, Outgoing
+from gateway.storage import Addressed, GroupCommit, Recorded
+
+T = TypeVar("T")
+
+BATCH = 50
+"""Handovers and decisions in one round: enough to share commits, few enough to stay quick."""
+LEASE = timedelta(seconds=60)
+"""Another process takes over what this one claimed and did not finish within this time."""
+
+
+class BackendCourier(Courier):
+    """Carries due declarations to one back end and its decisions to the mailboxes."""
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        commits: GroupCommit,
+        numbers: Callable[[int], Sequence[str]],
+        handbook: Callable[[], Handbook],
+        key: security.SigningKey,
+        reactor: Any,
+        pool: ThreadPool,
+        clock: Callable[[], datetime],
+        owner: str,
+        on_decided: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(reactor, clock)
+        self.name = f"backend:{name}"
+        self._backend = backend
+        self._commits = commits
+        self._numbers = numbers
+        self._handbook = handbook
+        self._key = key
+        self._pool = pool
+        self._owner = owner
+        self._on_decided = on_decided
+
+    async def round(self) -> bool:
+        handed = await self._hand_over()
+        decided = await self._bring_back()
+        return handed or decided
+
+    # -- there -----------------------------------------------------------------------------------
+
+    async def _hand_over(self) -> bool:
+        call = self._commits.call
+        due: list[Delivery] = await call("claim_due", self.name, self._owner, self._clock(), LEASE, BATCH)
+        if not due:
+            return False
+        handovers: list[Handover] = await call("handovers", due)
+        try:
+            await self._in_thread(self._backend.hand_over, handovers, self._clock())
+        except BackendUnavailable as error:
+            for delivery in due:
+                await self._again(delivery, str(error))
+            return False
+        except Exception:  # noqa: BLE001 - one poison declaration must not hold up its neighbours
+            log.exception("handover failed; each alone", extra={"courier": self.name})
+            await self._one_by_one(due, handovers)
+            return True
+        await call("done", [d.id for d in due], self._clock())
+        return True
+
+    async def _one_by_one(self, due: Sequence[Delivery], handovers: Sequence[Handover]) -> None:
+        by_id = {d.id: d for d in due}
+        for handover in handovers:
+            try:
+                await self._in_thread(self._backend.hand_over, [handover], self._clock())
+            except Exception as error:  # noqa: BLE001
+                log.exception("handover failed", extra={"delivery": handover.delivery})
+                await self._again(by_id[handover.delivery], type(error).__name__)
+            else:
+                await self._commits.call("done", [handover.delivery], self._clock())
+
+    async def _again(self, delivery: Delivery, error: str) -> None:
+        attempts = delivery.attempts + 1
+        if attempts >= GIVE_UP_AFTER:
+            await self._commits.call("dead", delivery.id, error, self._clock())
+            return
+        due_at = self._clock() + delay(attempts, random.random())  # noqa: S311 - jitter, not a secret
+        await self._commits.call("retry", delivery.id, due_at, error)
+
+    # -- and back --------------------------------------------------------------------------------
+
+    async def _bring_back(self) -> bool:
+        decisions: Sequence[Decision] = await self._in_thread(self._backend.decisions, BATCH)
+        if not decisions:
+            return False
+        addressed: dict[str, Addressed] = await self._commits.call("routes", [d.message for d in decisions])
+        now = self._clock()
+        batch = [self._answer(d, addressed.get(d.message), now) for d in decisions]
+        await self._commits.call("record", batch)
+        await self._in_thread(self._backend.confirm, [d.id for d in decisions])
+        self._on_decided()
+        return True
+
+    def _answer(self, decision: Decision, to: Addressed | None, now: datetime) -> Recorded:
+        """The decision with the signed message that carries it; without one where nobody filed it."""
+        if to is None:
+            log.error("decision about an unknown message", extra={"decision": decision.id})
+            return Recorded(decision=decision, outgoing=None, delivery=None, events=())
+        handbook = self._handbook()
+        _, version, release = (*to.identifier.split(":"), "", "")[:3]
+        about = outbound.About(to.lrn, to.reference, decision.registration, version, release)
+        (number,) = self._numbers(1)
+        draft = outbound.decision(decision, about, to.route, handbook, number, now)
+        media_type, body = outbound.seal(draft, to.route, self._key, now)
+        outgoing = Outgoing(
+            id=f"{decision.id}.d",
+            partner=to.route.partner,
+            kind=decision.kind.value,
+            about=decision.message,
+            reference=to.lrn,
+            media_type=media_type,
+            body=body,
+            created_at=now,
+        )
+        events = (Event(decision.message, decision.at, decision.kind.value, decision.registration),)
+        partner = handbook.register.partners.get(to.route.partner)
+        pushed = partner is not None and partner.channel is Channel.PUSH
+        push = Delivery(f"{outgoing.id}.p", f"push:{outgoing.partner}", outgoing.id, now) if pushed else None
+        return Recorded(decision=decision, outgoing=outgoing, delivery=push, events=events)
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        done: T = await deferToThreadPool(self._reactor, self._pool, function, *args)
+        return done

@@ -1,0 +1,73 @@
+"""What every courier shares: a loop that works while there is work and sleeps until poked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+log = logging.getLogger("gateway.delivery")
+
+IDLE = timedelta(seconds=0.5)
+"""How long a courier that found nothing sleeps: another process may have added work unseen."""
+AFTER_FAILURE = timedelta(seconds=2)
+"""The pause after a round that failed as a whole (the ledger or the back end is away)."""
+
+
+class Courier:
+    """A loop over :meth:`round`; stopping lets the round in progress finish."""
+
+    name = "courier"
+
+    def __init__(self, reactor: Any, clock: Callable[[], datetime]) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._stopping = False
+        self._sleep: Deferred[None] | None = None
+        self._alarm: Any = None
+        self._poked = False
+        self._running: Deferred[Any] | None = None
+
+    async def round(self) -> bool:
+        """Do what is due; True where there may be more at once."""
+        raise TypeError("a courier says what its round is")
+
+    def start(self) -> None:
+        """Begin the loop."""
+        self._running = Deferred.fromCoroutine(self._loop())
+
+    async def stop(self) -> None:
+        """End the loop after the round in progress."""
+        self._stopping = True
+        self.poke()
+        if self._running is not None:
+            await self._running
+
+    def poke(self) -> None:
+        """There is work: end the sleep."""
+        self._poked = True
+        if self._sleep is not None:
+            sleep, self._sleep = self._sleep, None
+            if self._alarm is not None and self._alarm.active():
+                self._alarm.cancel()
+            sleep.callback(None)
+
+    async def _loop(self) -> None:
+        while not self._stopping:
+            self._poked = False
+            try:
+                more = await self.round()
+                pause = IDLE
+            except Exception:
+                log.exception("round failed", extra={"courier": self.name})
+                more, pause = False, AFTER_FAILURE
+            if not more and not self._poked and not self._stopping:
+                await self._wait(pause)
+
+    async def _wait(self, pause: timedelta) -> None:
+        self._sleep = Deferred()
+        self._alarm = self._reactor.callLater(pause.total_seconds(), self.poke)
+        await self._sleep

@@ -1,0 +1,85 @@
+"""The handbook: all reloadable knowledge, checked whole at load and frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from gateway import mapping, rules, schema, security, syntax
+from gateway.model import Catalogue, DecisionKind, Directory, MessageTable, Register
+from gateway.model.finding import load_catalogue
+
+
+class Saying(msgspec.Struct, frozen=True):
+    """How one decision is said: RES FunctionCode, Status/NameCode (= 7365), and words."""
+
+    function: str
+    status: str
+    text: str
+    text_vi: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handbook:
+    """What the journeys know.  A new one replaces the old between two messages, never within one."""
+
+    catalogue: Catalogue
+    directories: syntax.Directories
+    schemas: schema.Schemas
+    mappings: mapping.Mappings
+    rulebook: rules.RuleBook
+    trust: security.Trust
+    policy: security.Policy
+    edifact_limits: syntax.EdifactLimits
+    sayings: Mapping[str, Saying]
+    register: Register
+
+    def with_register(self, register: Register) -> Handbook:
+        """The same knowledge with other partners and mandates."""
+        return replace(self, register=register)
+
+
+def load(
+    home: Path,
+    register: Register | None = None,
+    policy: security.Policy | None = None,
+    edifact_limits: syntax.EdifactLimits | None = None,
+) -> Handbook:
+    """Read a home's ``xsd/``, ``mappings/`` and ``keystore/trust``.
+
+    Raises ValueError naming all that is broken in the table, schema or catalogue at fault.
+    """
+    directories = syntax.Directories.load(home / "xsd" / "edifact")
+
+    def structure(kind: str, version: str, release: str) -> tuple[MessageTable, Directory] | None:
+        message = directories.message(kind, version, release)
+        directory = directories.directory(version, release)
+        return None if message is None or directory is None else (message, directory)
+
+    packs = sorted(p.parent for p in (home / "xsd").glob("*/pack.toml"))
+    return Handbook(
+        catalogue=load_catalogue(home / "mappings" / "findings"),
+        directories=directories,
+        schemas=schema.Schemas.load(packs),
+        mappings=mapping.load(home / "mappings", structure),
+        rulebook=rules.load(home / "mappings" / "rules", home / "mappings" / "codes"),
+        trust=security.Trust.load(home / "keystore" / "trust"),
+        policy=policy or security.Policy(),
+        edifact_limits=edifact_limits or syntax.EdifactLimits(),
+        sayings=load_sayings(home / "mappings" / "profiles" / "decisions.toml"),
+        register=register or Register((), ()),
+    )
+
+
+def load_sayings(path: Path) -> Mapping[str, Saying]:
+    """Read the decision profile; raises ValueError where a decision has no words."""
+    sayings = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Saying])
+    missing = {k.value for k in DecisionKind} | {"received", "rejected"}
+    missing -= sayings.keys()
+    if missing:
+        raise ValueError(f"{path.name}: no saying for {', '.join(sorted(missing))}")
+    return sayings

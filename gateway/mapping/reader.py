@@ -1,0 +1,319 @@
+"""Reads a structured EDIFACT message into the WCO tree: one walk, every piece of content accounted for."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gateway.mapping.convert import date_read, decimal_read, join, pointer_read, width
+from gateway.mapping.plan import KNOWN, Chain, Conversion, Field, Plan, Rule, Shape
+from gateway.model import Entity, Finding, Place, Severity, Value
+from gateway.model.edifact import Group, Segment
+
+_SERVICE = frozenset(("UNH", "UNT", "UNS"))
+_TEXT = Conversion.TEXT
+# A later value of these takes the place of an earlier one: it is the same one, complete or confirmed.
+_REPLACES = (Conversion.SEQUENCE, Conversion.PARAGRAPH)
+Elements = tuple[tuple[str, ...], ...]
+Attributes = tuple[tuple[str, str], ...]
+
+# Where a value came from: segment, element and component from 1 (component 0: stands alone).
+Mark = tuple[Segment, int, int]
+
+
+class Node:
+    """A class being filled.  ``counts``: occurrences taken so far by blocks that repeat."""
+
+    __slots__ = ("counts", "kids", "ordinal", "shape", "values")
+
+    def __init__(self, shape: Shape, ordinal: int = 1) -> None:
+        self.shape = shape
+        self.ordinal = ordinal
+        self.values: list[Value | None] = [None] * len(shape.value_names)
+        self.kids: list[list[Node] | None] = [None] * len(shape.kids)
+        self.counts: dict[int, int] | None = None
+
+    def first(self, slot: int) -> Node:
+        """The first occurrence of a class."""
+        nodes = self.kids[slot]
+        if nodes is None:
+            nodes = self.kids[slot] = [Node(self.shape.kids[slot])]
+        return nodes[0]
+
+    def next(self, slot: int) -> Node:
+        """The next occurrence of a class that no block has taken yet."""
+        if self.counts is None:
+            self.counts = {}
+        taken = self.counts.get(slot, 0)
+        self.counts[slot] = taken + 1
+        nodes = self.kids[slot]
+        if nodes is None:
+            nodes = self.kids[slot] = []
+        if taken == len(nodes):
+            nodes.append(Node(self.shape.kids[slot], taken + 1))
+        return nodes[taken]
+
+    def freeze(self) -> Entity | None:
+        """The class as a value, in WCO order; None where nothing was filled in."""
+        values = self.values
+        shape = self.shape
+        found = tuple([v for i in shape.value_order if (v := values[i]) is not None])
+        entities = []
+        for slot in shape.kid_order:
+            nodes = self.kids[slot]
+            if nodes is not None:
+                for node in nodes:
+                    entity = node.freeze()
+                    if entity is not None:
+                        entities.append(entity)
+        if not found and not entities:
+            return None
+        return Entity(shape.name, found, tuple(entities))
+
+    def empty(self) -> bool:
+        """True where nothing was filled in."""
+        return not any(self.values) and all(n.empty() for nodes in self.kids for n in nodes or ())
+
+
+class Reader:
+    """One reading.  With ``marks`` it also remembers where every value came from."""
+
+    def __init__(self, track: bool = False) -> None:
+        self.found: list[tuple[Segment, Finding]] = []
+        self.tails: dict[tuple[int, int], int] = {}
+        self.marks: dict[tuple[int, int], Mark] | None = {} if track else None
+
+    def read(self, plan: Plan, tree: Group) -> Node:
+        """Walk the message; the findings are in ``found``."""
+        root = Node(plan.shape)
+        self._group(plan, tree, root)
+        return root
+
+    def _group(self, plan: Plan, group: Group, node: Node) -> None:
+        choose, segment_read = plan.choose, self._segment
+        for child in group.children:
+            if type(child) is Segment:
+                rule = choose(child)
+                if rule is not None:
+                    segment_read(rule, child, node)
+                elif child.tag not in _SERVICE:
+                    self._unread(child)
+            elif type(child) is Group:
+                trigger = child.children[0]
+                entry = plan.entry(child.name, trigger.elements) if type(trigger) is Segment else None
+                if entry is None:
+                    self._unread_group(child)
+                else:
+                    holder = self._target(node, entry.chain, entry.repeat, entry.sequence)
+                    self._mark(holder, -1, trigger, 0, 0)
+                    self._group(entry.plan, child, holder)
+
+    def _target(self, node: Node, chain: Chain, repeat: bool, sequence: Field | None) -> Node:
+        if not chain:
+            return node
+        for slot in chain[:-1]:
+            node = node.first(slot)
+        if not repeat:
+            return node.first(chain[-1])
+        node = node.next(chain[-1])
+        if sequence is not None:
+            node.values[sequence.slot] = Value(sequence.name, str(node.ordinal))
+        return node
+
+    def _segment(self, rule: Rule, segment: Segment, node: Node) -> None:
+        if rule.chain:
+            node = self._target(node, rule.chain, rule.repeat, rule.sequence)
+            self._mark(node, -1, segment, 0, 0)
+        elements = segment.elements
+        places, cells = rule.places, rule.cells
+        known = len(cells)
+        for at, components in enumerate(elements):
+            if at in places:
+                self._composite(rule, segment, elements, at, node)
+                continue
+            row = cells[at] if at < known else ()
+            size = len(row)
+            for spot, text in enumerate(components):
+                if text:
+                    field = row[spot] if spot < size else None
+                    if field is None:
+                        self._lost(segment, at, spot, components)
+                    elif field is not KNOWN:
+                        self._value(field, segment, elements, at, text, node)
+        for field in rule.wide:
+            at = field.element
+            if (at < len(elements) and any(elements[at])) or field.attributes:
+                self._wide(field, segment, elements, 0, node)
+        if segment.repeats:
+            self._repeats(rule, segment, node)
+
+    def _repeats(self, rule: Rule, segment: Segment, node: Node) -> None:
+        """Syntax 4 repetitions: of a composite with rules of its own, one more; else not carried."""
+        for element, occurrences in segment.repeats:
+            for number, components in enumerate(occurrences, 2):
+                if element - 1 in rule.places:
+                    line = ((),) * (element - 1) + (components,)
+                    self._composite(rule, segment, line, element - 1, node)
+                elif any(components):
+                    place = replace(_place(segment, element, 0), repetition=number)
+                    self._report(segment, "MAP002", found=":".join(components)[:70], place=place)
+
+    def _composite(self, rule: Rule, segment: Segment, elements: Elements, at: int, node: Node) -> None:
+        components = elements[at]
+        if not any(components):
+            return
+        inner = next((r for r in rule.inner if r.matches(elements, at)), None)
+        if inner is None:
+            self._report(segment, "MAP002", found=":".join(components)[:70], place=_place(segment, at + 1, 0))
+            return
+        if inner.chain:
+            node = self._target(node, inner.chain, inner.repeat, inner.sequence)
+            self._mark(node, -1, segment, at + 1, 0)
+        row = inner.cells[0]
+        for spot, text in enumerate(components):
+            if text:
+                field = row[spot] if spot < len(row) else None
+                if field is None:
+                    self._lost(segment, at, spot, components)
+                elif field is not KNOWN:
+                    self._value(field, segment, elements, at, text, node)
+        for field in inner.wide:
+            self._wide(field, segment, elements, at, node)
+
+    def _value(
+        self, field: Field, segment: Segment, elements: Elements, at: int, text: str, node: Node
+    ) -> None:
+        """Set a value that one component gives."""
+        attributes = _attributes(field, elements, at - field.element) if field.attributes else ()
+        if field.conversion is not _TEXT:
+            text = self._convert(field, segment, text, attributes, at)
+            if not text:
+                return
+        self._set(field, segment, at, text, attributes, node)
+
+    def _set(
+        self, field: Field, segment: Segment, at: int, text: str, attributes: Attributes, node: Node
+    ) -> None:
+        for slot in field.chain:
+            node = node.first(slot)
+        slot = field.slot
+        old = node.values[slot]
+        component = 0 if field.alone else field.component + 1
+        if old is not None and old.text != text and field.conversion not in _REPLACES:
+            self._report(segment, "MAP003", old.text[:70], text[:70], _place(segment, at + 1, component))
+            return
+        node.values[slot] = Value(field.name, text, attributes)
+        if self.marks is not None:
+            self._mark(node, slot, segment, at + 1, component)
+
+    def _wide(self, field: Field, segment: Segment, elements: Elements, base: int, node: Node) -> None:
+        """Set what several components give together."""
+        at = base + field.element
+        components = elements[at] if at < len(elements) else ()
+        conversion = field.conversion
+        if conversion is Conversion.POINTER:
+            self._pointer(field, segment, components, node, at)
+        elif conversion is Conversion.DERIVE:
+            text = components[field.component] if field.component < len(components) else ""
+            if text and text not in field.codes.values():
+                expected = " ".join(dict.fromkeys(field.codes.values()))
+                self._report(segment, "MAP004", expected, text, _place(segment, at + 1, field.component + 1))
+        else:
+            lines = components[field.component : field.component + field.span]
+            text = lines[0] if len(lines) == 1 else join(lines, width(field.format))
+            if text and conversion is Conversion.PARAGRAPH:
+                text = self._paragraph(field, lines, text, node)
+            if text:
+                self._set(field, segment, at, text, _attributes(field, elements, base), node)
+
+    def _convert(self, field: Field, segment: Segment, text: str, attributes: Attributes, at: int) -> str:
+        conversion = field.conversion
+        if conversion is Conversion.DECIMAL:
+            return decimal_read(text)
+        if conversion is Conversion.CODE:
+            return self._code(field, segment, text, at)
+        if conversion is Conversion.DATE:
+            text, understood = date_read(text, attributes[0][1] if attributes else "")
+            if not understood:
+                place = _place(segment, at + 1, field.component + 1)
+                self._report(segment, "MAP013", "Z or +hh or -hh", text, place)
+        return text
+
+    def _code(self, field: Field, segment: Segment, text: str, at: int) -> str:
+        found = field.codes.get(text, "")
+        if not found:
+            place = _place(segment, at + 1, 0 if field.alone else field.component + 1)
+            self._report(segment, "MAP004", " ".join(field.codes), text, place)
+        return found
+
+    def _paragraph(self, field: Field, lines: tuple[str, ...], text: str, node: Node) -> str:
+        """The text so far and this segment's lines, joined as if they were one segment's."""
+        for slot in field.chain:
+            node = node.first(slot)
+        key = (id(node), field.slot)
+        old = node.values[field.slot]
+        if old is not None:
+            full = self.tails.get(key, 0) >= width(field.format)
+            text = old.text + ("" if full else " ") + text
+        self.tails[key] = len(next(line for line in reversed(lines) if line))
+        return text
+
+    def _pointer(
+        self, field: Field, segment: Segment, components: tuple[str, ...], node: Node, at: int
+    ) -> None:
+        text = components[field.component] if field.component < len(components) else ""
+        levels = pointer_read(text) if text else ()
+        if levels is None:
+            place = _place(segment, at + 1, field.component + 1)
+            self._report(segment, "MAP004", "42A/68A:2#006", text, place)
+            levels = ()
+        own = dict(_attributes(field, segment.elements, 0))
+        last = (own.get("section", ""), own.get("sequence", ""), own.get("tag", ""))
+        for level in (*levels, last):
+            if any(level):
+                pointer = self._target(node, field.chain, True, None)
+                for slot, part in zip(field.slots, level, strict=True):
+                    if part:
+                        pointer.values[slot] = Value(pointer.shape.value_names[slot], part)
+
+    def _mark(self, node: Node, slot: int, segment: object, element: int, component: int) -> None:
+        if self.marks is not None and isinstance(segment, Segment):
+            self.marks.setdefault((id(node), slot), (segment, element, component))
+
+    def _unread(self, segment: Segment) -> None:
+        if any(any(components) for components in segment.elements):
+            shown = "+".join(":".join(components) for components in segment.elements)
+            self._report(segment, "MAP001", found=f"{segment.tag}+{shown}"[:70], place=_place(segment, 0, 0))
+
+    def _unread_group(self, group: Group) -> None:
+        for child in group.children:
+            if isinstance(child, Segment):
+                self._unread(child)
+            else:
+                self._unread_group(child)
+
+    def _lost(self, segment: Segment, at: int, spot: int, components: tuple[str, ...]) -> None:
+        place = _place(segment, at + 1, spot + 1 if len(components) > 1 else 0)
+        self._report(segment, "MAP002", found=components[spot][:70], place=place)
+
+    def _report(
+        self, segment: Segment, code: str, expected: str = "", found: str = "", place: Place | None = None
+    ) -> None:
+        place = place or _place(segment, 0, 0)
+        self.found.append((segment, Finding(code, place, expected, found, Severity.WARNING)))
+
+
+def _place(segment: Segment, element: int, component: int) -> Place:
+    return Place(
+        segment=segment.number, tag=segment.tag, element=element, component=component, offset=segment.offset
+    )
+
+
+def _attributes(field: Field, elements: Elements, base: int) -> Attributes:
+    found: Attributes = ()
+    for attribute in field.attributes:
+        at = base + attribute.element
+        if at < len(elements):
+            components = elements[at]
+            if attribute.component < len(components) and components[attribute.component]:
+                found = (*found, (attribute.name, components[attribute.component]))
+    return found

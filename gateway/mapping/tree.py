@@ -1,0 +1,359 @@
+"""Tree tables: WCO XML to the Declaration tree and back, same names on both sides, by one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lxml import etree
+
+from gateway.mapping.reading import Reading
+from gateway.mapping.tree_rows import UNBOUNDED, Node, Outline, Row, load_outline
+from gateway.model import Declaration, Entity, Finding, Kind, Place, Severity, Value, parse_pointer
+from gateway.safexml import XSI_NS, local_name, xpath_of
+
+# A sender learns no more from the next hundred; finding places costs time.
+MAX_FINDINGS = 100
+KIND_MARK = "KIND"
+# As much of a sender's stray text as is repeated: enough to find it by.
+MAX_SHOWN = 35
+
+# Hints to a validator, not content.
+_HINTS = frozenset((f"{{{XSI_NS}}}schemaLocation", f"{{{XSI_NS}}}noNamespaceSchemaLocation"))
+
+
+def load_tree_table(path: Path) -> TreeTable:
+    """Read a tree table (form: ``mappings/wco/dec.toml``).  Raises ValueError listing ALL broken rows."""
+    return TreeTable(load_outline(path))
+
+
+class TreeTable:
+    """One XML vocabulary of WCO names.
+
+    ``read`` and ``write`` are a pair: ``read(write(x))`` gives x for every x whose values and entities
+    stand in the table's order.  Stateless after construction; any thread may use it.
+    """
+
+    def __init__(self, outline: Outline) -> None:
+        self._outline = outline
+        self.name = outline.name
+        self._root = outline.root
+        self._body = outline.body
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def read(self, document: etree._Element, kind: Kind | None = None) -> Reading:
+        """The declaration in a document whose signature is already removed.
+
+        ``kind``: where the caller knows it; else the table's rules tell it from the document.
+        What the table does not know is a warning with its place; nothing is left out silently.
+        """
+        walk = _Walk()
+        if document.tag != self._root.tag:
+            place = Place(xpath=xpath_of(document), line=_line(document))
+            return Reading(findings=(Finding("XML045", place, self._root.tag, str(document.tag)),))
+        whole = walk.entity(document, self._root)
+        bodies, header = self._split(whole)
+        if not bodies:
+            walk.lose("XML045", document, expected=self._body.name, severity=Severity.ERROR)
+        if self._body.name == "Response":
+            return Reading(findings=walk.told(), responses=bodies, header=header)
+        kind = kind or self._kind(whole, bodies)
+        if kind is None:
+            expected = ", ".join(rule.path for rule in self._outline.kinds)
+            walk.lose("XML044", document, expected=expected, severity=Severity.ERROR)
+            return Reading(findings=walk.told(), header=header)
+        return Reading(tuple(Declaration(kind, b) for b in bodies), walk.told(), header=header)
+
+    def _split(self, whole: Entity) -> tuple[tuple[Entity, ...], Entity | None]:
+        if self._body is self._root:
+            return (whole,), None
+        bodies = tuple(e for e in whole.entities if e.name == self._body.name)
+        rest = tuple(e for e in whole.entities if e.name != self._body.name)
+        return bodies, Entity(whole.name, whole.values, rest)
+
+    def _kind(self, whole: Entity, bodies: tuple[Entity, ...]) -> Kind | None:
+        if not bodies:
+            return None
+        for rule in self._outline.kinds:
+            text = whole.text(rule.path).strip()
+            kind = rule.values.get(text[: rule.prefix] if rule.prefix else text)
+            if kind is not None:
+                return kind
+        return self._outline.default_kind
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def write(
+        self, tree: Declaration | Entity, header: Entity | None = None, more: Sequence[Entity] = ()
+    ) -> etree._Element:
+        """The whole document around a Declaration or Response.
+
+        ``header``: the wrapper's own fields, as ``read`` gave them; else the table's defaults.
+        ``more``: further Responses in the same wrapper.
+        Raises ValueError naming every value or class that the table does not know.
+        """
+        kind = tree.kind.value if isinstance(tree, Declaration) else ""
+        body = tree.root if isinstance(tree, Declaration) else tree
+        whole = body if self._body is self._root else self._wrap((body, *more), header, kind)
+        root = etree.Element(self._root.tag, nsmap=dict(self._outline.namespaces))
+        unknown: list[str] = []
+        _write(root, whole, self._root, whole.name, unknown)
+        if whole.name != self._root.name:
+            unknown.insert(0, whole.name)
+        if unknown:
+            raise ValueError(f"{self.name} has no place for {', '.join(unknown)}")
+        return root
+
+    def _wrap(self, bodies: tuple[Entity, ...], header: Entity | None, kind: str) -> Entity:
+        if header is not None:
+            return Entity(header.name, header.values, (*header.entities, *bodies))
+        fields = ((n, kind if v == KIND_MARK else v) for n, v in self._outline.header.items())
+        return Entity(self._root.name, tuple(Value(n, v) for n, v in fields if v), bodies)
+
+    # -- places ----------------------------------------------------------------------------------
+
+    def locate(self, document: etree._Element, pointer: str) -> Place:
+        """Where the document says what the pointer names: its XPath and line.
+
+        Where it is absent, the nearest class around it that is there.  Raises ValueError on a text
+        that is no pointer.
+        """
+        here, row = document, self._root
+        for number, step in enumerate(parse_pointer(pointer)):
+            if number == 0 and step.name == self._root.name:
+                continue
+            inner = None if row.node is None else row.node.by_name.get(step.name)
+            found = None if inner is None else _nth(here, inner.tag, step.occurrence)
+            if inner is None or found is None:
+                break
+            here, row = found, inner
+        return Place(xpath=xpath_of(here), line=_line(here), pointer=pointer)
+
+    def pointer_codes(self, pointer: str) -> list[tuple[str, int, str]]:
+        """The WCO Pointer (97A) chain: (section's class id, sequence or 0, tag id or "") from the top.
+
+        A sequence stands only where the class may repeat; the tag only on the last.  Classes and
+        elements without a WCO id, and all below them, cannot be said: the chain ends before them.
+        """
+        codes: list[tuple[str, int, str]] = []
+        row: Row | None = None
+        for step in parse_pointer(pointer.partition("/@")[0]):
+            row = self._step(row, step.name)
+            if row is None or not row.id:
+                break
+            if row.node is None:
+                codes[-1:] = [(*codes[-1][:2], row.id)]
+                break
+            codes.append((row.id, 0 if row.repeat == 1 else step.occurrence, ""))
+        return codes
+
+    def pointer_of(self, codes: Sequence[tuple[str, int, str]]) -> str:
+        """The pointer that a Pointer chain means, as far as its codes are known; "" where none is."""
+        steps: list[str] = []
+        row: Row | None = None
+        for section, sequence, tag in codes:
+            if row is None:
+                row = self._body if section == self._body.id else None
+            else:
+                row = None if row.node is None else row.node.by_id.get((True, section))
+            if row is None or row.node is None:
+                break
+            steps.append(row.name if sequence <= 1 else f"{row.name}[{sequence}]")
+            leaf = row.node.by_id.get((False, tag)) if tag else None
+            if leaf is not None:
+                steps.append(leaf.name)
+                break
+        return "/".join(steps)
+
+    def _step(self, row: Row | None, name: str) -> Row | None:
+        if row is None:
+            return self._body if name == self._body.name else None
+        return None if row.node is None else row.node.by_name.get(name)
+
+    # -- what the table knows --------------------------------------------------------------------
+
+    def row(self, path: str) -> Row | None:
+        """The row at a path from the body (``Declaration/Declarant/ID``, occurrences allowed), or None."""
+        row: Row | None = None
+        for step in parse_pointer(path):
+            row = self._step(row, step.name)
+            if row is None:
+                return None
+        return row
+
+    def knows(self, path: str, kind: Kind | None = None) -> bool:
+        """True where the path is in the table, and where a kind is given, in use for that kind."""
+        row: Row | None = None
+        for step in parse_pointer(path):
+            row = self._step(row, step.name)
+            if row is None or not (kind is None or row.uses is None or kind in row.uses):
+                return False
+        return True
+
+    def paths(self) -> Iterator[tuple[str, Row]]:
+        """Every path from the body and its row, in order; a class inside itself is not followed."""
+        yield from _paths(self._body, self._body.name, ())
+
+
+class _Walk:
+    """One pass over a document."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.more = 0
+
+    def entity(self, element: etree._Element, row: Row) -> Entity:
+        """A class and all below it.  The hottest loop of the XML path: each property is read once."""
+        node = row.node
+        assert node is not None
+        values: list[Value] = []
+        entities: list[Entity] = []
+        by_tag, last, stray = node.by_tag, 0, element.text
+        for child in element:
+            if stray is not None and not stray.isspace():
+                self.stray(element, stray)
+            stray = child.tail
+            inner = by_tag.get(child.tag)  # type: ignore[arg-type]
+            if inner is None:
+                self.unknown(child)
+                continue
+            rank = inner.rank
+            if rank < last:
+                self.lose("XML043", child, expected=f"before {node.rows[last].name}", found=inner.name)
+            last = rank
+            if inner.node is not None:
+                entities.append(self.entity(child, inner))
+                continue
+            attributes = child.items()
+            if attributes or inner.child or len(child):
+                values.append(self.value(child, inner))
+            else:
+                values.append(Value(inner.name, child.text or ""))
+        if stray is not None and not stray.isspace():
+            self.stray(element, stray)
+        if element.keys():
+            self.unknown_attributes(element, frozenset())
+        return Entity(row.name, tuple(values), tuple(entities))
+
+    def value(self, element: etree._Element, row: Row) -> Value:
+        if row.child:
+            element = self.within(element, row)
+        for child in element:
+            self.unknown(child)
+        attributes = element.items()
+        kept = tuple(sorted(pair for pair in attributes if pair[0] in row.attributes))
+        if len(kept) < len(attributes):
+            self.unknown_attributes(element, row.attributes)
+        return Value(row.name, element.text or "", kept)
+
+    def within(self, element: etree._Element, row: Row) -> etree._Element:
+        """The child that holds the text (DateTimeString); the element itself where it is missing."""
+        if element.attrib:
+            self.unknown_attributes(element, frozenset())
+        found: etree._Element | None = None
+        for child in element:
+            if child.tag == row.child and found is None and not len(child):
+                found = child
+            else:
+                self.unknown(child)
+        if found is None:
+            self.lose("XML046", element, expected=row.child.rpartition("}")[2], found=_shown(element))
+            return element
+        return found
+
+    def stray(self, element: etree._Element, text: str) -> None:
+        if text.strip():
+            self.lose("XML042", element, expected="elements only", found=text.strip()[:MAX_SHOWN])
+
+    def unknown(self, element: etree._Element) -> None:
+        if isinstance(element.tag, str):
+            self.lose("XML040", element, found=local_name(element))
+
+    def unknown_attributes(self, element: etree._Element, known: frozenset[str]) -> None:
+        for name in element.attrib:
+            if name not in known and name not in _HINTS:
+                local = str(name).rpartition("}")[2]
+                self.lose("XML041", element, found=local, suffix=f"/@{local}")
+
+    def lose(
+        self,
+        code: str,
+        element: etree._Element,
+        expected: str = "",
+        found: str = "",
+        suffix: str = "",
+        severity: Severity = Severity.WARNING,
+    ) -> None:
+        """Note what is lost; past MAX_FINDINGS it is only counted."""
+        if len(self.findings) >= MAX_FINDINGS and severity is Severity.WARNING:
+            self.more += 1
+            return
+        place = Place(xpath=xpath_of(element) + suffix, line=_line(element))
+        self.findings.append(Finding(code, place, expected, found, severity))
+
+    def told(self) -> tuple[Finding, ...]:
+        if self.more:
+            more = Finding("XML047", Place(), str(MAX_FINDINGS), str(self.more), Severity.WARNING)
+            self.findings.append(more)
+        return tuple(self.findings)
+
+
+def _write(element: etree._Element, entity: Entity, row: Row, path: str, unknown: list[str]) -> None:
+    assert row.node is not None
+    by_name = row.node.by_name
+    placed: list[tuple[Row, Value | Entity]] = []
+    items: tuple[Value | Entity, ...] = (*entity.values, *entity.entities)
+    for item in items:
+        inner = by_name.get(item.name)
+        if inner is None or (inner.node is None) is not isinstance(item, Value):
+            unknown.append(f"{path}/{item.name}")
+        else:
+            placed.append((inner, item))
+    placed.sort(key=_rank)
+    for inner, item in placed:
+        child = etree.SubElement(element, inner.tag)
+        if isinstance(item, Entity):
+            _write(child, item, inner, f"{path}/{item.name}", unknown)
+            continue
+        if inner.child:
+            child = etree.SubElement(child, inner.child)
+        child.text = item.text
+        for name, text in item.attributes:
+            if name in inner.attributes:
+                child.set(name, text)
+            else:
+                unknown.append(f"{path}/{item.name}/@{name}")
+
+
+def _rank(placed: tuple[Row, Value | Entity]) -> int:
+    return placed[0].rank
+
+
+def _nth(element: etree._Element, tag: str, occurrence: int) -> etree._Element | None:
+    for child in element.iterchildren(tag):
+        occurrence -= 1
+        if occurrence == 0:
+            return child
+    return None
+
+
+def _paths(row: Row, path: str, above: tuple[Node, ...]) -> Iterator[tuple[str, Row]]:
+    yield path, row
+    if row.node is None or row.node in above:
+        return
+    for inner in row.node.rows:
+        yield from _paths(inner, f"{path}/{inner.name}", (*above, row.node))
+
+
+def _line(element: etree._Element) -> int:
+    return element.sourceline or 0
+
+
+def _shown(element: etree._Element) -> str:
+    """The start of an element's own text, enough to find it by."""
+    pieces = (element.text, *(child.tail for child in element))
+    return " ".join(p.strip() for p in pieces if p and p.strip())[:MAX_SHOWN]
+
+
+__all__ = ["MAX_FINDINGS", "UNBOUNDED", "Node", "Row", "TreeTable", "load_tree_table"]

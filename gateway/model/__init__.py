@@ -1,0 +1,65 @@
+"""The words of the gateway: plain frozen values that every room shares and that know no framework."""
+
+from gateway.model.decision import Decision, DecisionKind, DutyLine, MandatoryDocument
+from gateway.model.edifact import Directory, Group, MessageTable, Segment, SegmentTable
+from gateway.model.finding import Catalogue, Finding, Meaning, Place, Severity
+from gateway.model.message import (
+    ACCEPTED,
+    REJECTED,
+    Answer,
+    Delivery,
+    Event,
+    Handover,
+    Judged,
+    Outcome,
+    Outgoing,
+    Route,
+    Signer,
+    Submission,
+    Verdict,
+)
+from gateway.model.partner import Channel, Limits, Mandate, Partner, Register, Role
+from gateway.model.tree import Declaration, Entity, Kind, Step, Value, parse_pointer, pointer
+
+__all__ = [
+    "ACCEPTED",
+    "REJECTED",
+    "Answer",
+    "Catalogue",
+    "Channel",
+    "Decision",
+    "DecisionKind",
+    "Declaration",
+    "Delivery",
+    "Directory",
+    "DutyLine",
+    "Entity",
+    "Event",
+    "Finding",
+    "Group",
+    "Handover",
+    "Judged",
+    "Kind",
+    "Limits",
+    "Mandate",
+    "MandatoryDocument",
+    "Meaning",
+    "MessageTable",
+    "Outcome",
+    "Outgoing",
+    "Partner",
+    "Place",
+    "Register",
+    "Role",
+    "Route",
+    "Segment",
+    "SegmentTable",
+    "Severity",
+    "Signer",
+    "Step",
+    "Submission",
+    "Value",
+    "Verdict",
+    "parse_pointer",
+    "pointer",
+]

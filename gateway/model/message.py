@@ -1,0 +1,179 @@
+"""What travels: the submission that came in, the verdict on it, what goes out and where it is due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from gateway.model.finding import Finding
+from gateway.model.tree import Declaration, Kind
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """Bytes as they arrived on a channel from an authenticated transport partner.
+
+    ``id``: sortable, unique, given at the door.  ``media_type``: the full Content-Type value.
+    ``partner``: the transport's partner (who connected, not who signed).  ``digest``: hex SHA-256
+    of ``body``.  ``received_at``: aware, UTC.
+    """
+
+    id: str
+    partner: str
+    channel: str
+    media_type: str
+    body: bytes
+    digest: str
+    received_at: datetime
+
+
+class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who signed, from the certificate that proved it: RFC 4514 names, hex serial and SHA-256."""
+
+    subject: str
+    issuer: str
+    serial: str
+    fingerprint: str
+    algorithm: str
+    certificate: bytes = b""
+    signed_at: datetime | None = None
+
+
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an answer finds its way back: to whom, by which channel, in which syntax.
+
+    ``partner``: who filed (the VAN where a VAN filed).  ``principal``: for whom (who signed).
+    ``syntax``: ``xml`` or ``edifact``; ``table``: the mapping table to answer with; ``envelope``: how
+    EDIFACT is signed, ``multipart/signed`` or ``application/pkcs7-mime``.  For EDIFACT the parties
+    and the message identifier as the sender wrote them (``TYPE:VERSION:RELEASE:AGENCY[:ASSOC]``).
+    """
+
+    partner: str
+    principal: str
+    channel: str
+    syntax: str
+    table: str = ""
+    envelope: str = ""
+    reference: str = ""
+    identifier: str = ""
+    syntax_identifier: str = ""
+    sender: tuple[str, ...] = ()
+    recipient: tuple[str, ...] = ()
+    language: str = "en"
+    test: bool = False
+
+
+class Outcome(StrEnum):
+    """What became of a message, and of a submission (partly: some of its messages)."""
+
+    ACCEPTED = "accepted"
+    PARTLY = "partly"
+    REJECTED = "rejected"
+    REPEATED = "repeated"
+
+
+ACCEPTED = Outcome.ACCEPTED
+REJECTED = Outcome.REJECTED
+
+
+class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of a submission and its outcome.
+
+    ``ordinal`` from 1; ``type``: CUSCAR, CUSDEC, IM, CRI, camt.054 ...; ``reference``: the message's
+    own (EDIFACT 0062); ``identifier``:
+    EDIFACT S009 as sent (``CUSCAR:D:95B:UN``); ``lrn``: the declarant's reference (WCO D026); ``declaration`` only where
+    accepted.
+    """
+
+    ordinal: int
+    type: str
+    reference: str
+    outcome: Outcome
+    identifier: str = ""
+    lrn: str = ""
+    function: str = ""
+    kind: Kind | None = None
+    findings: tuple[Finding, ...] = ()
+    declaration: Declaration | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The journey's answer on a submission; made by a pure function.
+
+    ``reference``: the submission's own (EDIFACT 0020, WCO FunctionalReferenceID, camt MsgId).
+    ``claim``: the reference within its name space (``UNB:4711``, ``IM:LRN-1``); with ``partner``
+    (the signer's) it is the key of duplicates.  ``findings``: those about the whole.
+    """
+
+    outcome: Outcome
+    reference: str
+    partner: str
+    route: Route
+    claim: str = ""
+    messages: tuple[Judged, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    signer: Signer | None = None
+
+
+class Outgoing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A signed message to a partner, as it is stored and sent: an entry of its mailbox.
+
+    ``kind``: ``receipt`` or a decision's kind.  ``about``: the submission's id, or a message's
+    (``submission-id.ordinal``).  ``reference``: the sender's reference that it answers.
+    """
+
+    id: str
+    partner: str
+    kind: str
+    about: str
+    reference: str
+    media_type: str
+    body: bytes
+    created_at: datetime
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something due at a destination: ``backend:NAME`` (``payload``: a message's id) or
+    ``push:PARTNER`` (``payload``: an outgoing's id).  ``id`` is what the receiver deduplicates on."""
+
+    id: str
+    destination: str
+    payload: str
+    due_at: datetime
+    attempts: int = 0
+    error: str = ""
+
+
+class Handover(msgspec.Struct, frozen=True):
+    """A declaration given to the back end.
+
+    ``delivery``: the deduplication key: a second handover with the same key has no second effect.
+    ``message``: the gateway's message id, to be named in every decision about it.
+    ``filer`` and ``principal``: partner ids of who filed and for whom.
+    """
+
+    delivery: str
+    message: str
+    filer: str
+    principal: str
+    received_at: datetime
+    declaration: Declaration
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of a timeline: what happened to a submission or message, when; never content."""
+
+    about: str
+    at: datetime
+    what: str
+    detail: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the door says: the outcome, the submission it was first given for, the signed receipt."""
+
+    submission: str
+    outcome: Outcome
+    receipt: Outgoing
+    repeated: bool = False

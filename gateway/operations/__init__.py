@@ -1,0 +1,1 @@
+"""Operations: settings, wiring, the command line and the demonstration."""

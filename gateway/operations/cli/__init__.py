@@ -1,0 +1,5 @@
+"""The ``cvan`` command: everything an operator, a partner's developer or an officer does by hand."""
+
+from gateway.operations.cli.main import cvan, main
+
+__all__ = ["cvan", "main"]

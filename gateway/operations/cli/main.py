@@ -1,0 +1,54 @@
+"""The command's root: where the home is, and what the commands are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.operations import home as homes
+from gateway.operations import settings
+from gateway.operations.cli import files, office, parties, people, server
+from gateway.operations.cli.say import Trouble
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="CVAN_HOME",
+    help="The gateway's home folder; or set CVAN_HOME.",
+)
+@click.version_option(package_name="cvan-gateway", prog_name="cvan")
+@click.pass_context
+def cvan(context: click.Context, home: Path | None) -> None:
+    """Message gateway of a customs value-added network.
+
+    \b
+    Try it:             cvan demo
+    Check a message:    cvan check manifest.edi
+    Keep a server up:   cvan init HOME && cvan --home HOME run
+    """
+    context.obj = home
+
+
+for command in (*files.COMMANDS, *server.COMMANDS, *parties.COMMANDS, *people.COMMANDS, *office.COMMANDS):
+    cvan.add_command(command)
+
+
+def main() -> None:
+    """Run the command; our own complaints are one line on stderr and exit code 2."""
+    try:
+        cvan(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as wanted:
+        sys.exit(wanted.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (Trouble, settings.BadSettings, homes.NotEmpty) as error:
+        click.echo(f"cvan: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,81 @@
+"""How the command speaks: plain lines for people, one JSON value for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from gateway.model import Catalogue, Finding
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Trouble(Exception):
+    """Something the person at the keyboard can mend; the text says what."""
+
+
+def as_json(command: F) -> F:
+    """Add ``--json`` to a command."""
+    return click.option("--json", "in_json", is_flag=True, help="Print one JSON value instead.")(command)
+
+
+def emit(in_json: bool, value: object, lines: Iterable[str]) -> None:
+    """Print the value as JSON, or the lines."""
+    if in_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def need_home(context: click.Context) -> Path:
+    """The home that the command works in.  Raises Trouble where none is named."""
+    home: Path | None = context.obj
+    if home is None:
+        raise Trouble(
+            "say where the home is: cvan --home HOME ..., or set CVAN_HOME; make one: cvan init HOME"
+        )
+    return home
+
+
+def finding_json(finding: Finding, catalogue: Catalogue) -> dict[str, object]:
+    """A finding as the command and the HTTP API print it."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "place": msgspec.to_builtins(finding.place),
+        "expected": finding.expected,
+        "found": finding.found,
+        "text": catalogue.say(finding),
+        "text_vi": catalogue.say(finding, "vi"),
+    }
+
+
+def finding_lines(finding: Finding, catalogue: Catalogue, language: str = "en") -> list[str]:
+    """A finding for a person: severity, code and place on one line, the sentence below."""
+    place = finding.place
+    where = []
+    if place.message:
+        where.append(f"message {place.message}")
+    if place.tag:
+        where.append(f"{place.tag} (segment {place.segment})" if place.segment else place.tag)
+    if place.group:
+        where.append(place.group)
+    if place.element:
+        where.append(f"element {place.element}" + (f".{place.component}" if place.component else ""))
+    if place.offset >= 0:
+        where.append(f"octet {place.offset}")
+    if place.xpath:
+        where.append(place.xpath)
+    if place.line:
+        where.append(f"line {place.line}")
+    if place.part:
+        where.append(place.part)
+    return [
+        f"  {finding.severity.value:7} {finding.code:8} {', '.join(where)}",
+        f"          {catalogue.say(finding, language)}",
+    ]

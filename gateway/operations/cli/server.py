@@ -1,0 +1,79 @@
+"""Commands that make a home, keep a server up, and show it off."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.operations import home as homes
+from gateway.operations.cli.say import as_json, emit, need_home
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--development/--no-development",
+    default=True,
+    help="Make a certificate authority and keys for trying out (default), or bring your own.",
+)
+@as_json
+def init(folder: Path, development: bool, in_json: bool) -> None:
+    """Make a home: configuration, schemas, mappings, keys.
+
+    \b
+    cvan init /var/lib/cvan
+    """
+    homes.create(folder, development=development)
+    lines = [f"{folder}: ready", f"next: cvan --home {folder} run"]
+    if development:
+        lines.insert(
+            1, "keys are from a development authority made just now: for trying out, not for production"
+        )
+    emit(in_json, {"home": str(folder), "development": development}, lines)
+
+
+@click.command()
+@click.option("--descriptor", type=int, hidden=True)
+@click.option("--verbose", is_flag=True, help="Log every request.")
+@click.pass_context
+def run(context: click.Context, descriptor: int | None, verbose: bool) -> None:
+    """Keep the gateway up until it is told to stop (SIGTERM); SIGHUP reloads its knowledge.
+
+    \b
+    cvan --home /var/lib/cvan run
+    """
+    home = need_home(context)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("cvan.access").setLevel(logging.INFO if verbose else logging.WARNING)
+    # Imported here: choosing a reactor is for the process that serves.
+    from twisted.internet import reactor
+
+    from gateway.operations import server
+
+    server.run(home, reactor, descriptor)
+
+
+@click.command()
+@click.option(
+    "--home", "folder", type=click.Path(file_okay=False, path_type=Path), help="Keep the home here."
+)
+@as_json
+def demo(folder: Path | None, in_json: bool) -> None:
+    """A customs day over real TLS sockets: three kinds of partner, every kind of answer.
+
+    Exits 0 only if everything went as it should.
+    """
+    from gateway.operations.demo import play
+
+    sys.exit(play(folder, in_json))
+
+
+COMMANDS = (init, run, demo)

@@ -1,0 +1,5 @@
+"""The demonstration: a customs day over real sockets, checked as it is told."""
+
+from gateway.operations.demo.stage import play
+
+__all__ = ["play"]

@@ -1,0 +1,101 @@
+"""A deployment's home: its own conf, xsd, mappings and keystore, made from what the package ships."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from cryptography import x509
+
+import gateway
+from gateway.model import Partner
+from gateway.operations import settings
+from gateway.security.authority import Authority
+
+ROOMS = ("conf", "xsd", "mappings", "keystore")
+AUTHORITY = "keystore/development-authority"
+DAYS = 365
+
+
+class NotEmpty(Exception):
+    """The folder holds something already; a home is never made over another."""
+
+
+def shipped() -> Path:
+    """Where the package keeps what a home starts with: in the wheel, or beside the checkout."""
+    here = Path(gateway.__file__).parent
+    inside = here / "shipped"
+    return inside if inside.is_dir() else here.parent
+
+
+def create(home: Path, *, development: bool = True) -> None:
+    """Make a home.
+
+    ``development``: with a certificate authority of its own and the gateway's keys from it, fit for
+    trying out; without, the operator brings keys and trust anchors.  Raises NotEmpty.
+    """
+    if home.exists() and any(home.iterdir()):
+        raise NotEmpty(f"{home} is not empty")
+    home.mkdir(parents=True, exist_ok=True)
+    for room in ROOMS:
+        shutil.copytree(shipped() / room, home / room, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+    for private in ("keystore", "keystore/own", "keystore/trust"):
+        (home / private).mkdir(exist_ok=True)
+        (home / private).chmod(0o700)
+    if development:
+        _development_keys(home)
+
+
+def authority(home: Path) -> Authority:
+    """The home's development authority.  Raises FileNotFoundError where the home has none."""
+    return Authority.load(home / AUTHORITY)
+
+
+def _development_keys(home: Path) -> None:
+    chosen = settings.load(home)
+    own = Authority.create(home / AUTHORITY, "Development authority, for trying out only")
+    shutil.copy(own.certificate_path, home / chosen.keys.trust / "development.pem")
+    shutil.copy(own.certificate_path, home / chosen.keys.push_trust)
+    own.issue(
+        subject("Gateway signing", chosen.gateway.name, chosen.gateway.country),
+        home / chosen.keys.signing_key,
+        home / chosen.keys.signing_certificate,
+        days=DAYS,
+    )
+    own.issue(
+        subject("localhost", chosen.gateway.name, chosen.gateway.country),
+        home / chosen.keys.tls_key,
+        home / chosen.keys.tls_certificate,
+        days=DAYS,
+        use="tls",
+        server_names=("localhost", "127.0.0.1"),
+    )
+
+
+def issue_partner(home: Path, partner: Partner, folder: Path) -> str:
+    """Keys for a partner from the development authority: one for TLS, one for signing.
+
+    The folder gets ``signing.*``, ``tls.*``, the authority's certificate and ``partner.toml`` with
+    the gateway's address, so that ``cvan send --as FOLDER`` works at once.  Returns the subject.
+    """
+    own = authority(home)
+    chosen = settings.load(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = subject(partner.name, partner.id, chosen.gateway.country)
+    own.issue(name, folder / "signing.key.pem", folder / "signing.crt.pem", days=DAYS)
+    own.issue(name, folder / "tls.key.pem", folder / "tls.crt.pem", days=DAYS, use="tls")
+    shutil.copy(own.certificate_path, folder / "authority.pem")
+    url = f"https://localhost:{chosen.listen.port}"
+    (folder / "partner.toml").write_text(f'id = "{partner.id}"\nurl = "{url}"\n', encoding="utf-8")
+    return name
+
+
+def subject(common: str, organisation: str, country: str) -> str:
+    """A certificate subject as an RFC 4514 string, whatever characters the names hold."""
+    return x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.COUNTRY_NAME, country),
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, common[:64]),
+        ]
+    ).rfc4514_string()

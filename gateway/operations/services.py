@@ -1,0 +1,135 @@
+"""What the doors ask for, given by the intake and the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from gateway import inbound, security, storage, transport
+from gateway.handbook import Handbook
+from gateway.intake import Intake
+from gateway.model import Answer, Catalogue, Outgoing, Register, Submission
+from gateway.storage import GroupCommit
+
+T = TypeVar("T")
+log = logging.getLogger("gateway.services")
+
+
+class Doorkeeping:
+    """The doors' services over one ledger; implements transport.Services."""
+
+    def __init__(self, intake: Intake, commits: GroupCommit, handbook: Callable[[], Handbook]) -> None:
+        self._intake = intake
+        self._commits = commits
+        self._handbook = handbook
+
+    @property
+    def register(self) -> Register:
+        """The partners as they are now."""
+        return self._handbook().register
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The meanings of findings as they are now."""
+        return self._handbook().catalogue
+
+    def submit(self, submission: Submission) -> Deferred[Answer]:
+        """Judge and commit; fails with transport.Refusal or transport.Overloaded."""
+        return _deferred(self._submit(submission))
+
+    async def _submit(self, submission: Submission) -> Answer:
+        try:
+            return await self._intake.submit(submission)
+        except security.Refused as refused:
+            raise transport.Refusal(refused.findings, 403) from refused
+        except inbound.Unreadable as unreadable:
+            raise transport.Refusal(unreadable.findings, 422) from unreadable
+        except (storage.Overloaded, storage.LedgerUnavailable) as away:
+            raise transport.Overloaded() from away
+
+    def status(self, partner: str, submission_id: str) -> Deferred[transport.Status | None]:
+        """What became of a submission that this partner filed or signed."""
+        return _deferred(self._status(partner, submission_id))
+
+    async def _status(self, partner: str, submission_id: str) -> transport.Status | None:
+        known: storage.Status | None = await self._commits.call("status", partner, submission_id)
+        if known is None:
+            return None
+        return transport.Status(
+            submission=known.submission,
+            reference=known.reference,
+            outcome=known.outcome.value,
+            received_at=known.received_at,
+            receipt=known.receipt,
+            messages=tuple(
+                transport.MessageStatus(
+                    ordinal=m.ordinal,
+                    type=m.type,
+                    reference=m.reference,
+                    outcome=m.outcome.value,
+                    lrn=m.lrn,
+                    registration=m.registration,
+                    decision=m.decisions[-1].kind.value if m.decisions else "",
+                    findings=m.findings,
+                )
+                for m in known.messages
+            ),
+            timeline=known.timeline,
+        )
+
+    def mailbox(
+        self, partner: str, after: str, limit: int, acknowledged: bool
+    ) -> Deferred[list[transport.Entry]]:
+        """The partner's waiting messages, oldest first."""
+        return _deferred(self._mailbox(partner, after, limit, acknowledged))
+
+    async def _mailbox(
+        self, partner: str, after: str, limit: int, acknowledged: bool
+    ) -> list[transport.Entry]:
+        entries: list[storage.Entry] = await self._commits.call(
+            "mailbox", partner, after, limit, acknowledged
+        )
+        return [
+            transport.Entry(
+                id=e.id,
+                kind=e.kind,
+                about=e.about,
+                reference=e.reference,
+                media_type=e.media_type,
+                size=e.size,
+                created_at=e.created_at,
+                acknowledged_at=e.acknowledged_at,
+            )
+            for e in entries
+        ]
+
+    def fetch(self, partner: str, outgoing_id: str) -> Deferred[Outgoing | None]:
+        """One message of the partner's mailbox."""
+        return _deferred(self._commits.call("fetch", partner, outgoing_id))
+
+    def acknowledge(self, partner: str, ids: list[str]) -> Deferred[int]:
+        """Mark as received, durably."""
+        return _deferred(self._acknowledge(partner, ids))
+
+    async def _acknowledge(self, partner: str, ids: list[str]) -> int:
+        count: int = await self._commits.call("acknowledge", partner, ids, self._intake.now())
+        return count
+
+    def ready(self) -> Deferred[dict[str, bool]]:
+        """Whether the ledger answers; a gateway without it must not be given work."""
+        return _deferred(self._ready())
+
+    async def _ready(self) -> dict[str, bool]:
+        try:
+            await self._commits.call("register_version")
+        except storage.LedgerUnavailable:
+            log.warning("the ledger does not answer")
+            return {"ledger": False}
+        return {"ledger": True}
+
+
+def _deferred(work: Coroutine[Any, Any, T] | Deferred[T]) -> Deferred[T]:
+    return work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)

@@ -1,0 +1,326 @@
+"""The outbound journey: verdicts and decisions become messages in the sender's own syntax, signed.
+
+Drafting is pure; only :func:`seal` uses a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from lxml import etree
+
+from gateway import security, syntax
+from gateway.handbook import Handbook, Saying
+from gateway.model import (
+    Decision,
+    DecisionKind,
+    DutyLine,
+    Entity,
+    Finding,
+    Judged,
+    Outcome,
+    Route,
+    Segment,
+    Value,
+    Verdict,
+)
+
+RESPONSE_TABLE = "RES"
+CUSRES_FALLBACK = ("D", "96B")
+MAX_ERRORS = 999
+"""Error classes in one response; CONTRL's own bound on UCS, and more than a person reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An unsigned message: an XML document, or an EDIFACT interchange."""
+
+    document: etree._Element | None = None
+    interchange: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an answer is about: the declarant's reference, customs' number, the message it came in."""
+
+    lrn: str
+    reference: str = ""
+    registration: str = ""
+    version: str = ""
+    release: str = ""
+
+
+def receipt(
+    verdict: Verdict, interchange: syntax.Interchange | None, handbook: Handbook, number: str, now: datetime
+) -> Draft:
+    """The acknowledgement of a submission: CONTRL, or a WCO response that says received or rejected.
+
+    ``interchange``: what a CONTRL quotes, for EDIFACT.
+    """
+    route = verdict.route
+    if interchange is not None:
+        return Draft(interchange=_contrl(verdict, interchange, handbook, number, now))
+    judged = verdict.messages[0]
+    saying = handbook.sayings["rejected" if judged.outcome is Outcome.REJECTED else "received"]
+    findings = verdict.findings + judged.findings
+    about = About(judged.lrn or verdict.reference)
+    root = _response(saying, about, number, now, route, errors=_errors(findings, handbook, route))
+    return _draft(root, about, route, handbook, number, now)
+
+
+def refusal(judged: Judged, route: Route, handbook: Handbook, number: str, now: datetime) -> Draft:
+    """The CUSRES for a message whose syntax CONTRL acknowledged but which was rejected further on."""
+    about = _about(judged)
+    errors = _errors(judged.findings, handbook, route)
+    root = _response(handbook.sayings["rejected"], about, number, now, route, errors=errors)
+    return _draft(root, about, route, handbook, number, now)
+
+
+def beyond_syntax(judged: Judged, handbook: Handbook) -> bool:
+    """True where a rejected message cannot be fully told by CONTRL, so that a CUSRES is due."""
+    return judged.outcome is Outcome.REJECTED and not _contrl_findings(judged.findings, handbook)
+
+
+def decision(
+    taken: Decision, about: About, route: Route, handbook: Handbook, number: str, now: datetime
+) -> Draft:
+    """The message that carries a back end's decision to who filed."""
+    saying = handbook.sayings[taken.kind.value]
+    root = _response(
+        saying,
+        about,
+        number,
+        now,
+        route,
+        errors=_errors(taken.findings, handbook, route),
+        taken=taken,
+    )
+    return _draft(root, about, route, handbook, number, now)
+
+
+def seal(draft: Draft, route: Route, key: security.SigningKey, now: datetime) -> tuple[str, bytes]:
+    """Sign a draft as its route says; (media type, body)."""
+    if draft.document is not None:
+        return "application/xml", security.sign_xml(draft.document, key, now)
+    return security.sign_cms(draft.interchange, "application/edifact", key, route.envelope, now)
+
+
+# -- the response as a tree ------------------------------------------------------------------------
+
+
+def _response(
+    saying: Saying,
+    about: About,
+    number: str,
+    now: datetime,
+    route: Route,
+    errors: tuple[Entity, ...] = (),
+    taken: Decision | None = None,
+) -> Entity:
+    """The WCO class Response (07B; facts: 3.8)."""
+    at = taken.at if taken else now
+    status = [Value("NameCode", saying.status), _moment("EffectiveDateTime", at)]
+    if taken and taken.kind in (DecisionKind.RELEASED, DecisionKind.CLEARED):
+        status.append(_moment("ReleaseDateTime", at))
+    entities = [*_statements(saying, taken, route.language)]
+    if taken and taken.account:
+        entities.append(Entity("Bank", _given(("ReferenceID", taken.bank), ("ID", taken.account))))
+    if taken and taken.office:
+        entities.append(Entity("ContactOffice", (Value("ID", taken.office),)))
+    entities += [*errors, Entity("Status", tuple(status)), _declaration(about, taken)]
+    return Entity(
+        "Response",
+        (
+            Value("FunctionCode", saying.function),
+            Value("FunctionalReferenceID", number),
+            _moment("IssueDateTime", now),
+        ),
+        tuple(entities),
+    )
+
+
+def _statements(saying: Saying, taken: Decision | None, language: str) -> Iterable[Entity]:
+    vi = language == "vi"
+    words = saying.text_vi if vi else saying.text
+    own = "" if taken is None else (taken.statement_vi if vi else taken.statement)
+    values = [Value("StatementDescription", own or words), Value("StatementTypeCode", "AAI")]
+    if taken is not None and taken.limit_at is not None:
+        values.insert(1, _moment("LimitDateTime", taken.limit_at))
+    yield Entity("AdditionalInformation", tuple(values))
+
+
+def _declaration(about: About, taken: Decision | None) -> Entity:
+    values = list(_given(("FunctionalReferenceID", about.lrn)))
+    entities: list[Entity] = []
+    if taken is not None:
+        values += _given(("ID", taken.registration), ("VersionID", str(taken.version)))
+        if taken.kind is DecisionKind.REGISTERED:
+            values.append(_moment("AcceptanceDateTime", taken.at))
+        elif taken.kind is DecisionKind.REFUSED:
+            values.append(_moment("RejectionDateTime", taken.at))
+        elif taken.kind is DecisionKind.CANCELLED:
+            values.append(_moment("CancellationDateTime", taken.at))
+        entities = [
+            Entity("AdditionalDocument", _given(("TypeCode", d.type), ("Name", d.reason)))
+            for d in taken.documents
+        ]
+        entities += _duty(taken)
+    return Entity("Declaration", tuple(values), tuple(entities))
+
+
+def _duty(taken: Decision) -> list[Entity]:
+    if not taken.payment_reference and not taken.duties:
+        return []
+    currency = (("currencyID", taken.currency),)
+    payment = [
+        *_given(("ReferenceID", taken.payment_reference)),
+        Value("PaymentAmount", taken.amount, currency),
+    ]
+    if taken.limit_at is not None:
+        payment.append(_moment("DueDateTime", taken.limit_at))
+    fees = [Entity("DutyTaxFee", (), (Entity("Payment", tuple(payment)),))]
+    by_item: dict[int, list[DutyLine]] = {}
+    for line in taken.duties:
+        by_item.setdefault(line.item, []).append(line)
+    items = tuple(
+        Entity(
+            "GovernmentAgencyGoodsItem",
+            (Value("SequenceNumeric", str(number)),),
+            (Entity("Commodity", (), tuple(_fee(line) for line in lines)),),
+        )
+        for number, lines in sorted(by_item.items())
+    )
+    return [*fees, Entity("GoodsShipment", (), items)] if items else fees
+
+
+def _fee(line: DutyLine) -> Entity:
+    currency = (("currencyID", line.currency),)
+    return Entity(
+        "DutyTaxFee",
+        (
+            Value("AdValoremTaxBaseAmount", line.base, currency),
+            Value("TaxRateNumeric", line.rate),
+            Value("TypeCode", line.type),
+        ),
+        (Entity("Payment", (Value("TaxAssessedAmount", line.assessed, currency),)),),
+    )
+
+
+def _errors(findings: Iterable[Finding], handbook: Handbook, route: Route) -> tuple[Entity, ...]:
+    """The WCO class Error (53A), its Pointer (97A) from the finding's place in the declaration."""
+    errors = []
+    for finding in tuple(findings)[:MAX_ERRORS]:
+        words = f"{handbook.catalogue.say(finding, route.language)} {where(finding)}".strip()
+        values = (Value("Description", words[:512]), Value("ValidationCode", finding.code))
+        errors.append(Entity("Error", values, _pointers(finding, handbook)))
+    return tuple(errors)
+
+
+def where(finding: Finding) -> str:
+    """A finding's place in one short phrase, as the sender's own file has it."""
+    place = finding.place
+    if place.tag:
+        element = f" element {place.element}" if place.element else ""
+        component = f" component {place.component}" if place.component else ""
+        return f"[{place.tag} segment {place.segment}{element}{component}, octet {place.offset}]"
+    if place.xpath:
+        return f"[{place.xpath}, line {place.line}]"
+    return f"[{place.part}]" if place.part else ""
+
+
+def _pointers(finding: Finding, handbook: Handbook) -> tuple[Entity, ...]:
+    path = finding.place.pointer or finding.place.xpath.partition("/MetaData/")[2]
+    if not path:
+        return ()
+    return tuple(
+        Entity(
+            "Pointer",
+            _given(
+                ("SequenceNumeric", str(sequence) if sequence else ""),
+                ("DocumentSectionCode", section),
+                ("TagID", tag),
+            ),
+        )
+        for section, sequence, tag in handbook.mappings.xml("DEC").pointer_codes(path)
+    )
+
+
+def _moment(name: str, at: datetime) -> Value:
+    return Value(name, at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ"), (("formatCode", "304"),))
+
+
+def _given(*pairs: tuple[str, str]) -> tuple[Value, ...]:
+    return tuple(Value(name, text) for name, text in pairs if text)
+
+
+# -- the tree in the sender's syntax -----------------------------------------------------------------
+
+
+def _draft(root: Entity, about: About, route: Route, handbook: Handbook, number: str, now: datetime) -> Draft:
+    if route.syntax == "xml":
+        return Draft(document=handbook.mappings.xml(RESPONSE_TABLE).write(root))
+    version, release = about.version, about.release
+    table = handbook.mappings.edifact("CUSRES", version, release)
+    if table is None:
+        version, release = CUSRES_FALLBACK
+        table = handbook.mappings.edifact("CUSRES", version, release)
+    if table is None:
+        raise LookupError("no CUSRES table to answer with")
+    written = table.write(root)
+    return Draft(interchange=_interchange(written.segments, version, release, route, number, now))
+
+
+def _interchange(
+    segments: tuple[Segment, ...], version: str, release: str, route: Route, number: str, now: datetime
+) -> bytes:
+    message = syntax.OutMessage(
+        type="CUSRES",
+        version=version,
+        release=release,
+        agency="UN",
+        association="",
+        reference="1",
+        segments=segments,
+    )
+    identifier, _, syntax_version = route.syntax_identifier.partition(":")
+    return syntax.write(
+        (message,),
+        syntax=(identifier, syntax_version),
+        sender=route.recipient,
+        recipient=route.sender,
+        reference=number,
+        now=now,
+        test=route.test,
+    )
+
+
+def _contrl(
+    verdict: Verdict, interchange: syntax.Interchange, handbook: Handbook, number: str, now: datetime
+) -> bytes:
+    rejected: Mapping[int, tuple[Finding, ...]] = {
+        m.ordinal: told
+        for m in verdict.messages
+        if m.outcome is Outcome.REJECTED and (told := _contrl_findings(m.findings, handbook))
+    }
+    return syntax.contrl(
+        msgspec.structs.replace(interchange, findings=verdict.findings),
+        rejected,
+        handbook.catalogue,
+        sender=interchange.recipient,
+        recipient=interchange.sender,
+        reference=number,
+        now=now,
+    )
+
+
+def _contrl_findings(findings: tuple[Finding, ...], handbook: Handbook) -> tuple[Finding, ...]:
+    meanings = handbook.catalogue.meanings
+    return tuple(f for f in findings if f.code in meanings and meanings[f.code].contrl)
+
+
+def _about(judged: Judged) -> About:
+    _, version, release = (*judged.identifier.split(":"), "", "")[:3]
+    return About(judged.lrn or judged.reference, judged.reference, "", version, release)

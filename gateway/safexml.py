@@ -1,0 +1,242 @@
+"""The one door by which bytes become XML: UTF-8, no document type, no surprises, within bounds.
+
+Every room that reads XML reads the tree that :func:`parse` gives.  Nothing is fetched, expanded or
+repaired; comments are dropped, so that neighbouring text is one text; whatever is refused is told
+with its line and column.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+import msgspec
+from lxml import etree
+
+from gateway.model import Finding, Place
+
+MAX_BYTES = 64 * 1024 * 1024
+"""A whole document; a door may set less for a partner."""
+MAX_DEPTH = 100
+"""The deepest WCO tree has 18 levels; libxml2 itself stops at 256."""
+MAX_ATTRIBUTES = 100
+"""On one element; the richest class of the schemas in use has 12."""
+MAX_NAMESPACES = 64
+"""In scope on one element: inclusive canonicalisation costs their square."""
+MAX_NODES = 2_000_000
+"""Elements; about 120 octets of memory each."""
+MAX_TEXT = 8 * 1024 * 1024
+"""Characters of one text or attribute value; libxml2 itself stops at 10,000,000."""
+
+XML_NS = "http://www.w3.org/XML/1998/namespace"
+XSI_NS = "http://www.w3.org/2001/XMLSchema-instance"
+
+_FOUND = 120
+"""Characters of libxml2's explanation that are repeated to the sender."""
+
+_BOM = b"\xef\xbb\xbf"
+_UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
+_DECLARATION = re.compile(rb"""<\?xml[ \t\r\n][^>]*?\bencoding[ \t\r\n]*=[ \t\r\n]*["']([^"'>]*)["']""")
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[ \t\r\n][^?]*\?>")
+_BEFORE_ROOT = re.compile(rb"(?:[ \t\r\n]+|<\?(?:[^?]|\?(?!>))*\?>|<!--(?:[^-]|-(?!->))*-->)*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+_PARSER = etree.XMLParser(
+    encoding="utf-8",
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    attribute_defaults=False,
+    huge_tree=False,
+    recover=False,
+    remove_comments=True,
+    remove_pis=False,
+    strip_cdata=True,
+    collect_ids=False,
+)
+_INSTRUCTION = etree.XPath("//processing-instruction()")
+_ELEMENTS = etree.XPath("count(//*)")
+
+_SHALLOW = 24
+"""Levels that ordinary documents stay within; only a deeper one is asked about its real bound."""
+_DEEPER = etree.XPath("boolean(" + "/*" * _SHALLOW + ")")
+_LEAST_ELEMENT = len("<a/>")
+
+
+class XmlLimits(msgspec.Struct, frozen=True):
+    """Bounds of one document: octets, levels, attributes and namespaces of an element, elements,
+    characters of a text.  Beyond libxml2's own (256 levels, 10,000,000 characters) they do not grow."""
+
+    max_bytes: int = MAX_BYTES
+    max_depth: int = MAX_DEPTH
+    max_attributes: int = MAX_ATTRIBUTES
+    max_namespaces: int = MAX_NAMESPACES
+    max_nodes: int = MAX_NODES
+    max_text: int = MAX_TEXT
+
+
+_LIMITS = XmlLimits()
+
+
+class XmlRefused(Exception):
+    """The bytes are no XML that the gateway reads; ``findings`` say why and where."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(", ".join(finding.code for finding in findings))
+        self.findings = findings
+
+
+def parse(data: bytes, limits: XmlLimits = _LIMITS) -> etree._Element:
+    """The root element of a document (XML 1.0, fifth edition).
+
+    The tree holds elements, attributes and text only.  Raises XmlRefused (XML001..XML012).
+    """
+    _check_octets(data, limits)
+    try:
+        root = etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError as error:
+        _refuse_syntax(error, limits)
+    _check_tree(root, data, limits)
+    return root
+
+
+def xpath_of(element: etree._Element) -> str:
+    """The element's absolute path of local names, indexed from 1 where siblings share a name:
+    ``/MetaData/Declaration/GoodsShipment/GovernmentAgencyGoodsItem[2]``."""
+    steps: list[str] = []
+    here: etree._Element | None = element
+    while here is not None:
+        steps.append(_step(here))
+        here = here.getparent()
+    steps.append("")
+    return "/".join(reversed(steps))
+
+
+def local_name(element: etree._Element) -> str:
+    """The element's name without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def _step(element: etree._Element) -> str:
+    name = local_name(element)
+    wild = f"{{*}}{name}"
+    before = sum(1 for _ in element.itersiblings(wild, preceding=True))
+    if before == 0 and next(element.itersiblings(wild), None) is None:
+        return name
+    return f"{name}[{before + 1}]"
+
+
+def _refuse(code: str, place: Place | None = None, expected: str = "", found: str = "") -> NoReturn:
+    raise XmlRefused((Finding(code, place or Place(line=1, column=1), expected, found),))
+
+
+def _check_octets(data: bytes, limits: XmlLimits) -> None:
+    """What can be refused before a parser sees it: size, encoding, document type, instructions."""
+    if len(data) > limits.max_bytes:
+        _refuse("XML001", expected=str(limits.max_bytes), found=str(len(data)))
+    if not data.isascii():
+        _check_utf8(data)
+    start = len(_BOM) if data.startswith(_BOM) else 0
+    declared = _DECLARATION.match(data, start)
+    if declared is not None and declared[1].lower().decode("ascii", "replace") not in _UTF8:
+        _refuse("XML003", expected="UTF-8", found=_shown(declared[1].decode("ascii", "replace")))
+    # One octet is sought much faster than two, and most documents have no "!" at all.
+    if b"!" in data and b"<!DOCTYPE" in data:
+        _check_prolog(data, start)
+    # An element has one or two tags: what has more than twice the nodes in tags is never built.
+    if len(data) > _LEAST_ELEMENT * limits.max_nodes and data.count(b"<") > 2 * limits.max_nodes + 1:
+        _refuse("XML008", expected=str(limits.max_nodes), found=f"> {limits.max_nodes}")
+
+
+def _check_utf8(data: bytes) -> None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place = _place_of(data, error.start)
+        _refuse("XML002", place, expected="UTF-8", found=data[error.start : error.start + 1].hex())
+
+
+def _check_prolog(data: bytes, start: int) -> None:
+    """Raise XmlRefused where the document type stands; in a CDATA section the word is only text."""
+    before = _BEFORE_ROOT.match(data, start)
+    at = start if before is None else before.end()
+    if data.startswith(b"<!DOCTYPE", at):
+        _refuse("XML004", _place_of(data, at), found="<!DOCTYPE")
+
+
+def _place_of(data: bytes, offset: int) -> Place:
+    line = data.count(b"\n", 0, offset) + 1
+    return Place(line=line, column=offset - data.rfind(b"\n", 0, offset), offset=offset)
+
+
+def _refuse_syntax(error: etree.XMLSyntaxError, limits: XmlLimits) -> NoReturn:
+    line, column = error.position
+    place = Place(line=line or 1, column=max(column or 1, 1))
+    text = (error.msg or "").rpartition(", line ")[0] or error.msg or ""
+    if "Excessive depth" in text:
+        _refuse("XML007", place, expected=str(limits.max_depth), found="> 256")
+    if "Text node too long" in text or ("AttValue" in text and "too long" in text):
+        _refuse("XML010", place, expected=str(limits.max_text), found="> 10000000")
+    if error.code == etree.ErrorTypes.ERR_DOCUMENT_EMPTY:
+        _refuse("XML011", place, found=_shown(text))
+    _refuse("XML005", place, found=_shown(text))
+
+
+def _shown(text: str) -> str:
+    return _CONTROL.sub(" ", text).strip()[:_FOUND]
+
+
+def _check_tree(root: etree._Element, data: bytes, limits: XmlLimits) -> None:
+    """Bounds that need the tree; each is asked only where the octets do not already answer it."""
+    if b"!" in data and root.getroottree().docinfo.doctype:
+        _refuse("XML004", found="<!DOCTYPE")
+    declaration = _DECLARED.match(data)
+    if data.find(b"?", 0 if declaration is None else declaration.end()) != -1:
+        _check_instructions(root)
+    if limits.max_depth < _SHALLOW or _DEEPER(root):
+        _check_none(root, "XML007", "/*" * (limits.max_depth + 1), limits.max_depth)
+    if len(data) > _LEAST_ELEMENT * limits.max_nodes:
+        count = int(_ELEMENTS(root))
+        if count > limits.max_nodes:
+            _refuse("XML008", expected=str(limits.max_nodes), found=str(count))
+    _check_attributes(root, data, limits)
+    if len(data) > limits.max_text:
+        longer = f"string-length() > {limits.max_text}"
+        _check_none(root, "XML010", f"//*[text()[{longer}] or @*[{longer}]]", limits.max_text)
+
+
+def _check_attributes(root: etree._Element, data: bytes, limits: XmlLimits) -> None:
+    if data.count(b"=") <= min(limits.max_attributes, limits.max_namespaces):
+        return
+    wanted = f"//@*[{limits.max_attributes + 1}]/.."
+    _check_none(root, "XML009", wanted, limits.max_attributes)
+    if data.count(b"xmlns") > limits.max_namespaces:
+        # The namespace axis counts the xml prefix too, which nobody declares.
+        wanted = f"//*[count(namespace::*) > {limits.max_namespaces + 1}]"
+        _check_none(root, "XML012", wanted, limits.max_namespaces)
+
+
+def _check_instructions(root: etree._Element) -> None:
+    found = _INSTRUCTION(root)
+    if isinstance(found, list) and found:
+        first = found[0]
+        assert isinstance(first, etree._ProcessingInstruction)
+        _refuse("XML006", Place(line=first.sourceline or 1), found=_shown(f"<?{first.target}"))
+
+
+_BREACHES: dict[str, etree.XPath] = {}
+"""Compiled once for each limit in use; limits come from settings, so there are few."""
+
+
+def _check_none(root: etree._Element, code: str, expression: str, limit: int) -> None:
+    """Raise XmlRefused at the first element that the expression selects."""
+    path = _BREACHES.get(expression)
+    if path is None:
+        path = _BREACHES[expression] = etree.XPath(f"({expression})[1]")
+    found = path(root)
+    if isinstance(found, list) and found:
+        element = found[0]
+        assert isinstance(element, etree._Element)
+        place = Place(line=element.sourceline or 1, xpath=xpath_of(element))
+        _refuse(code, place, expected=str(limit), found=f"> {limit}")

@@ -1,0 +1,183 @@
+"""MIME as far as signed messages need it (RFC 2045, 2046, 8551): strict, bounded, one level deep."""
+
+from __future__ import annotations
+
+import binascii
+import quopri
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.security.policy import MimeLimits
+from gateway.security.refused import refusal
+
+MAX_BOUNDARY = 70
+"""RFC 2046, 5.1.1."""
+
+_WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"
+_TYPE = re.compile(rf"[ \t]*({_WORD})/({_WORD})[ \t]*")
+_PARAMETER = re.compile(rf';[ \t]*({_WORD})=(?:({_WORD})|"((?:[^"\\\r\n]|\\[^\r\n])*)")[ \t]*')
+_LAST_SEMICOLON = re.compile(r";[ \t]*\Z")
+_FIELD = re.compile(rf"({_WORD}):[ \t]*(.*)\Z")
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]\Z")
+_LINE_END = re.compile(rb"\r?\n")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_ONCE = ("content-type", "content-transfer-encoding", "content-disposition")
+
+
+class MediaType(msgspec.Struct, frozen=True):
+    """A Content-Type value: ``essence`` (lower case) and parameters by lower-case name."""
+
+    essence: str
+    parameters: Mapping[str, str]
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """A MIME entity: its type ("" where it names none), transfer encoding and encoded body."""
+
+    media: MediaType
+    encoding: str
+    body: bytes
+
+
+class SignedParts(msgspec.Struct, frozen=True):
+    """The two parts of a multipart/signed, as transmitted, without the line end that belongs to the
+    delimiter."""
+
+    first: bytes
+    second: bytes
+
+
+def media_type(value: str) -> MediaType:
+    """Read a Content-Type value.  Raises Refused (SIG050), as for doubled parameters."""
+    match = _TYPE.match(value)
+    if match is None or len(value) > MimeLimits().max_line:
+        raise refusal("SIG050", "type/subtype", value, "Content-Type")
+    essence = f"{match[1]}/{match[2]}".lower()
+    parameters: dict[str, str] = {}
+    at = match.end()
+    while at < len(value) and _LAST_SEMICOLON.match(value, at) is None:
+        found = _PARAMETER.match(value, at)
+        if found is None or found[1].lower() in parameters:
+            raise refusal("SIG050", "; name=value", value[at:], "Content-Type")
+        quoted = re.sub(r"\\(.)", r"\1", found[3] or "")
+        parameters[found[1].lower()] = found[2] or quoted
+        at = found.end()
+    return MediaType(essence, parameters)
+
+
+def read_entity(octets: bytes, limits: MimeLimits) -> Entity:
+    """Split an entity into its fields and body.  Raises Refused (SIG050, SIG051)."""
+    fields, start = _fields(octets, limits)
+    value = fields.get("content-type")
+    media = MediaType("", {}) if value is None else media_type(value)
+    encoding = fields.get("content-transfer-encoding", "7bit").strip().lower()
+    return Entity(media, encoding, octets[start:])
+
+
+def body_of(entity: Entity) -> bytes:
+    """The entity's body without its transfer encoding.  Raises Refused (SIG055)."""
+    if entity.encoding in ("7bit", "8bit", "binary"):
+        return entity.body
+    if entity.encoding == "base64":
+        return from_base64(entity.body)
+    if entity.encoding == "quoted-printable":
+        return quopri.decodestring(entity.body)
+    raise refusal("SIG055", "7bit, 8bit, binary, base64", entity.encoding, "Content-Transfer-Encoding")
+
+
+def from_base64(octets: bytes) -> bytes:
+    """Strict base64, broken into lines or not.  Raises Refused (SIG055)."""
+    try:
+        return binascii.a2b_base64(b"".join(octets.split()), strict_mode=True)
+    except (binascii.Error, ValueError):
+        raise refusal("SIG055", "base64", "", "Content-Transfer-Encoding") from None
+
+
+def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
+    """The two parts of a multipart/signed (RFC 1847, 2.1).
+
+    Raises Refused: SIG050 for a boundary that is none, SIG051 for a long preamble, SIG052 where
+    there are not exactly two parts or something stands behind them.
+    """
+    if len(boundary) > MAX_BOUNDARY or _BOUNDARY.match(boundary) is None:
+        raise refusal("SIG050", "boundary", boundary, "Content-Type")
+    marks = _delimiters(body, b"--" + boundary.encode("ascii"))
+    if [closing for _, _, closing in marks] != [False, False, True]:
+        raise refusal("SIG052", "2", str(max(len(marks) - 1, 0)), "multipart/signed")
+    if marks[0][0] > limits.max_preamble:
+        raise refusal("SIG051", str(limits.max_preamble), str(marks[0][0]), "preamble")
+    if body[marks[2][1] :].strip():
+        raise refusal("SIG052", "", "octets behind the last part", "multipart/signed")
+    return SignedParts(body[marks[0][1] : marks[1][0]], body[marks[1][1] : marks[2][0]])
+
+
+def with_crlf(octets: bytes) -> bytes:
+    """The octets with MIME's line ends (RFC 8551, 3.1.1): a lone LF becomes CR LF."""
+    return _BARE_LF.sub(b"\r\n", octets)
+
+
+def _delimiters(body: bytes, dashes: bytes) -> list[tuple[int, int, bool]]:
+    """Delimiter lines: where the part before ends, where the next starts, whether it closes."""
+    found: list[tuple[int, int, bool]] = []
+    at = body.find(dashes)
+    while at != -1 and len(found) < 4:
+        if at == 0 or body[at - 1 : at] == b"\n":
+            end = body.find(b"\n", at)
+            end = len(body) if end == -1 else end + 1
+            rest = body[at + len(dashes) : end].rstrip(b" \t\r\n")
+            if rest in (b"", b"--"):
+                before = at - 2 if body[at - 2 : at] == b"\r\n" else max(at - 1, 0)
+                found.append((before, end, rest == b"--"))
+        at = body.find(dashes, at + len(dashes))
+    return found
+
+
+def _fields(octets: bytes, limits: MimeLimits) -> tuple[dict[str, str], int]:
+    """The header fields by lower-case name, unfolded, and where the body starts."""
+    fields: dict[str, str] = {}
+    at, name = 0, ""
+    for count, line in enumerate(_lines(octets, limits)):
+        at += len(line)
+        text = line.rstrip(b"\r\n")
+        if not text:
+            return fields, at
+        if count >= limits.max_fields or len(text) > limits.max_line:
+            raise refusal("SIG051", str(limits.max_fields), "", "MIME header")
+        name = _add_field(fields, name, text)
+    raise refusal("SIG050", "an empty line after the header", "", "MIME header")
+
+
+def _lines(octets: bytes, limits: MimeLimits) -> list[bytes]:
+    """The lines of the header block, with their ends, the empty one included."""
+    head = octets[: limits.max_header]
+    lines: list[bytes] = []
+    at = 0
+    for end in _LINE_END.finditer(head):
+        lines.append(head[at : end.end()])
+        if end.start() == at:
+            return lines
+        at = end.end()
+    if len(octets) > limits.max_header:
+        raise refusal("SIG051", str(limits.max_header), "", "MIME header")
+    return lines
+
+
+def _add_field(fields: dict[str, str], previous: str, text: bytes) -> str:
+    """Add one line's field, or fold the line into the previous one; returns the field's name."""
+    try:
+        line = text.decode("ascii")
+    except UnicodeDecodeError:
+        raise refusal("SIG050", "ASCII", "", "MIME header") from None
+    if line[0] in " \t" and previous:
+        fields[previous] += " " + line.strip()
+        return previous
+    match = _FIELD.match(line)
+    if match is None or (not line.isprintable() and "\t" not in line):
+        raise refusal("SIG050", "Name: value", line, "MIME header")
+    name = match[1].lower()
+    if name in fields and name in _ONCE:
+        raise refusal("SIG050", "1", name, "MIME header")
+    fields[name] = match[2]
+    return name

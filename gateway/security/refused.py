@@ -1,0 +1,28 @@
+"""The refusal: security never returns a flag, it raises this."""
+
+from __future__ import annotations
+
+from gateway.model import Finding, Place
+
+
+class Refused(Exception):
+    """Nothing of the message may be believed; ``findings`` (SIG and XML codes) say why."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(", ".join(finding.code for finding in findings))
+        self.findings = findings
+
+    @property
+    def code(self) -> str:
+        """The first finding's code."""
+        return self.findings[0].code
+
+
+_SHOWN = 200
+"""Characters of a sender's value that are repeated to the sender."""
+
+
+def refusal(code: str, expected: str = "", found: str = "", part: str = "", line: int = 0) -> Refused:
+    """A Refused with one finding; ``part``: the part of the envelope, ``line``: its source line."""
+    shown = "".join(c if c.isprintable() else " " for c in found[:_SHOWN])
+    return Refused((Finding(code, Place(part=part, line=line), expected, shown),))

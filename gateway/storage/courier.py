@@ -1,0 +1,215 @@
+"""Deliveries: who may try which one now, and what became of it.
+
+A delivery is due until it is done or dead.  A courier claims it for the length of a lease; a courier
+that dies loses its lease, and the delivery is claimed again.  Every claim counts as an attempt, so that
+a delivery that kills its courier is noticed too.
+
+``destination`` selects one destination by its whole name (``push:ACME``), or a kind of them by its
+prefix with the colon (``push:``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select, text, update
+
+from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
+from gateway.storage import tables
+from gateway.storage.codec import message_id, micros, moment, unpacked
+from gateway.storage.deciding import message_in
+from gateway.storage.reading import outgoing_of
+from gateway.storage.settling import insert_events
+
+MAX_ERROR = 500
+"""Characters of a failed attempt's error that are kept."""
+
+_d = tables.delivery.c
+_due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
+_pushes = func.substr(_d.destination, text("1"), text("5")) == text("'push:'")
+_dead = _d.state == text(f"'{tables.DEAD}'")
+
+
+def claim_due(
+    connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
+) -> list[Delivery]:
+    """Due deliveries in order of arrival, now leased to the owner; ``attempts`` are those before.
+
+    One that failed steps aside until its next time and holds nobody up.
+    """
+    at = micros(now)
+    ready = (
+        select(tables.delivery)
+        .where(_due, _d.due_at <= at, _d.lease_until <= at, _to(destination))
+        .order_by(_d.position)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _lease(connection, list(connection.execute(ready)), owner, micros(now + lease))
+
+
+def claim_in_order(
+    connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
+) -> list[Delivery]:
+    """As claim_due, but within a destination nothing passes an earlier delivery that is waiting for
+    its next time or is leased: what waits behind it waits too."""
+    at = micros(now)
+    names = select(_d.destination).where(_due, _to(destination)).distinct().order_by(_d.destination)
+    rows: list[Any] = []
+    for name in list(connection.scalars(names)):
+        # Locks are waited for, not skipped: who comes second must see what the first one leased.
+        queue = (
+            select(tables.delivery)
+            .where(_due, _d.destination == name)
+            .order_by(_d.position)
+            .limit(limit - len(rows))
+            .with_for_update()
+        )
+        rows += _head(connection.execute(queue), at)
+        if len(rows) >= limit:
+            break
+    return _lease(connection, rows, owner, micros(now + lease))
+
+
+def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Handover]:
+    """The declarations that these deliveries carry, in their order; a delivery whose payload is no
+    accepted message is left out."""
+    message, submission = tables.message.c, tables.submission.c
+    rows = connection.execute(
+        select(
+            message.submission,
+            message.ordinal,
+            message.declaration,
+            submission.filer,
+            submission.principal,
+            submission.received_at,
+        )
+        .join(tables.submission, submission.id == message.submission)
+        .where(message_in([d.payload for d in deliveries]), message.declaration.is_not(None))
+    )
+    found = {message_id(row.submission, row.ordinal): row for row in rows}
+    return [_handover(d, found[d.payload]) for d in deliveries if d.payload in found]
+
+
+def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
+    """The messages to partners that these deliveries carry, by outgoing id (= payload)."""
+    rows = connection.execute(
+        select(tables.outgoing).where(tables.outgoing.c.id.in_([d.payload for d in deliveries]))
+    )
+    return {row.id: outgoing_of(row) for row in rows}
+
+
+def done(connection: Connection, ids: Sequence[str], at: datetime) -> int:
+    """These deliveries arrived, as their timelines say; how many were not known to have."""
+    changed = (
+        update(tables.delivery)
+        .where(_d.id.in_(ids), _d.state != tables.DONE)
+        .values(state=tables.DONE, error="", **_free())
+        .returning(_d.destination, _d.payload)
+    )
+    rows = connection.execute(changed).all()
+    _note(connection, rows, at, "delivered")
+    return len(rows)
+
+
+def retry(connection: Connection, delivery: str, due_at: datetime, error: str) -> bool:
+    """A failed attempt: due again at a later time.  False where it is no longer due."""
+    changed = update(tables.delivery).where(_d.id == delivery, _due)
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **_free()}
+    return connection.execute(changed.values(**values)).rowcount > 0
+
+
+def dead(connection: Connection, delivery: str, error: str, at: datetime) -> bool:
+    """No further attempt until someone revives it, as its timeline says.  False where no longer due."""
+    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **_free()}
+    changed = (
+        update(tables.delivery)
+        .where(_d.id == delivery, _due)
+        .values(**values)
+        .returning(_d.destination, _d.payload)
+    )
+    rows = connection.execute(changed).all()
+    _note(connection, rows, at, "delivery-dead")
+    return bool(rows)
+
+
+def dead_letters(connection: Connection, destination: str, limit: int) -> list[Delivery]:
+    """Dead deliveries, oldest first."""
+    letters = select(tables.delivery).where(_dead, _to(destination)).order_by(_d.position).limit(limit)
+    return [_delivery(row) for row in connection.execute(letters)]
+
+
+def revive(connection: Connection, ids: Sequence[str], now: datetime) -> int:
+    """Dead deliveries become due now, with their attempts counted anew; how many did."""
+    changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
+    return connection.execute(changed.values(state=tables.DUE, due_at=micros(now), attempts=0)).rowcount
+
+
+def resend(connection: Connection, outgoing: str, now: datetime) -> bool:
+    """Offer a message to its partner once more, whatever became of it: its mailbox entry is
+    unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
+    pushed = update(tables.delivery).where(_d.payload == outgoing, _pushes)
+    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **_free()))
+    offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
+    return connection.execute(offered.values(acknowledged_at=None)).rowcount > 0
+
+
+def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str) -> None:
+    """One line each in the timelines: about the message, or about what the outgoing was about."""
+    outgoing = tables.outgoing.c
+    found = connection.execute(
+        select(outgoing.id, outgoing.about).where(outgoing.id.in_([row.payload for row in rows]))
+    )
+    about = {row.id: row.about for row in found}
+    insert_events(connection, [Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows])
+
+
+def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) -> list[Delivery]:
+    if rows:
+        leased = update(tables.delivery).where(_d.position.in_([row.position for row in rows]))
+        values = {"lease_until": until, "lease_owner": owner, "attempts": _d.attempts + 1}
+        connection.execute(leased.values(**values))
+    return [_delivery(row) for row in rows]
+
+
+def _head(rows: Iterable[Any], at: int) -> list[Any]:
+    head = []
+    for row in rows:
+        if row.due_at > at or row.lease_until > at:
+            break
+        head.append(row)
+    return head
+
+
+def _to(destination: str) -> ColumnElement[bool]:
+    if destination.endswith(":"):
+        return func.substr(_d.destination, 1, len(destination)) == destination
+    return _d.destination == destination
+
+
+def _free() -> dict[str, Any]:
+    return {"lease_until": 0, "lease_owner": ""}
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        id=row.id,
+        destination=row.destination,
+        payload=row.payload,
+        due_at=moment(row.due_at),
+        attempts=row.attempts,
+        error=row.error,
+    )
+
+
+def _handover(delivery: Delivery, row: Any) -> Handover:
+    return Handover(
+        delivery=delivery.id,
+        message=delivery.payload,
+        filer=row.filer,
+        principal=row.principal,
+        received_at=moment(row.received_at),
+        declaration=unpacked(row.declaration, Declaration),
+    )

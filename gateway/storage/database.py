@@ -1,0 +1,174 @@
+"""An open database: SQLite or PostgreSQL, made durable, handing out reading and writing transactions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+T = TypeVar("T")
+
+BUSY_MS = 10_000
+"""How long a SQLite writer waits for another process's transaction (milliseconds)."""
+
+CHECKPOINT_PAGES = 4_000
+"""SQLite WAL pages between checkpoints (16 MB): each one costs two more syncs."""
+
+CACHE_KIB = 32_768
+"""SQLite page cache of one connection."""
+
+MAX_TRIES = 5
+"""A transaction that lost a deadlock or its connection is repeated whole; every one of ours may be."""
+
+PAUSE_SECONDS = 0.02
+"""Before the second try; doubled for each further one."""
+
+POOL_SIZE = 8
+"""Connections kept open: the writer, the readers and the couriers of one process."""
+
+_AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock detected
+
+
+class LedgerError(Exception):
+    """The ledger refused to store or read something; nothing of the transaction was kept."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database cannot be reached or written now (down, locked, disk full): try again later."""
+
+
+class LedgerMissing(LedgerError):
+    """There is no database at the URL, or it has no ledger in it."""
+
+
+def parse_url(url: str) -> URL:
+    """The URL with its driver.  Raises ValueError where it is neither a SQLite file nor PostgreSQL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError(str(error)) from error
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ValueError(f"neither sqlite nor postgresql: {backend}")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("a ledger in memory is not durable: name a file")
+    return parsed
+
+
+class Database:
+    """One engine and the rules of its transactions.  Threads may share it."""
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        """``create``: make a missing SQLite file (mode 0600; it holds business secrets).
+
+        Raises ValueError for a URL that cannot be used, LedgerMissing where a file is absent.
+        """
+        parsed = parse_url(url)
+        self.dialect = parsed.get_backend_name()
+        if self.dialect == "sqlite":
+            _require_file(Path(str(parsed.database)), create)
+        self.engine = _sqlite(parsed) if self.dialect == "sqlite" else _postgresql(parsed)
+        self._writer = self.engine.execution_options(ledger_write=True)
+        self._reader = self.engine
+        if self.dialect == "postgresql":
+            self._reader = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        # SQLite has one writer at a time: threads queue fairly here rather than poll inside it.
+        self._turn: AbstractContextManager[Any] = (
+            threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        )
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run the work in one transaction that sees one state of the database."""
+        return self._repeat(self._reader, work)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run the work in one transaction and commit it durably before returning.
+
+        The work may run more than once (lost deadlock, lost connection): it must be repeatable.
+        Raises LedgerUnavailable, or LedgerError where the database refused a value.
+        """
+        with self._turn:
+            return self._repeat(self._writer, work)
+
+    def _repeat(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        for tried in range(1, MAX_TRIES + 1):
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if tried == MAX_TRIES or not _passing(error):
+                    raise _translated(error) from error
+            time.sleep(PAUSE_SECONDS * 2 ** (tried - 1))
+        raise AssertionError("unreachable")
+
+
+def _passing(error: DBAPIError) -> bool:
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN
+
+
+def _translated(error: DBAPIError) -> LedgerError:
+    # The statement's parameters (message content) stay out of the text, which ends in logs.
+    text = f"{type(error.orig).__name__}: {error.orig}"
+    if isinstance(error, OperationalError | InterfaceError):
+        return LedgerUnavailable(text)
+    return LedgerError(text)
+
+
+def _require_file(path: Path, create: bool) -> None:
+    if path.exists():
+        return
+    if not create:
+        raise LedgerMissing(f"no ledger at {path}")
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def connected(dbapi: sqlite3.Connection, _record: object) -> None:
+        dbapi.isolation_level = None  # transactions begin where we say, data definitions included
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"cache_size=-{CACHE_KIB}",
+        ):
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("ledger_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    # A server's default may be off; an acknowledgement needs the commit on disk.
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        hide_parameters=True,
+        connect_args={"options": "-c synchronous_commit=on -c timezone=UTC", "application_name": "cvan"},
+    )

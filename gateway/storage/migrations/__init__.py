@@ -1,0 +1,81 @@
+"""The schema's history and how a database is brought to its newest state.
+
+The steps are Alembic revisions in ``versions/``, forward only, numbered ``0001``, ``0002``...; each is
+frozen once released.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from gateway.storage.database import Database, LedgerError, LedgerMissing
+
+LOCK = 0x6376616E
+"""PostgreSQL advisory lock: two processes that start together do not migrate at once."""
+
+
+class SchemaNewer(LedgerError):
+    """A newer gateway made this ledger: this one must not touch it."""
+
+
+class SchemaOlder(LedgerError):
+    """The ledger must be migrated before this gateway can use it."""
+
+
+def migrate(url: str) -> str:
+    """Bring the ledger at the URL to the newest schema, making it where there is none; its revision.
+
+    All missing steps happen in one transaction under a lock: they are all there, or none is.
+    Raises SchemaNewer, or ValueError for a URL that cannot be used.
+    """
+    database = Database(url, create=True)
+    try:
+        return database.write(_upgrade)
+    finally:
+        database.close()
+
+
+def require_current(connection: Connection) -> None:
+    """Raises LedgerMissing, SchemaOlder or SchemaNewer unless the schema is exactly ours."""
+    found, known = _found(connection), _known()
+    if found is None:
+        raise LedgerMissing("the database holds no ledger; create it first")
+    if found not in known:
+        raise SchemaNewer(f"the ledger's schema is {found}; this gateway knows up to {known[-1]}")
+    if found != known[-1]:
+        raise SchemaOlder(f"the ledger's schema is {found}; migrate it to {known[-1]} first")
+
+
+def _upgrade(connection: Connection) -> str:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    found, known = _found(connection), _known()
+    if found is not None and found not in known:
+        raise SchemaNewer(f"the ledger's schema is {found}; this gateway knows up to {known[-1]}")
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return known[-1]
+
+
+def _found(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known() -> list[str]:
+    """Every revision that this gateway ships, oldest first."""
+    scripts = ScriptDirectory.from_config(_config())
+    return [script.revision for script in scripts.walk_revisions()][::-1]
+
+
+def _config() -> Config:
+    config = Config()
+    # The percent sign is the configuration format's own and may stand in a path.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config

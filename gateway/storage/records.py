@@ -1,0 +1,154 @@
+"""Plain values that go into the ledger and come out of it, where the model has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from gateway.model import (
+    Decision,
+    Delivery,
+    Event,
+    Finding,
+    Kind,
+    Outcome,
+    Outgoing,
+    Route,
+    Submission,
+    Verdict,
+)
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """All that one submission leaves behind, stored together or not at all.
+
+    ``claim``: the submission takes its signer's reference (``verdict.claim``) for itself; False for one
+    that was refused because another has it.  ``answers``: further messages to partners, beside the
+    receipt.
+    """
+
+    submission: Submission
+    verdict: Verdict
+    receipt: Outgoing
+    deliveries: tuple[Delivery, ...] = ()
+    events: tuple[Event, ...] = ()
+    claim: bool = True
+    answers: tuple[Outgoing, ...] = ()
+
+
+class Clash(msgspec.Struct, frozen=True):
+    """The reference belongs to an earlier submission with other bytes; nothing was stored."""
+
+    submission: str
+    digest: str
+    reference: str
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """One decision with the answer that carries it, stored together or not at all.
+
+    ``outgoing``: None where there is nobody to answer.
+    """
+
+    decision: Decision
+    outgoing: Outgoing | None = None
+    delivery: Delivery | None = None
+    events: tuple[Event, ...] = ()
+
+
+class Addressed(msgspec.Struct, frozen=True):
+    """What an answer about a message must know: the way back and how the sender called it."""
+
+    route: Route
+    ordinal: int
+    type: str
+    reference: str
+    identifier: str
+    lrn: str
+    function: str
+    kind: Kind | None
+    registration: str
+    state: str
+
+
+class MessageStatus(msgspec.Struct, frozen=True):
+    """One message: outcome, findings, and the decisions on it, oldest first.
+
+    ``state``: the outcome, or the kind of the newest decision.
+    """
+
+    id: str
+    ordinal: int
+    type: str
+    reference: str
+    lrn: str
+    kind: Kind | None
+    outcome: Outcome
+    registration: str
+    state: str
+    findings: tuple[Finding, ...]
+    decisions: tuple[Decision, ...]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A submission as its parties may see it; ``timeline`` oldest first."""
+
+    submission: str
+    partner: str
+    principal: str
+    reference: str
+    outcome: Outcome
+    received_at: datetime
+    receipt: str
+    findings: tuple[Finding, ...]
+    messages: tuple[MessageStatus, ...]
+    timeline: tuple[Event, ...]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A mailbox entry without its body; ``size`` in octets."""
+
+    id: str
+    kind: str
+    about: str
+    reference: str
+    media_type: str
+    size: int
+    created_at: datetime
+    acknowledged_at: datetime | None
+
+
+class Filed(msgspec.Struct, frozen=True):
+    """A submission found by a reference, LRN or registration; ``claimed``: it owns the reference."""
+
+    submission: str
+    reference: str
+    outcome: Outcome
+    received_at: datetime
+    claimed: bool
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A sender that was not proven, kept for audit; never content."""
+
+    partner: str
+    channel: str
+    code: str
+    digest: str
+    at: datetime
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What waits now.
+
+    ``due``, ``dead``: deliveries by destination; ``oldest_due_at``: the earliest that is still due, by
+    destination; ``unacknowledged``: entries in all mailboxes; ``refusals``: by code, of those kept.
+    """
+
+    due: Mapping[str, int]
+    dead: Mapping[str, int]
+    oldest_due_at: Mapping[str, datetime]
+    unacknowledged: int
+    refusals: Mapping[str, int]

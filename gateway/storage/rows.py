@@ -1,0 +1,39 @@
+"""Many rows into one table, at the driver's own speed.
+
+Where messages flow, SQLAlchemy's handling of each row's parameters costs as much as the database does
+(measured: 40 of 100 microseconds a message); its compiler is used once, and rows go in as tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine
+from sqlalchemy.dialects import postgresql, sqlite
+
+_POSTGRESQL = create_engine("postgresql+psycopg://", paramstyle="format").dialect
+
+
+class Rows:
+    """How rows of one table are inserted, on either database."""
+
+    def __init__(
+        self, table: Table, *, generated: Sequence[str] = (), on_conflict_do_nothing: bool = False
+    ) -> None:
+        """``generated``: columns that the rows leave out."""
+        names = [c.name for c in table.columns if c.name not in generated]
+        in_sqlite, in_postgresql = sqlite.insert(table), postgresql.insert(table)
+        if on_conflict_do_nothing:
+            in_sqlite = in_sqlite.on_conflict_do_nothing()
+            in_postgresql = in_postgresql.on_conflict_do_nothing()
+        self._statements = {
+            "sqlite": str(in_sqlite.compile(dialect=sqlite.dialect(), column_keys=names)),
+            "postgresql": str(in_postgresql.compile(dialect=_POSTGRESQL, column_keys=names)),
+        }
+
+    def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Insert tuples in the order of the table's columns; how many rows that made."""
+        if not rows:
+            return 0
+        return connection.exec_driver_sql(self._statements[connection.dialect.name], list(rows)).rowcount

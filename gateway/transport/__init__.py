@@ -1,0 +1,50 @@
+"""The doors: HTTPS in, HTTPS push out, and the client; thin Twisted skins over code that knows no socket."""
+
+from gateway.transport.access import AccessLog
+from gateway.transport.admission import Bounds
+from gateway.transport.client import Client, Declined, Fetched, Receipt
+from gateway.transport.door import Door, DoorSettings
+from gateway.transport.exchange import Unreachable
+from gateway.transport.listener import Listener, listen, listen_operations
+from gateway.transport.metrics import Metrics
+from gateway.transport.push import Push, PushFailed
+from gateway.transport.routes import FOR_OPERATORS, METRICS, OPERATIONS
+from gateway.transport.services import (
+    Entry,
+    MessageStatus,
+    Overloaded,
+    Refusal,
+    Services,
+    Status,
+)
+from gateway.transport.tls import ClientTls, ServerTls, Unusable
+
+__all__ = [
+    "FOR_OPERATORS",
+    "METRICS",
+    "OPERATIONS",
+    "AccessLog",
+    "Bounds",
+    "Client",
+    "ClientTls",
+    "Declined",
+    "Door",
+    "DoorSettings",
+    "Entry",
+    "Fetched",
+    "Listener",
+    "MessageStatus",
+    "Metrics",
+    "Overloaded",
+    "Push",
+    "PushFailed",
+    "Receipt",
+    "Refusal",
+    "ServerTls",
+    "Services",
+    "Status",
+    "Unreachable",
+    "Unusable",
+    "listen",
+    "listen_operations",
+]

@@ -1,0 +1,228 @@
+"""The operations: what each row of the table does with an admitted call, by way of the services."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import msgspec
+
+from gateway.model import Answer, Catalogue, Finding, Outgoing, Partner, Place, Submission
+from gateway.transport import docs_page, openapi
+from gateway.transport.call import JSON, Call, Reply, json_reply
+from gateway.transport.identifier import well_formed
+from gateway.transport.media import essence, quality
+from gateway.transport.metrics import CONTENT_TYPE, Metrics
+from gateway.transport.services import Entry, Services, Status
+from gateway.transport.wire import Acknowledged, Live, Mailbox, Ready, Summary, outgoing_headers
+
+CHANNEL = "https"
+PAGE = 100  # entries of a mailbox page where the caller does not say
+MAX_PAGE = 1_000
+MAX_LIST = 10_000  # ids in one acknowledgement
+
+
+class Unanswerable(Exception):
+    """The call asks for what cannot be: a problem with this status and finding."""
+
+    def __init__(self, status: int, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.status = status
+        self.finding = finding
+
+
+class Api:
+    """Answers calls.  Refusals travel as exceptions: Unanswerable here, Refusal and Overloaded from below."""
+
+    def __init__(self, services: Services, metrics: Metrics, now: Callable[[], datetime]) -> None:
+        self._services = services
+        self._metrics = metrics
+        self._now = now
+        self._page: tuple[Catalogue, bytes] | None = None
+        self._operations: dict[str, Callable[[Call], Awaitable[Reply]]] = {
+            "submitMessage": self._submit,
+            "getMessage": self._status,
+            "getReceipt": self._receipt,
+            "listMailbox": self._mailbox,
+            "fetchMailbox": self._fetch,
+            "acknowledgeOne": self._acknowledge_one,
+            "acknowledgeMany": self._acknowledge_many,
+            "getOpenApi": self._openapi,
+            "getDocs": self._docs,
+            "getLive": self._live,
+            "getReady": self._ready,
+            "getMetrics": self._figures,
+        }
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The operations that can be answered."""
+        return frozenset(self._operations)
+
+    async def answer(self, call: Call) -> Reply:
+        """The reply to an admitted call.  Raises Unanswerable, Refusal, Overloaded."""
+        return await self._operations[call.operation](call)
+
+    async def _submit(self, call: Call) -> Reply:
+        submission = Submission(
+            id=call.id,
+            partner=_partner(call).id,
+            channel=CHANNEL,
+            media_type=call.head.header("content-type"),
+            body=call.body,
+            digest=call.digest,
+            received_at=self._now(),
+        )
+        answer = await self._services.submit(submission)
+        self._metrics.submitted(answer.outcome, repeated=answer.repeated, partner=submission.partner)
+        return _answered(answer, call.head.header("accept"))
+
+    async def _status(self, call: Call) -> Reply:
+        return json_reply(await self._find(call))
+
+    async def _receipt(self, call: Call) -> Reply:
+        status = await self._find(call)
+        return _whole(await self._services.fetch(_partner(call).id, status.receipt), call)
+
+    async def _find(self, call: Call) -> Status:
+        status = await self._services.status(_partner(call).id, call.argument)
+        if status is None:
+            raise _nothing(call)
+        return status
+
+    async def _mailbox(self, call: Call) -> Reply:
+        query = _query(call)
+        limit = _number(query, "limit", PAGE, MAX_PAGE)
+        acknowledged = _flag(query, "acknowledged")
+        partner = _partner(call).id
+        found = await self._services.mailbox(partner, _after(query), limit + 1, acknowledged)
+        return json_reply(_page(found, limit))
+
+    async def _fetch(self, call: Call) -> Reply:
+        reply = _whole(await self._services.fetch(_partner(call).id, call.argument), call)
+        self._metrics.fetched()
+        return reply
+
+    async def _acknowledge_one(self, call: Call) -> Reply:
+        count = await self._services.acknowledge(_partner(call).id, [call.argument])
+        if not count:
+            raise _nothing(call)
+        self._metrics.acknowledged(count)
+        return json_reply(Acknowledged(count))
+
+    async def _acknowledge_many(self, call: Call) -> Reply:
+        try:
+            ids = msgspec.json.decode(call.body, type=list[str])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = Finding("API4002", Place(part="body"), expected="a JSON list of ids", found=str(error))
+            raise Unanswerable(400, found) from error
+        if len(ids) > MAX_LIST:
+            expected = f"at most {MAX_LIST} ids"
+            raise Unanswerable(400, Finding("API4002", Place(part="body"), expected, str(len(ids))))
+        count = await self._services.acknowledge(_partner(call).id, ids) if ids else 0
+        self._metrics.acknowledged(count)
+        return json_reply(Acknowledged(count))
+
+    async def _openapi(self, _call: Call) -> Reply:
+        return Reply(200, (("Content-Type", JSON), ("Cache-Control", "max-age=300")), openapi.encoded())
+
+    async def _docs(self, _call: Call) -> Reply:
+        catalogue = self._services.catalogue
+        if self._page is None or self._page[0] is not catalogue:
+            self._page = (catalogue, docs_page.render(openapi.document(), catalogue))
+        return Reply(200, docs_page.HEADERS, self._page[1])
+
+    async def _live(self, _call: Call) -> Reply:
+        return json_reply(Live())
+
+    async def _ready(self, _call: Call) -> Reply:
+        parts = await self._services.ready()
+        ready = all(parts.values())
+        return json_reply(Ready(ready, parts), 200 if ready else 503)
+
+    async def _figures(self, _call: Call) -> Reply:
+        return Reply(200, (("Content-Type", CONTENT_TYPE),), self._metrics.exposition())
+
+
+def _answered(answer: Answer, accept: str) -> Reply:
+    receipt = answer.receipt
+    headers = (
+        ("Cvan-Submission", answer.submission),
+        ("Cvan-Outcome", answer.outcome),
+        ("Cvan-Repeated", str(answer.repeated).lower()),
+        ("Location", f"/v1/messages/{answer.submission}"),
+    )
+    if wants_summary(accept, receipt.media_type):
+        return json_reply(
+            Summary(
+                submission=answer.submission,
+                outcome=answer.outcome,
+                repeated=answer.repeated,
+                media_type=receipt.media_type,
+                receipt_id=receipt.id,
+                receipt=base64.b64encode(receipt.body).decode("ascii"),
+            ),
+            headers=headers,
+        )
+    return Reply(200, (*_own_headers(receipt), *headers), receipt.body)
+
+
+def wants_summary(accept: str, media_type: str) -> bool:
+    """True where JSON is named and wanted more than the receipt's own media type."""
+    if JSON not in {essence(part) for part in accept.split(",")}:
+        return False
+    return quality(accept, JSON) > quality(accept, essence(media_type))
+
+
+def _whole(outgoing: Outgoing | None, call: Call) -> Reply:
+    if outgoing is None:
+        raise _nothing(call)
+    return Reply(200, (*_own_headers(outgoing), *outgoing_headers(outgoing)), outgoing.body)
+
+
+def _own_headers(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
+    return (("Content-Type", outgoing.media_type), ("Cache-Control", "no-store"))
+
+
+def _page(found: list[Entry], limit: int) -> Mailbox:
+    entries = tuple(found[:limit])
+    return Mailbox(entries, next=entries[-1].id if len(found) > limit else "")
+
+
+def _partner(call: Call) -> Partner:
+    if call.partner is None:
+        raise ValueError(f"{call.operation} wants a partner")
+    return call.partner
+
+
+def _nothing(call: Call) -> Unanswerable:
+    return Unanswerable(404, Finding("API404", Place(part="path"), found=call.argument))
+
+
+def _query(call: Call) -> dict[str, str]:
+    try:
+        return call.head.query
+    except ValueError as error:
+        raise Unanswerable(400, Finding("API4001", Place(part="query"), found="too many fields")) from error
+
+
+def _number(query: dict[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most:
+        return int(text)
+    raise Unanswerable(400, Finding("API4001", Place(part=f"query {name}"), f"1 to {most}", text[:40]))
+
+
+def _after(query: dict[str, str]) -> str:
+    text = query.get("after", "")
+    if not text or well_formed(text):
+        return text
+    raise Unanswerable(400, Finding("API4001", Place(part="query after"), "an id of the mailbox", text[:40]))
+
+
+def _flag(query: dict[str, str], name: str) -> bool:
+    text = query.get(name, "false")
+    if text in ("true", "false"):
+        return text == "true"
+    raise Unanswerable(400, Finding("API4001", Place(part=f"query {name}"), "true or false", text[:40]))

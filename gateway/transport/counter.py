@@ -1,0 +1,99 @@
+"""The counter behind the door: says refusals as problem documents, and writes every request down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.model import Finding, Partner
+from gateway.transport.access import Access, AccessLog
+from gateway.transport.admission import Pass
+from gateway.transport.call import Head, Reply
+from gateway.transport.metrics import Metrics
+from gateway.transport.problem import language_of, problem
+from gateway.transport.routes import Operation
+from gateway.transport.services import Services
+
+# Stands in the log and the metrics for requests that name no operation.
+NONE = Operation("none", "", "", public=True)
+
+
+class Admitted(msgspec.Struct):
+    """A request that may send its body, or has none: what is known of it until it is answered.
+
+    ``limit``: octets of body; ``leave``: its pass, where it is a submission.
+    """
+
+    id: str
+    operation: Operation
+    head: Head
+    began: float
+    argument: str = ""
+    partner: Partner | None = None
+    limit: int = 0
+    leave: Pass | None = None
+    received: int = 0
+    code: str = ""
+
+
+class Counter:
+    """Refuses in the caller's language, and keeps the log and the figures."""
+
+    def __init__(self, services: Services, metrics: Metrics, log: AccessLog) -> None:
+        self._services = services
+        self._metrics = metrics
+        self._log = log
+
+    def refuse(
+        self,
+        admitted: Admitted,
+        status: int,
+        findings: Sequence[Finding],
+        *,
+        retry_after: int = 0,
+        headers: tuple[tuple[str, str], ...] = (),
+        close: bool = False,
+    ) -> Reply:
+        """The problem document.  Its language: the request's, else the partner's, else English."""
+        for finding in findings:
+            self._metrics.refused(finding.code)
+        admitted.code = findings[0].code if findings else ""
+        default = admitted.partner.language if admitted.partner else "en"
+        return problem(
+            status,
+            findings,
+            self._services.catalogue,
+            request=admitted.id,
+            language=language_of(admitted.head, default),
+            retry_after=retry_after,
+            headers=headers,
+            close=close,
+        )
+
+    def write_down(self, admitted: Admitted, reply: Reply, seconds: float, at: datetime) -> None:
+        """The request is answered: one line of the log, one count."""
+        operation = admitted.operation
+        spent = seconds - admitted.began
+        self._metrics.requested(operation.name, reply.status, spent)
+        access = Access(
+            request=admitted.id,
+            method=admitted.head.method,
+            status=reply.status,
+            peer=admitted.head.peer,
+            operation=operation.name,
+            path=admitted.head.path if operation is NONE else "",
+            partner=admitted.partner.id if admitted.partner else "",
+            submission=reply.header("Cvan-Submission"),
+            code=admitted.code,
+            received=admitted.received,
+            sent=len(reply.body),
+            seconds=round(spent, 6),
+        )
+        self._log.write(access, at)
+
+
+def stamped(reply: Reply, admitted: Admitted) -> Reply:
+    """The reply with the request's id, by which the operator finds it in the log."""
+    return msgspec.structs.replace(reply, headers=(*reply.headers, ("Cvan-Request", admitted.id)))

@@ -1,0 +1,271 @@
+"""The door: finds the operation, proves the caller, admits the body, answers; every refusal a problem.
+
+It knows neither sockets nor an HTTP library.  A channel gives it the head, asks before it takes the
+body, gives it the body, and gets the reply; so another channel can take the place of ``http.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.model import Finding, Place
+from gateway.transport import identifier
+from gateway.transport.access import AccessLog
+from gateway.transport.admission import Admission, Bounds, Held, too_large
+from gateway.transport.api import Api, Unanswerable
+from gateway.transport.authentication import CHALLENGE, authenticate
+from gateway.transport.call import JSON, Call, Head, Reply
+from gateway.transport.counter import NONE, Admitted, Counter, stamped
+from gateway.transport.media import essence, quality
+from gateway.transport.metrics import Metrics
+from gateway.transport.routes import OPERATIONS, Body, Operation, Routes
+from gateway.transport.services import Overloaded, Refusal, Services
+
+# The media types that the rooms below can prove and read.
+MESSAGE_TYPES = frozenset(
+    {
+        "application/xml",
+        "text/xml",
+        "application/edifact",
+        "multipart/signed",
+        "application/pkcs7-mime",
+        "application/x-pkcs7-mime",
+    }
+)
+LIST_BYTES = 1_048_576  # a JSON list of the most ids that one acknowledgement takes fits well
+
+
+class DoorSettings(msgspec.Struct, frozen=True):
+    """``operations``: what this door answers; ``METRICS`` among them only where an operator wants it."""
+
+    bounds: Bounds = Bounds()
+    message_types: frozenset[str] = MESSAGE_TYPES
+    operations: tuple[Operation, ...] = OPERATIONS
+
+
+class Visit:
+    """One connection as the door knows it: whose it is, once a partner has been proven on it."""
+
+    __slots__ = ("partner",)
+
+    def __init__(self) -> None:
+        self.partner = ""
+
+
+class Door:
+    """All connections of a listener come through one door.
+
+    ``now``: aware UTC; ``seconds``: a clock that never runs backwards; ``randomness``: octets.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        metrics: Metrics,
+        log: AccessLog,
+        *,
+        now: Callable[[], datetime],
+        seconds: Callable[[], float],
+        randomness: Callable[[int], bytes],
+        settings: DoorSettings | None = None,
+    ) -> None:
+        self.settings = settings or DoorSettings()
+        self.bounds = self.settings.bounds
+        self.admission = Admission(self.bounds)
+        self.routes = Routes(self.settings.operations)
+        self.metrics = metrics
+        if any(o.body is Body.MESSAGE for o in self.settings.operations):
+            metrics.watch(lambda: self.admission.total_inside, lambda: self.admission.bytes_held)
+        self.closing = False
+        self._api = Api(services, metrics, now)
+        self._services = services
+        self._log = log
+        self._counter = Counter(services, metrics, log)
+        self._now = now
+        self._seconds = seconds
+        self._randomness = randomness
+
+    def greet(self, head: Head, visit: Visit, *, length: int | None) -> Admitted | Reply:
+        """May this request come in?  ``length``: octets announced, 0 none, None chunked.
+
+        The reply, where it may not, is final: the body need not be read.
+        """
+        began = self._seconds()
+        request = self._new_id()
+        found = self.routes.find(head.method, head.path)
+        if isinstance(found, tuple):
+            return self._no_operation(request, head, found, began)
+        admitted = Admitted(request, found.operation, head, began, found.argument)
+        if self.closing:
+            return self._refuse(admitted, 503, [Finding("API5032")], retry_after=1, close=True)
+        if not found.operation.public:
+            refused = self._identify(admitted, visit)
+            if refused is not None:
+                return refused
+        return self._check(admitted, length) or self._admit(admitted, length) or admitted
+
+    def grow(self, admitted: Admitted, received: int) -> Reply | None:
+        """The body has ``received`` octets now: the refusal, or None to go on."""
+        admitted.received = received
+        if admitted.leave is not None:
+            held = self.admission.grow(admitted.leave, received)
+        else:
+            held = too_large(admitted.limit, received) if received > admitted.limit else None
+        return None if held is None else self._hold(admitted, held)
+
+    def serve(self, admitted: Admitted, body: bytes, digest: str) -> Deferred[Reply]:
+        """The reply to the whole request; never fails."""
+        call = Call(
+            id=admitted.id,
+            operation=admitted.operation.name,
+            head=admitted.head,
+            argument=admitted.argument,
+            partner=admitted.partner,
+            body=body,
+            digest=digest,
+        )
+        admitted.received = len(body)
+        done = Deferred.fromCoroutine(self._answer(admitted, call))
+        done.addErrback(self._failed, admitted)
+        return done.addCallback(self._settle, admitted)
+
+    def too_slow(self, admitted: Admitted) -> Reply:
+        """The body comes slower than the bound: the refusal."""
+        expected = f"{self.bounds.body_rate} octets/s"
+        return self._refuse(admitted, 408, [Finding("API408", expected=expected)], close=True)
+
+    def unanswered(self, admitted: Admitted) -> Reply:
+        """The services did not answer in time; what they do with the submission still counts, and the
+        same submission sent again gets that answer."""
+        found = Finding("API5033", expected=f"{self.bounds.answer_seconds:g} s")
+        return self._refuse(admitted, 503, [found], retry_after=5, release=False)
+
+    def malformed(self, head: Head, finding: Finding, status: int = 400) -> Reply:
+        """What came is no HTTP request that can be answered safely: the refusal, and the end."""
+        admitted = Admitted(self._new_id(), NONE, head, self._seconds())
+        return self._refuse(admitted, status, [finding], close=True)
+
+    def abandon(self, admitted: Admitted) -> None:
+        """The connection was lost before the body was whole: written down as status 0, unanswered."""
+        self._settle(Reply(0), admitted)
+
+    def depart(self, visit: Visit) -> None:
+        """The connection has ended."""
+        if visit.partner:
+            self.admission.detach(visit.partner)
+            visit.partner = ""
+
+    def _identify(self, admitted: Admitted, visit: Visit) -> Reply | None:
+        partner = authenticate(admitted.head, self._services.register)
+        if partner is None:
+            return self._refuse(admitted, 401, [Finding("API401")], headers=CHALLENGE)
+        admitted.partner = partner
+        if visit.partner != partner.id:
+            self.depart(visit)
+            held = self.admission.attach(partner.id)
+            if held is not None:
+                return self._hold(admitted, held, close=True)
+            visit.partner = partner.id
+        return None
+
+    def _check(self, admitted: Admitted, length: int | None) -> Reply | None:
+        head, operation = admitted.head, admitted.operation
+        produces = operation.produces
+        accept = ",".join(head.headers.get("accept", ()))
+        if produces and not any(quality(accept, p) > 0 for p in produces):
+            found = Finding("API406", Place(part="Accept"), ", ".join(produces), accept[:80])
+            return self._refuse(admitted, 406, [found])
+        if operation.body is Body.NONE:
+            return None
+        if length == 0:
+            known = "content-length" in head.headers
+            return self._refuse(admitted, *_NO_BODY) if known else self._refuse(admitted, *_NO_LENGTH)
+        types = self.settings.message_types if operation.body is Body.MESSAGE else {JSON}
+        sent = head.headers.get("content-type", ())
+        if len(sent) != 1 or essence(sent[0]) not in types or "content-encoding" in head.headers:
+            encoding = head.header("content-encoding")
+            given = f"{', '.join(sent)} {encoding}".strip()[:80]
+            found = Finding("API415", Place(part="Content-Type"), ", ".join(sorted(types)), given)
+            return self._refuse(admitted, 415, [found])
+        return None
+
+    def _admit(self, admitted: Admitted, length: int | None) -> Reply | None:
+        partner, now = admitted.partner, self._seconds()
+        if partner is not None and admitted.operation.body is Body.MESSAGE:
+            entered = self.admission.enter(partner, length, now)
+            if isinstance(entered, Held):
+                return self._hold(admitted, entered)
+            admitted.leave, admitted.limit = entered, entered.limit
+            return None
+        admitted.limit = LIST_BYTES if admitted.operation.body is Body.LIST else 0
+        if (length or 0) > admitted.limit:
+            return self._hold(admitted, too_large(admitted.limit, length or 0))
+        held = None if partner is None else self.admission.read(partner, now)
+        return None if held is None else self._hold(admitted, held)
+
+    async def _answer(self, admitted: Admitted, call: Call) -> Reply:
+        try:
+            return await self._api.answer(call)
+        except Unanswerable as error:
+            return self._counter.refuse(admitted, error.status, [error.finding])
+        except Refusal as error:
+            return self._counter.refuse(admitted, error.status, error.findings)
+        except Overloaded as error:
+            wait = max(1, round(error.retry_after))
+            return self._counter.refuse(admitted, 503, [Finding("API503")], retry_after=wait)
+
+    def _failed(self, failure: Failure, admitted: Admitted) -> Reply:
+        """An error of ours: the client learns its id, the log its cause."""
+        cause: Any = failure.value
+        self._log.incident(admitted.id, cause, self._now())
+        return self._counter.refuse(admitted, 500, [Finding("API500", found=admitted.id)])
+
+    def _no_operation(self, request: str, head: Head, allowed: tuple[str, ...], began: float) -> Reply:
+        admitted = Admitted(request, NONE, head, began)
+        if not allowed:
+            return self._refuse(admitted, 404, [Finding("API404", Place(part="path"), found=head.path[:80])])
+        listed = ", ".join(allowed)
+        finding = Finding("API405", Place(part="method"), listed, head.method[:20])
+        return self._refuse(admitted, 405, [finding], headers=(("Allow", listed),))
+
+    def _hold(self, admitted: Admitted, held: Held, *, close: bool = False) -> Reply:
+        return self._refuse(admitted, held.status, [held.finding], retry_after=held.retry_after, close=close)
+
+    def _refuse(
+        self,
+        admitted: Admitted,
+        status: int,
+        findings: Sequence[Finding],
+        *,
+        retry_after: int = 0,
+        headers: tuple[tuple[str, str], ...] = (),
+        close: bool = False,
+        release: bool = True,
+    ) -> Reply:
+        reply = self._counter.refuse(
+            admitted, status, findings, retry_after=retry_after, headers=headers, close=close
+        )
+        return self._settle(reply, admitted) if release else stamped(reply, admitted)
+
+    def _settle(self, reply: Reply, admitted: Admitted) -> Reply:
+        """The request is over: give its pass back, write it down."""
+        self._release(admitted)
+        self._counter.write_down(admitted, reply, self._seconds(), self._now())
+        return stamped(reply, admitted)
+
+    def _release(self, admitted: Admitted) -> None:
+        if admitted.leave is not None:
+            self.admission.leave(admitted.leave, self._seconds())
+
+    def _new_id(self) -> str:
+        return identifier.new(self._now(), self._randomness(identifier.RANDOM_OCTETS))
+
+
+_NO_BODY: tuple[int, list[Finding]] = (400, [Finding("API4003", Place(part="Content-Length"), found="0")])
+_NO_LENGTH: tuple[int, list[Finding]] = (411, [Finding("API411", Place(part="Content-Length"))])

@@ -1,0 +1,96 @@
+"""Metrics in Prometheus' text form, on a registry of their own; labels come from closed sets only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Seconds: a small message takes about a millisecond, the largest some seconds.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# Codes of findings are a closed set, but a large one; a registry keeps this many and sums up the rest.
+MAX_CODES = 256
+OTHER = "other"
+
+
+class Metrics:
+    """The doors' figures.  ``by_partner``: count submissions per partner too; off unless the operator
+    says so, as each partner makes a new series."""
+
+    def __init__(self, *, by_partner: bool = False) -> None:
+        self.registry = CollectorRegistry()
+        self.by_partner = by_partner
+        self._codes: set[str] = set()
+        labels = ["outcome", "repeated", *(["partner"] if by_partner else [])]
+        self._submissions = Counter(
+            "cvan_submissions", "Submissions answered with a signed receipt", labels, registry=self.registry
+        )
+        self._requests = Counter(
+            "cvan_requests", "Requests answered", ["operation", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "cvan_request_seconds",
+            "Seconds from the head of a request to its reply",
+            ["operation"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._refusals = Counter(
+            "cvan_refusals", "Requests refused at the door, by finding", ["code"], registry=self.registry
+        )
+        self._pushes = Counter(
+            "cvan_pushes", "Attempts to push to partners, by result", ["result"], registry=self.registry
+        )
+        self._fetched = Counter(
+            "cvan_mailbox_fetched", "Messages fetched from mailboxes", registry=self.registry
+        )
+        self._acknowledged = Counter(
+            "cvan_mailbox_acknowledged", "Messages acknowledged in mailboxes", registry=self.registry
+        )
+        self._in_flight = Gauge("cvan_in_flight", "Submissions inside the gateway", registry=self.registry)
+        self._bytes_held = Gauge("cvan_bytes_held", "Octets of bodies in memory", registry=self.registry)
+        self.connections = Gauge("cvan_connections", "Open connections", registry=self.registry)
+
+    def watch(self, in_flight: Callable[[], float], bytes_held: Callable[[], float]) -> None:
+        """What is inside the gateway is asked for when the figures are, not told at each change."""
+        self._in_flight.set_function(in_flight)
+        self._bytes_held.set_function(bytes_held)
+
+    def submitted(self, outcome: str, *, repeated: bool, partner: str) -> None:
+        """A submission was answered."""
+        labels = {"outcome": outcome, "repeated": str(repeated).lower()}
+        if self.by_partner:
+            labels["partner"] = partner
+        self._submissions.labels(**labels).inc()
+
+    def requested(self, operation: str, status: int, seconds: float) -> None:
+        """A request was answered; ``operation`` is a row of the table, or ``none``."""
+        self._requests.labels(operation, str(status)).inc()
+        self._seconds.labels(operation).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """A request was refused with a finding."""
+        if code not in self._codes:
+            if len(self._codes) >= MAX_CODES:
+                code = OTHER
+            else:
+                self._codes.add(code)
+        self._refusals.labels(code).inc()
+
+    def pushed(self, result: str) -> None:
+        """An attempt to push ended: ``delivered`` or the finding's code."""
+        self._pushes.labels(result).inc()
+
+    def fetched(self) -> None:
+        """A message of a mailbox was fetched."""
+        self._fetched.inc()
+
+    def acknowledged(self, count: int) -> None:
+        """So many messages were acknowledged."""
+        self._acknowledged.inc(count)
+
+    def exposition(self) -> bytes:
+        """All figures as text."""
+        return generate_latest(self.registry)

@@ -1,0 +1,222 @@
+"""The books: once each, whatever is repeated, killed, raced or away."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import clearance_child
+import pytest
+import sqlalchemy as sa
+from clearance_samples import CONF, NOW, Partners, cargo, config, consignment, credit, goods, kinds, payment
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_clearance_goods import FREE, GREEN, RED, YELLOW
+
+from adapters.clearance import Clearance, SchemaTooNew, tables
+from gateway.adapter import BackendUnavailable, Handover
+from gateway.model import DecisionKind as K
+from gateway.model import Declaration
+
+ROOT = Path(__file__).parents[2]
+
+
+def numbered(*declarations: Declaration, run: str = "") -> list[Handover]:
+    return [
+        Handover(f"d{run}{n}", f"m{run}{n}", "van", "importer", NOW, d)
+        for n, d in enumerate(declarations)
+    ]
+
+
+def test_a_second_handover_has_no_second_effect(partners: Partners) -> None:
+    batch = numbered(goods("L1", GREEN), goods("L2", YELLOW), cargo("C1", consignment(1, "B", "explosive")))
+    partners.clearance.hand_over([*batch, batch[0]], NOW)
+    first = partners.clearance.decisions(100)
+    partners.clearance.hand_over(batch, NOW + timedelta(days=1))
+    assert partners.clearance.decisions(100) == first
+    assert len(partners.office.work()) == 3
+
+
+def test_decisions_are_offered_until_confirmed_oldest_first(partners: Partners) -> None:
+    clearance = partners.clearance
+    clearance.hand_over(numbered(goods("L1", FREE), goods("L2", RED)), NOW)
+    offered = clearance.decisions(100)
+    assert kinds(offered) == [K.REGISTERED, K.GREEN, K.RELEASED, K.CLEARED, K.REGISTERED, K.RED, K.DUTY_NOTICE]
+    assert clearance.decisions(2) == offered[:2]
+    clearance.confirm([offered[0].id, offered[2].id, "unknown"])
+    assert clearance.decisions(100) == [offered[1], *offered[3:]]
+    clearance.confirm([d.id for d in offered] * 200)
+    assert clearance.decisions(100) == []
+    clearance.confirm([])
+
+
+def test_decisions_survive_a_restart(partners: Partners) -> None:
+    partners.clearance.hand_over(numbered(goods("L1", FREE)), NOW)
+    offered = partners.clearance.decisions(10)
+    partners.clearance.close()
+    again = Clearance.open(partners.url, CONF)
+    assert again.decisions(10) == offered
+    again.close()
+
+
+def test_numbers_run_by_the_offices_year(partners: Partners) -> None:
+    eve = NOW.replace(year=2026, month=12, day=31, hour=16, minute=59)
+    partners.now = eve
+    first = partners.file(goods("L1", FREE))[0].registration
+    partners.later(minutes=2)  # midnight in Vietnam
+    second = partners.file(goods("L2", FREE))[0].registration
+    assert (first[:2], first[8:16], second[:2], second[8:16]) == ("26", "00000001", "27", "00000001")
+
+
+def test_threads_share_the_office(partners: Partners) -> None:
+    batches = [numbered(*(goods(f"L{t}-{n}", FREE) for n in range(5)), run=f"{t}-") for t in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda batch: partners.clearance.hand_over(batch, NOW), batches * 2))
+    lines = partners.office.work()
+    assert len({line.registration for line in lines}) == 30
+    assert sorted(int(line.registration[8:16]) for line in lines) == list(range(1, 31))
+    decisions = partners.clearance.decisions(1000)
+    assert kinds(decisions).count(K.REGISTERED) == 30
+
+
+POOL = [
+    goods("A", FREE),
+    goods("B", YELLOW),
+    goods("A", GREEN),  # a duplicate reference, refused
+    goods("", GREEN),
+    cargo("C", consignment(1, "B1", "explosive")),
+    payment(credit("RF18539007547034", 1, "E")),
+]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.integers(0, len(POOL) - 1), max_size=6), max_size=6), st.integers(0, 2**60))
+def test_any_repeats_make_the_same_books_as_none(
+    database_url: str, batches: list[list[int]], run: int
+) -> None:
+    """Each key's first appearance decides; what is said is the same as if nothing were ever repeated."""
+    with_repeats = Clearance.open(database_url, CONF)
+    keyed = [
+        Handover(f"d{run}-{n}", f"m{n}", "van", f"importer{run}", NOW, d) for n, d in enumerate(POOL)
+    ]
+    for batch in batches:
+        with_repeats.hand_over([keyed[n] for n in batch], NOW)
+    said = with_repeats.decisions(1000)
+    with_repeats.confirm([d.id for d in said])
+    with_repeats.close()
+    order = list(dict.fromkeys(n for batch in batches for n in batch))
+    fresh = Clearance.open("sqlite://", CONF)
+    fresh.hand_over([keyed[n] for n in order], NOW)
+    expected = fresh.decisions(1000)
+    fresh.close()
+    assert [(d.kind, d.message) for d in said] == [(d.kind, d.message) for d in expected]
+    assert len({d.id for d in said}) == len(said)
+    registered = [d.message for d in said if d.kind is K.REGISTERED]
+    assert len(registered) == len(set(registered))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_any_moment_everything_is_registered_once(database_url: str, seed: int) -> None:
+    luck = random.Random(seed)
+    command = [sys.executable, str(Path(clearance_child.__file__)), database_url]
+    environment = {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", "PYTHONDONTWRITEBYTECODE": "1"}
+    killed = 0
+    for _ in range(3):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd="/")
+        assert child.stdout is not None
+        for _ in range(luck.randint(1, 6)):
+            child.stdout.readline()
+        # A last moment of chance, so that the kill falls inside a batch and not always between two.
+        try:
+            child.wait(luck.random() * 0.02)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+        killed += child.wait() == -signal.SIGKILL
+        child.stdout.close()
+    assert killed
+    clearance = Clearance.open(database_url, CONF)
+    everything = clearance_child.handovers()
+    clearance.hand_over(everything, NOW)
+    decisions = clearance.decisions(10_000)
+    assert len({d.id for d in decisions}) == len(decisions)
+    for kind in (K.REGISTERED, K.GREEN, K.RELEASED, K.CLEARED):
+        assert sorted(d.message for d in decisions if d.kind is kind) == sorted(h.message for h in everything)
+    numbers = sorted({int(d.registration[8:16]) for d in decisions})
+    assert numbers == list(range(1, clearance_child.TOTAL + 1))
+    clearance.close()
+
+
+# -- the schema -----------------------------------------------------------------------------------------
+
+
+def test_opening_again_changes_nothing(partners: Partners) -> None:
+    Clearance.open(partners.url, config()).close()
+    with partners.clearance.books.reading() as connection:
+        assert connection.scalars(sa.select(tables.schema.c.version)).all() == [1]
+
+
+def test_every_table_is_the_offices_own(partners: Partners) -> None:
+    names = set(sa.inspect(partners.clearance.books.engine).get_table_names())
+    own = {name for name in names if name.startswith("clearance_")}
+    assert own == {table.name for table in tables.metadata.sorted_tables}
+
+
+def test_steps_run_once_and_in_order(partners: Partners) -> None:
+    ran: list[int] = []
+    steps = (lambda _: ran.append(2), lambda _: ran.append(3))
+    books = partners.clearance.books
+    for _ in range(2):
+        with books.engine.begin() as connection:
+            tables.migrate(connection, NOW, steps)
+    assert ran == [2, 3]
+    with pytest.raises(SchemaTooNew, match="schema version 3"):
+        Clearance.open(partners.url, CONF)
+
+
+def test_an_empty_database_starts_at_the_newest_version() -> None:
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        tables.migrate(connection, NOW, (lambda _: pytest.fail("an empty database needs no step"),))
+        assert connection.scalar(sa.select(tables.schema.c.version)) == 2
+
+
+# -- away -----------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_away_is_said_so(partners: Partners, tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable):
+        Clearance.open(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}", CONF)
+    with pytest.raises(BackendUnavailable):
+        Clearance.open(f"postgresql+psycopg://nobody@/none?host={tmp_path}", CONF)
+
+
+def test_a_lost_connection_is_unavailable_then_well_again(postgres_url: str) -> None:
+    partners = Partners(postgres_url)
+    partners.file(goods("L1", FREE))
+    with (
+        pytest.raises(BackendUnavailable),
+        partners.clearance.books.writing(config(), NOW) as docket,
+    ):
+        pid = docket.connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        with partners.clearance.books.engine.connect() as other:
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        docket.connection.execute(sa.text("SELECT 1"))
+    assert kinds(partners.file(goods("L2", FREE)))[0] is K.REGISTERED
+    partners.close()
+
+
+def test_an_exception_of_ours_leaves_no_trace(partners: Partners) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        partners.clearance.books.writing(config(), NOW) as docket,
+    ):
+        docket.done(numbered(goods("L1", FREE))[0], "")
+        docket.block("R", "B", "do-not-load", "", "why", "who")
+        raise ZeroDivisionError
+    partners.clearance.hand_over(numbered(goods("L1", FREE)), NOW)
+    assert kinds(partners.clearance.decisions(10))[0] is K.REGISTERED

@@ -1,0 +1,193 @@
+"""Couriers: each delivery to one courier at a time, in order, until it is done or dead."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.model import DecisionKind, Delivery, Handover
+from gateway.storage import Ledger
+
+from .making import BACKEND, LEASE, NOW, SECOND, declaration, recorded, settlement
+
+
+@pytest.fixture
+def queue(ledger: Ledger) -> Ledger:
+    """Five deliveries to the back end."""
+    ledger.settle([settlement(f"s{n}") for n in range(5)])
+    return ledger
+
+
+def ids(deliveries: list[Delivery]) -> list[str]:
+    return [d.id for d in deliveries]
+
+
+def test_due_deliveries_come_in_order_and_once(queue: Ledger) -> None:
+    first = queue.claim_due(BACKEND, "me", NOW, LEASE, 3)
+    assert ids(first) == ["s0.1", "s1.1", "s2.1"]
+    assert [d.attempts for d in first] == [0, 0, 0]
+    assert ids(queue.claim_due(BACKEND, "you", NOW, LEASE, 9)) == ["s3.1", "s4.1"]
+    assert queue.claim_due(BACKEND, "me", NOW, LEASE, 9) == []
+
+
+def test_nothing_is_due_before_its_time(queue: Ledger) -> None:
+    assert queue.claim_due(BACKEND, "me", NOW - SECOND, LEASE, 9) == []
+
+
+def test_a_lease_that_ran_out_is_claimed_again_and_counted(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "dead courier", NOW, LEASE, 2)
+    later = queue.claim_due(BACKEND, "me", NOW + LEASE, LEASE, 2)
+    assert ids(later) == ["s0.1", "s1.1"]
+    assert [d.attempts for d in later] == [1, 1]
+
+
+@pytest.mark.parametrize("destination", ["backend:clear", "backend", "backend:clearance2", "%", ""])
+def test_another_destination_gets_nothing(queue: Ledger, destination: str) -> None:
+    assert queue.claim_due(destination, "me", NOW, LEASE, 9) == []
+
+
+def test_a_kind_of_destinations_is_named_with_its_colon(queue: Ledger) -> None:
+    queue.record([recorded("D1", "s0.1", push=True)])
+    assert len(queue.claim_due("backend:", "me", NOW, LEASE, 9)) == 5
+    assert ids(queue.claim_due("push:", "me", NOW, LEASE, 9)) == ["D1.d.p"]
+
+
+def test_a_failed_one_steps_aside(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 1)
+    assert queue.retry("s0.1", NOW + 30 * SECOND, "no answer")
+    assert ids(queue.claim_due(BACKEND, "me", NOW, LEASE, 1)) == ["s1.1"]
+    again = queue.claim_due(BACKEND, "me", NOW + 30 * SECOND, LEASE, 1)
+    assert ids(again) == ["s0.1"]
+    assert (again[0].attempts, again[0].error) == (1, "no answer")
+
+
+def test_in_order_nothing_passes_a_waiting_one(queue: Ledger) -> None:
+    claimed = queue.claim_in_order("backend:", "me", NOW, LEASE, 2)
+    assert ids(claimed) == ["s0.1", "s1.1"]
+    assert queue.claim_in_order(BACKEND, "you", NOW, LEASE, 9) == []
+    queue.retry("s0.1", NOW + 30 * SECOND, "no answer")
+    queue.done(["s1.1"], NOW)
+    assert queue.claim_in_order(BACKEND, "me", NOW, LEASE, 9) == []
+    queue.dead("s0.1", "poison", NOW)
+    assert ids(queue.claim_in_order(BACKEND, "me", NOW, LEASE, 2)) == ["s2.1", "s3.1"]
+
+
+def test_done_is_done_and_in_the_timeline(queue: Ledger) -> None:
+    claimed = queue.claim_due(BACKEND, "me", NOW, LEASE, 2)
+    assert queue.done(ids(claimed), NOW + SECOND) == 2
+    assert queue.done(ids(claimed), NOW + SECOND) == 0
+    assert not queue.retry("s0.1", NOW, "late")
+    assert not queue.dead("s0.1", "late", NOW)
+    assert len(queue.claim_due(BACKEND, "me", NOW + 2 * LEASE, LEASE, 9)) == 3
+    status = queue.status("VAN1", "s0")
+    assert status is not None
+    last = status.timeline[-1]
+    assert (last.about, last.what, last.detail, last.at) == ("s0.1", "delivered", BACKEND, NOW + SECOND)
+
+
+def test_dead_letters_are_listed_and_revived(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 1)
+    assert queue.dead("s0.1", "x" * 10_000, NOW)
+    (letter,) = queue.dead_letters("backend:", 9)
+    assert (letter.id, len(letter.error)) == ("s0.1", 500)
+    assert queue.revive(["s0.1", "s1.1"], NOW + SECOND) == 1
+    assert queue.dead_letters(BACKEND, 9) == []
+    assert ids(queue.claim_due(BACKEND, "me", NOW + SECOND, LEASE, 1)) == ["s0.1"]
+
+
+def test_handovers_carry_the_declarations_in_order(queue: Ledger) -> None:
+    claimed = queue.claim_due(BACKEND, "me", NOW, LEASE, 2)[::-1]
+    expected = [
+        Handover(f"s{n}.1", f"s{n}.1", "VAN1", "TRADER1", NOW, declaration(f"LRN-s{n}-1")) for n in (1, 0)
+    ]
+    assert queue.handovers(claimed) == expected
+    strangers = [Delivery("x", BACKEND, payload, NOW) for payload in ("s0.2", "none.1", "s0", "s0.x")]
+    assert queue.handovers(strangers) == []
+    assert queue.handovers([]) == []
+
+
+def test_a_delivered_message_can_be_sent_again_under_its_id(queue: Ledger) -> None:
+    queue.record([recorded("D1", "s0.1", DecisionKind.RELEASED, push=True)])
+    (push,) = queue.claim_due("push:VAN1", "me", NOW, LEASE, 9)
+    assert list(queue.outgoings([push])) == ["D1.d"]
+    queue.done([push.id], NOW)
+    queue.acknowledge("VAN1", ["D1.d"], NOW)
+    assert queue.resend("D1.d", NOW + SECOND)
+    (again,) = queue.claim_due("push:VAN1", "me", NOW + SECOND, LEASE, 9)
+    assert again.id == push.id
+    assert "D1.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
+    assert not queue.resend("unknown", NOW)
+
+
+def test_threads_claim_each_delivery_once(database_url: str, ledger: Ledger) -> None:
+    ledger.settle([settlement(f"s{n:03}") for n in range(200)])
+    taken: list[list[str]] = [[] for _ in range(4)]
+
+    def work(own: list[str]) -> None:
+        mine = Ledger.open(database_url)
+        while claimed := mine.claim_due(BACKEND, "me", NOW, LEASE, 7):
+            own += ids(claimed)
+        mine.close()
+
+    run([threading.Thread(target=work, args=(own,)) for own in taken])
+    everything = [delivery for own in taken for delivery in own]
+    assert sorted(everything) == [f"s{n:03}.1" for n in range(200)]
+    assert all(own == sorted(own) for own in taken)
+
+
+def test_couriers_in_order_never_overlap(database_url: str, ledger: Ledger) -> None:
+    ledger.settle([settlement(f"s{n:03}") for n in range(60)])
+    taken: list[str] = []
+
+    def work() -> None:
+        mine = Ledger.open(database_url)
+        while len(taken) < 60:
+            claimed = ids(mine.claim_in_order(BACKEND, "me", NOW, LEASE, 7))
+            taken.extend(claimed)  # before `done`: nobody else may have claimed yet
+            mine.done(claimed, NOW)
+        mine.close()
+
+    run([threading.Thread(target=work) for _ in range(3)])
+    assert taken == [f"s{n:03}.1" for n in range(60)]
+
+
+CLAIMER = """
+import sys
+from datetime import datetime, timedelta
+from gateway.storage import Ledger
+ledger = Ledger.open(sys.argv[1])
+now = datetime.fromisoformat(sys.argv[2])
+while claimed := ledger.claim_due("backend:clearance", sys.argv[3], now, timedelta(seconds=60), 5):
+    for delivery in claimed:
+        print(delivery.id, flush=True)
+ledger.close()
+"""
+
+
+def test_processes_claim_each_delivery_once(database_url: str, ledger: Ledger, python: str) -> None:
+    ledger.settle([settlement(f"s{n:03}") for n in range(200)])
+    root = Path(__file__).parents[2]
+    children = [
+        subprocess.Popen(
+            [python, "-c", CLAIMER, database_url, (NOW + timedelta(0)).isoformat(), name],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
+        )
+        for name in ("one", "two")
+    ]
+    taken = [child.communicate(timeout=60)[0].split() for child in children]
+    assert all(child.returncode == 0 for child in children)
+    assert sorted(taken[0] + taken[1]) == [f"s{n:03}.1" for n in range(200)]
+
+
+def run(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)

@@ -1,0 +1,128 @@
+"""The schema's history: made, refused, and equal to the tables."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from gateway.storage import Ledger, LedgerMissing, LedgerUnavailable, SchemaNewer, SchemaOlder, migrate
+from gateway.storage.database import Database
+from gateway.storage.tables import metadata
+
+
+def schema(url: str) -> dict[str, str]:
+    """Every table's columns and every index and constraint, as the database itself describes them."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL"
+            rows = [
+                (r[0], " ".join(r[1].split()).replace("( ", "(")) for r in connection.execute(text(query))
+            ]
+        else:
+            indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+            columns = (
+                "SELECT table_name || '.' || column_name, concat_ws(' ', ordinal_position, data_type, "
+                "is_nullable, column_default, identity_generation) FROM information_schema.columns "
+                "WHERE table_schema = 'public'"
+            )
+            constraints = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'"
+            rows = [
+                (r[0], r[1])
+                for query in (indexes, columns, constraints)
+                for r in connection.execute(text(query))
+                if not r[0].startswith("alembic")
+            ]
+    engine.dispose()
+    return dict(rows)
+
+
+def test_migrated_schema_is_the_tables(bare_url: str) -> None:
+    database = Database(bare_url, create=True)
+    metadata.create_all(database.engine)
+    drawn = schema(bare_url)
+    metadata.drop_all(database.engine)
+    database.close()
+    migrate(bare_url)
+    assert len(drawn) > 20
+    assert schema(bare_url) == drawn
+
+
+def test_migrating_twice_changes_nothing(bare_url: str) -> None:
+    assert migrate(bare_url) == migrate(bare_url) == "0001"
+
+
+def test_two_processes_may_migrate_at_once(bare_url: str) -> None:
+    revisions: list[str] = []
+    threads = [threading.Thread(target=lambda: revisions.append(migrate(bare_url))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert revisions == ["0001"] * 3
+
+
+def test_newer_schema_is_refused(database_url: str) -> None:
+    set_revision(database_url, "9999")
+    with pytest.raises(SchemaNewer, match="9999"):
+        Ledger.open(database_url)
+    with pytest.raises(SchemaNewer, match="9999"):
+        migrate(database_url)
+
+
+def test_older_schema_wants_migrating(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.storage.migrations._known", lambda: ["0001", "0002"])
+    with pytest.raises(SchemaOlder, match="0002"):
+        Ledger.open(database_url)
+
+
+def test_database_without_a_ledger_is_missing(bare_url: str) -> None:
+    with pytest.raises(LedgerMissing):
+        Ledger.open(bare_url)
+    Ledger.open(bare_url, create=True).close()
+    Ledger.open(bare_url).close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y", "no url"])
+def test_unusable_urls_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Ledger.open(url, create=True)
+
+
+def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(LedgerUnavailable):
+        Ledger.open(f"postgresql://nobody@/none?host={tmp_path}")
+
+
+def test_sqlite_file_is_the_owners_alone_and_durable(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    Ledger.open(f"sqlite:///{path}", create=True).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    database = Database(f"sqlite:///{path}")
+    pragmas = ("journal_mode", "synchronous", "foreign_keys")
+    found = database.read(lambda c: [c.exec_driver_sql(f"PRAGMA {p}").scalar() for p in pragmas])
+    database.close()
+    assert found == ["wal", 2, 1]
+
+
+def test_postgresql_commits_synchronously(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    assert database.write(lambda c: c.exec_driver_sql("SHOW synchronous_commit").scalar()) == "on"
+    database.close()
+
+
+def test_plain_postgresql_url_gets_our_driver(postgres_url: str) -> None:
+    plain = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    Ledger.open(plain).close()
+
+
+def set_revision(url: str, revision: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+    engine.dispose()

@@ -1,0 +1,127 @@
+"""Fifteen odd interchanges, and the defects that real files have: each is named exactly, none is choked on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.syntax import Directories, read
+from tests.syntax.samples import CUSCAR, CUSDEC, GOOD, HEAD, codes, errors, everything, one
+
+
+def wrapped(text: str, columns: int) -> str:
+    return "\r\n".join(text[i : i + columns] for i in range(0, len(text), columns))
+
+
+GROUP = "UNG+CUSDEC+APP1:ZZ+APP2:ZZ+240131:1200+G1+UN+D:96B'"
+UTF8 = (
+    GOOD.replace("UNOC:3", "UNOY:4::7")
+    .replace("240131", "20240131")
+    .replace("COTTON SHIRTS", "Áo sơ mi vải bông")
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("nothing wrong", GOOD, []),
+        ("wrong UNT count", GOOD.replace("UNT+9+", "UNT+8+"), ["EDI029"]),
+        ("wrong UNT reference", GOOD.replace("UNT+9+1", "UNT+9+7"), ["EDI028"]),
+        ("wrong UNZ count", GOOD.replace("UNZ+2", "UNZ+3"), ["EDI029"]),
+        ("wrong UNZ reference", GOOD.replace("UNZ+2+REF1", "UNZ+2+REF2"), ["EDI028"]),
+        ("missing UNZ", GOOD.removesuffix("UNZ+2+REF1'"), ["EDI133"]),
+        ("Vietnamese in UTF-8", UTF8, []),
+        ("group", f"{HEAD}{GROUP}{CUSDEC}UNE+1+G1'UNZ+1+REF1'", []),
+        ("two interchanges in one file", GOOD + GOOD, ["EDI119"]),
+        ("lower case under UNOA", GOOD.replace("UNOC", "UNOA").replace("SHIRTS", "Shirts"), ["EDI107"]),
+        ("byte order mark", "\ufeff" + GOOD, ["EDI101"]),
+        ("NUL inside a tag", GOOD.replace("BGM+85", "B\0M+85"), ["EDI106", "EDI121", "EDI201", "EDI203"]),
+        ("NUL inside data", GOOD.replace("COTTON", "COT\0ON"), ["EDI106"]),
+        ("message type missing", GOOD.replace("+CUSCAR:D", "+:D"), ["EDI131"]),
+        ("wrapped at 80 columns", wrapped(GOOD, 80), ["EDI111"]),
+        ("wrapped at 72 columns", wrapped(GOOD, 72), ["EDI111"]),
+        ("space before UNA", " " + GOOD, ["EDI102"]),
+        ("missing final terminator", GOOD[:-1], ["EDI105"]),
+        ("cut off in a message", GOOD[:200], ["EDI105", "EDI133", "EDI133"]),
+        ("a release swallows a terminator", GOOD.replace("SHIRTS'", "SHIRTS?'"), ["EDI016", "EDI133"]),
+        ("Latin-1 under UNOA", GOOD.replace("UNOC", "UNOA").replace("COTTON", "CÔTON"), ["EDI108"]),
+        ("line breaks between segments", GOOD.replace("'", "'\r\n").replace("? '\r\n", "? '"), ["EDI112"]),
+        ("a line break inside a segment", GOOD.replace("COTTON SH", "COTTON\nSH"), ["EDI110"]),
+        ("rubbish after UNZ", GOOD + "rubbish", ["EDI118"]),
+        ("blanks after UNZ", GOOD + "\r\n \r\n", []),
+        ("blanks before a segment", GOOD.replace("TDT", "  TDT"), ["EDI120"]),
+        ("doubled terminator", GOOD.replace("TDT", "'TDT"), ["EDI123"]),
+        ("right-to-left override", UTF8.replace("bông", "b\u202eông"), ["EDI113"]),
+        ("octets that are no UTF-8", UTF8.replace("bông", "b\udcffong"), ["EDI109"]),
+        ("date of another version", GOOD.replace("240131:", "20240131:"), ["EDI134"]),
+        ("a day that does not exist", GOOD.replace("240131:1200", "240231:1200"), ["EDI132"]),
+        ("no messages", f"{HEAD}UNZ+0+REF1'", ["EDI032"]),
+    ],
+)
+def test_each_oddity_is_named_exactly(
+    name: str, text: str, expected: list[str], directories: Directories
+) -> None:
+    encoding = "latin-1" if "Latin-1" in name else "utf-8"
+    interchange = read(text.encode(encoding, "surrogateescape"), directories)
+    assert sorted(codes(interchange)) == expected
+
+
+def test_every_finding_has_a_place(directories: Directories) -> None:
+    text = GOOD.replace("COTTON", "COT\0ON").replace("UNT+9+", "UNT+8+").replace("CST", "XXX")
+    octets = text.encode()
+    for finding in everything(read(octets, directories)):
+        assert finding.place.message in ("1", "2", "REF1")
+        assert 0 <= finding.place.offset < len(octets)
+
+
+def test_a_character_is_told_at_its_octet(directories: Directories) -> None:
+    octets = UTF8.replace("bông", "bô\u202eng").encode()
+    finding = next(f for f in everything(read(octets, directories)) if f.code == "EDI113")
+    assert octets[finding.place.offset :].startswith("\u202e".encode())
+    assert (finding.place.message, finding.place.tag, finding.found) == ("2", "FTX", "U+202E")
+
+
+def test_text_is_decoded_by_the_level(directories: Directories) -> None:
+    utf8 = read(UTF8.encode(), directories)
+    assert utf8.messages[1].segments[8].get(4) == "Áo sơ mi vải bông"
+    latin = read(GOOD.replace("COTTON", "CÔTON").encode("latin-1"), directories)
+    assert latin.messages[1].segments[8].get(4) == "CÔTON SHIRTS"
+
+
+def test_a_wrap_is_undone(directories: Directories) -> None:
+    assert [
+        [(s.tag, s.elements) for s in m.segments]
+        for m in read(wrapped(GOOD, 80).encode(), directories).messages
+    ] == [[(s.tag, s.elements) for s in m.segments] for m in read(GOOD.encode(), directories).messages]
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+@settings(max_examples=400, deadline=None)
+def test_one_wrong_octet_never_raises(directories: Directories, index: int, octet: int) -> None:
+    octets = bytearray(GOOD.encode())
+    octets[index] = octet
+    read(bytes(octets), directories)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.sampled_from("'+:?UNHBZT*\n\0 9")), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_inserted_service_characters_never_raise(
+    directories: Directories, insertions: list[tuple[int, str]]
+) -> None:
+    text = GOOD
+    for index, character in insertions:
+        text = text[:index] + character + text[index:]
+    read(text.encode(), directories)
+
+
+def test_a_good_neighbour_is_not_sunk(directories: Directories) -> None:
+    interchange = read(GOOD.replace("BGM+929", "BGM+9z9").encode(), directories)
+    assert [m.rejected for m in interchange.messages] == [True, False]
+    assert not interchange.rejected
+    assert errors(interchange) == ["EDI012"]
+
+
+def test_huge_numbers_in_counts_do_not_raise(directories: Directories) -> None:
+    interchange = read(one(CUSDEC.replace("UNT+9", "UNT+" + "9" * 6_000)), directories)
+    assert set(errors(interchange)) == {"EDI029", "EDI039"}
