@@ -252,12 +252,7 @@ def codes_of(root: etree._Element, wanted: set[str]) -> dict[str, list[str]]:
 
 
 def elements_of(segments: dict[str, Json]) -> set[str]:
-    return {
-        part[0]
-        for _, uses in segments.values()
-        for use in uses
-        for part in (use[4] if len(use) > 4 else [use])
-    }
+    return {part[0] for _, uses in segments.values() for use in uses for part in use[4] or [use]}
 
 
 def directory_of(source: Source, name: str) -> dict[str, Any]:
@@ -270,8 +265,9 @@ def directory_of(source: Source, name: str) -> dict[str, Any]:
     wanted = {tag for message in messages.values() for tag in tags_of(message[3])} - SERVICE_TAGS
     text = original_text(source.originals / NEXT.get(name, ORIGINALS[name]), r"(EDSD|TRSD)\.\w+")
     originals = original_segments(text)
-    segments = {tag: originals.get(tag, [tag, []]) for tag in sorted(wanted)}
-    if name in NEXT:
+    if name not in NEXT:
+        segments = {tag: originals[tag] for tag in sorted(wanted)}
+    else:
         rows = {str(s.get("id")): s for s in source.xml(f"{name}/segments.xml")}
         segments = {tag: better(tag, segment_of(rows[tag]), originals.get(tag)) for tag in sorted(wanted)}
     codes = codes_of(source.xml(f"{name}/codes.xml"), elements_of(segments))

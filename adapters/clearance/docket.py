@@ -59,8 +59,8 @@ class Docket:
         """The handovers whose delivery key had no effect yet, each key once, in order."""
         column = tables.handover.c.delivery
         known = set(self._column(column, [h.delivery for h in handovers]))
-        first = {h.delivery: h for h in reversed(handovers) if h.delivery not in known}
-        fresh = [h for h in handovers if first.get(h.delivery) is h]
+        first = {h.delivery: h for h in reversed(handovers)}
+        fresh = [first[key] for key in dict.fromkeys(h.delivery for h in handovers) if key not in known]
         self._learn_lrns(fresh)
         return fresh
 

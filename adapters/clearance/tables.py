@@ -199,6 +199,7 @@ decision = sa.Table(
 )
 """The outbox: JSON decisions, offered until they are confirmed and kept for the record afterwards."""
 
+
 def named(row: sa.Row[Any]) -> dict[str, Any]:
     """A row's values by plain column names (SQLAlchemy's own names are a subclass of str)."""
     return {str(name): value for name, value in zip(row._fields, row, strict=True)}

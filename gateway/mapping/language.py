@@ -135,7 +135,7 @@ def _more(text: str | None) -> tuple[Wanted, ...]:
     for part in (text or "").split(","):
         name, equals, value = part.strip().partition("=")
         if part and not equals:
-            raise ValueError(f"{part!r} is not ELEMENT=VALUE")
+            raise ValueError(f"{part!r} is no ELEMENT=VALUE")
         if part:
             found.append(_wanted(name, value))
     return tuple(found)

@@ -9,17 +9,11 @@ from lxml import etree
 
 from gateway.mapping.reading import Reading
 from gateway.mapping.tree_rows import UNBOUNDED, Node, Outline, Row, load_outline
-from gateway.model import Declaration, Entity, Finding, Kind, Place, Severity, Value, parse_pointer
-from gateway.safexml import XSI_NS, local_name, xpath_of
+from gateway.mapping.tree_walk import MAX_FINDINGS, Walk, line_of
+from gateway.model import Declaration, Entity, Finding, Kind, Place, Severity, Step, Value, parse_pointer
+from gateway.safexml import xpath_of
 
-# A sender learns no more from the next hundred; finding places costs time.
-MAX_FINDINGS = 100
 KIND_MARK = "KIND"
-# As much of a sender's stray text as is repeated: enough to find it by.
-MAX_SHOWN = 35
-
-# Hints to a validator, not content.
-_HINTS = frozenset((f"{{{XSI_NS}}}schemaLocation", f"{{{XSI_NS}}}noNamespaceSchemaLocation"))
 
 
 def load_tree_table(path: Path) -> TreeTable:
@@ -48,9 +42,9 @@ class TreeTable:
         ``kind``: where the caller knows it; else the table's rules tell it from the document.
         What the table does not know is a warning with its place; nothing is left out silently.
         """
-        walk = _Walk()
+        walk = Walk()
         if document.tag != self._root.tag:
-            place = Place(xpath=xpath_of(document), line=_line(document))
+            place = Place(xpath=xpath_of(document), line=line_of(document))
             return Reading(findings=(Finding("XML045", place, self._root.tag, str(document.tag)),))
         whole = walk.entity(document, self._root)
         bodies, header = self._split(whole)
@@ -116,11 +110,10 @@ class TreeTable:
     def locate(self, document: etree._Element, pointer: str) -> Place:
         """Where the document says what the pointer names: its XPath and line.
 
-        Where it is absent, the nearest class around it that is there.  Raises ValueError on a text
-        that is no pointer.
+        Where it is absent, the nearest class around it that is there.
         """
         here, row = document, self._root
-        for number, step in enumerate(parse_pointer(pointer)):
+        for number, step in enumerate(_steps(pointer)):
             if number == 0 and step.name == self._root.name:
                 continue
             inner = None if row.node is None else row.node.by_name.get(step.name)
@@ -128,17 +121,18 @@ class TreeTable:
             if inner is None or found is None:
                 break
             here, row = found, inner
-        return Place(xpath=xpath_of(here), line=_line(here), pointer=pointer)
+        return Place(xpath=xpath_of(here), line=line_of(here), pointer=pointer)
 
     def pointer_codes(self, pointer: str) -> list[tuple[str, int, str]]:
         """The WCO Pointer (97A) chain: (section's class id, sequence or 0, tag id or "") from the top.
 
-        A sequence stands only where the class may repeat; the tag only on the last.  Classes and
-        elements without a WCO id, and all below them, cannot be said: the chain ends before them.
+        ``pointer`` may also be the part of a finding's XPath below the wrapper, whatever names a sender
+        put there.  A sequence stands only where the class may repeat; the tag only on the last.  Classes
+        and elements without a WCO id, and all below them, cannot be said: the chain ends before them.
         """
         codes: list[tuple[str, int, str]] = []
         row: Row | None = None
-        for step in parse_pointer(pointer.partition("/@")[0]):
+        for step in _steps(pointer):
             row = self._step(row, step.name)
             if row is None or not row.id:
                 break
@@ -196,109 +190,6 @@ class TreeTable:
         yield from _paths(self._body, self._body.name, ())
 
 
-class _Walk:
-    """One pass over a document."""
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-        self.more = 0
-
-    def entity(self, element: etree._Element, row: Row) -> Entity:
-        """A class and all below it.  The hottest loop of the XML path: each property is read once."""
-        node = row.node
-        assert node is not None
-        values: list[Value] = []
-        entities: list[Entity] = []
-        by_tag, last, stray = node.by_tag, 0, element.text
-        for child in element:
-            if stray is not None and not stray.isspace():
-                self.stray(element, stray)
-            stray = child.tail
-            inner = by_tag.get(child.tag)  # type: ignore[arg-type]
-            if inner is None:
-                self.unknown(child)
-                continue
-            rank = inner.rank
-            if rank < last:
-                self.lose("XML043", child, expected=f"before {node.rows[last].name}", found=inner.name)
-            last = rank
-            if inner.node is not None:
-                entities.append(self.entity(child, inner))
-                continue
-            attributes = child.items()
-            if attributes or inner.child or len(child):
-                values.append(self.value(child, inner))
-            else:
-                values.append(Value(inner.name, child.text or ""))
-        if stray is not None and not stray.isspace():
-            self.stray(element, stray)
-        if element.keys():
-            self.unknown_attributes(element, frozenset())
-        return Entity(row.name, tuple(values), tuple(entities))
-
-    def value(self, element: etree._Element, row: Row) -> Value:
-        if row.child:
-            element = self.within(element, row)
-        for child in element:
-            self.unknown(child)
-        attributes = element.items()
-        kept = tuple(sorted(pair for pair in attributes if pair[0] in row.attributes))
-        if len(kept) < len(attributes):
-            self.unknown_attributes(element, row.attributes)
-        return Value(row.name, element.text or "", kept)
-
-    def within(self, element: etree._Element, row: Row) -> etree._Element:
-        """The child that holds the text (DateTimeString); the element itself where it is missing."""
-        if element.attrib:
-            self.unknown_attributes(element, frozenset())
-        found: etree._Element | None = None
-        for child in element:
-            if child.tag == row.child and found is None and not len(child):
-                found = child
-            else:
-                self.unknown(child)
-        if found is None:
-            self.lose("XML046", element, expected=row.child.rpartition("}")[2], found=_shown(element))
-            return element
-        return found
-
-    def stray(self, element: etree._Element, text: str) -> None:
-        if text.strip():
-            self.lose("XML042", element, expected="elements only", found=text.strip()[:MAX_SHOWN])
-
-    def unknown(self, element: etree._Element) -> None:
-        if isinstance(element.tag, str):
-            self.lose("XML040", element, found=local_name(element))
-
-    def unknown_attributes(self, element: etree._Element, known: frozenset[str]) -> None:
-        for name in element.attrib:
-            if name not in known and name not in _HINTS:
-                local = str(name).rpartition("}")[2]
-                self.lose("XML041", element, found=local, suffix=f"/@{local}")
-
-    def lose(
-        self,
-        code: str,
-        element: etree._Element,
-        expected: str = "",
-        found: str = "",
-        suffix: str = "",
-        severity: Severity = Severity.WARNING,
-    ) -> None:
-        """Note what is lost; past MAX_FINDINGS it is only counted."""
-        if len(self.findings) >= MAX_FINDINGS and severity is Severity.WARNING:
-            self.more += 1
-            return
-        place = Place(xpath=xpath_of(element) + suffix, line=_line(element))
-        self.findings.append(Finding(code, place, expected, found, severity))
-
-    def told(self) -> tuple[Finding, ...]:
-        if self.more:
-            more = Finding("XML047", Place(), str(MAX_FINDINGS), str(self.more), Severity.WARNING)
-            self.findings.append(more)
-        return tuple(self.findings)
-
-
 def _write(element: etree._Element, entity: Entity, row: Row, path: str, unknown: list[str]) -> None:
     assert row.node is not None
     by_name = row.node.by_name
@@ -330,6 +221,15 @@ def _rank(placed: tuple[Row, Value | Entity]) -> int:
     return placed[0].rank
 
 
+def _steps(pointer: str) -> Iterator[Step]:
+    """The pointer's steps as far as they are steps: an attribute or a strange name ends them."""
+    for part in pointer.split("/"):
+        try:
+            yield from parse_pointer(part)
+        except ValueError:
+            return
+
+
 def _nth(element: etree._Element, tag: str, occurrence: int) -> etree._Element | None:
     for child in element.iterchildren(tag):
         occurrence -= 1
@@ -344,16 +244,6 @@ def _paths(row: Row, path: str, above: tuple[Node, ...]) -> Iterator[tuple[str, 
         return
     for inner in row.node.rows:
         yield from _paths(inner, f"{path}/{inner.name}", (*above, row.node))
-
-
-def _line(element: etree._Element) -> int:
-    return element.sourceline or 0
-
-
-def _shown(element: etree._Element) -> str:
-    """The start of an element's own text, enough to find it by."""
-    pieces = (element.text, *(child.tail for child in element))
-    return " ".join(p.strip() for p in pieces if p and p.strip())[:MAX_SHOWN]
 
 
 __all__ = ["MAX_FINDINGS", "UNBOUNDED", "Node", "Row", "TreeTable", "load_tree_table"]

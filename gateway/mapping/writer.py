@@ -145,6 +145,7 @@ class Writer:
         lines: list[Segment] = []
         room = step.limit if limit is None else limit
         for rule in step.rules:
+            done = 0
             for number, target in enumerate(source.each(rule.chain, rule.repeat), 1):
                 before = len(self.used)
                 written = self._segment(plan, rule, target, room - len(lines))
@@ -155,9 +156,16 @@ class Writer:
                     target.quiet = target is not source
                     self._report("MAP008", target.path, str(room), step.name)
                     continue
+                done += 1
+                self._moved(rule.repeat, target, done, number)
                 self._number(rule.sequence, target, number)
                 lines.extend(written)
         return lines
+
+    def _moved(self, repeat: bool, source: Source, done: int, number: int) -> None:
+        """Where an earlier occurrence has no segment of its own, this one is read in its place."""
+        if repeat and done != number:
+            self._report("MAP011", source.path, str(done), str(number))
 
     def _number(self, sequence: Field | None, source: Source, number: int) -> None:
         """A sequence number that has no place: right as long as it is the count."""
@@ -196,6 +204,7 @@ class Writer:
     def _composites(self, rule: Rule, inner: Rule, source: Source, cells: Cells) -> bool:
         """Fill free occurrences of the composite; True where any was filled."""
         any_filled = False
+        done = 0
         for number, target in enumerate(source.each(inner.chain, inner.repeat), 1):
             taken = {element for element, _ in cells}
             free = next((place for place in rule.places if place not in taken), None)
@@ -216,6 +225,8 @@ class Writer:
                 self._report(code, target.path, str(len(rule.places)), inner.selector)
                 continue
             cells.update(own)
+            done += 1
+            self._moved(inner.repeat, target, done, number)
             self._number(inner.sequence, target, number)
             any_filled = True
         return any_filled

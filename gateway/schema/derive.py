@@ -37,6 +37,10 @@ def known_ids(folder: Path) -> dict[str, str]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         classes = table.get("classes", {})
         body = table.get("body", "")
+        for text in classes.get(table.get("document", "").rpartition(":")[2], ()):
+            name, wco_id = text.split()[:2]
+            if name.rpartition(":")[2] == body and not wco_id.startswith("-"):
+                ids.setdefault(body, _bare(wco_id))
         if body in classes:
             for name, wco_id in _expand(classes, body, (), body, 0):
                 ids.setdefault(name, wco_id)
@@ -54,11 +58,16 @@ def _expand(
         if wco_id.startswith("$"):
             wco_id = arguments[int(wco_id[1:]) - 1]
         if not wco_id.startswith("-"):
-            yield f"{path}/{name}", wco_id
+            yield f"{path}/{name}", _bare(wco_id)
         held = _ROW.match(type_)
         if held is not None:
             inner = tuple(held[2].split(",")) if held[2] else ()
             yield from _expand(classes, held[1], inner, f"{path}/{name}", depth + 1)
+
+
+def _bare(wco_id: str) -> str:
+    """The id without its mark of origin."""
+    return wco_id.partition("[")[0]
 
 
 class _Row(msgspec.Struct, frozen=True):

@@ -49,13 +49,29 @@ _FACETS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 _ATTRIBUTE = re.compile(r"attribute ([\w.:-]+)=")
 _MISSING_ATTRIBUTE = re.compile(r"missing required attribute '([^']+)'")
-_UNEXPECTED_ELEMENT = re.compile(r"element '([^']+)' not (?:found|allowed)")
-_UNEXPECTED_ATTRIBUTE = re.compile(r"'([^']+)' attribute not allowed")
+_UNEXPECTED_ELEMENT = re.compile(
+    r"element '([^']+)' (?:is )?not (?:found|allowed)|unavailable namespace '([^']*)'"
+)
+_UNEXPECTED_ATTRIBUTE = re.compile(r"(?:use of attribute )?'([^']+)' (?:attribute not allowed|is prohibited)")
+# Reasons that no facet stands for, and their codes.
+_REASONS = (
+    ("a simple content element can't have child elements", CONTENT),
+    ("character data", CONTENT),
+    ("duplicated value", DOUBLED),
+    ("duplicated xs:ID value", DOUBLED),
+    ("value must be ", RANGE),
+    ("must have the fixed value ", ENUMERATION),
+    ("value is not a valid", BAD_VALUE),
+    ("not a", BAD_VALUE),
+)
 
 
-def finding(error: xmlschema.XMLSchemaValidationError) -> Finding:
-    """The finding for one of xmlschema's errors."""
+def finding(error: xmlschema.XMLSchemaValidationError) -> Finding | None:
+    """The finding for one of xmlschema's errors; None for one that only repeats another."""
     element = error.elem
+    if "field selects multiple values" in (error.reason or ""):
+        # The element that occurs too often is told by itself.
+        return None
     if not isinstance(element, etree._Element):
         return Finding(OTHER, found=_short(error.reason or error.message))
     if isinstance(error, xmlschema.XMLSchemaChildrenValidationError):
@@ -133,12 +149,15 @@ def _value(error: xmlschema.XMLSchemaValidationError, element: etree._Element) -
         return Finding(BAD_VALUE, place, _local(str(type_name)), _short(found))
     stranger = _UNEXPECTED_ELEMENT.match(reason)
     if stranger is not None:
-        child = element if element.tag == stranger[1] else next(element.iterchildren(stranger[1]), element)
-        return Finding(UNEXPECTED_ELEMENT, _at(child), "", _local(stranger[1]))
-    if "child elements" in reason or "character data" in reason:
-        return Finding(CONTENT, place, "", _short(reason))
-    if reason.startswith("duplicated value"):
-        return Finding(DOUBLED, place, "", _short(reason.partition(" for ")[0]))
+        # The name of an unknown element, or the namespace that no schema of the pack has.
+        wanted = stranger[1] or f"{{{stranger[2]}}}*"
+        child = element if element.tag == wanted else next(element.iterchildren(wanted), element)
+        return Finding(UNEXPECTED_ELEMENT, _at(child), "", local_name(child))
+    for start, code in _REASONS:
+        if reason.startswith(start):
+            if code in (CONTENT, DOUBLED):
+                return Finding(code, place, "", _short(reason.partition(" for ")[0]))
+            return Finding(code, place, _short(reason.removeprefix(start)), _short(found))
     return Finding(OTHER, place, "", _short(reason))
 
 

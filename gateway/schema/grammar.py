@@ -85,7 +85,9 @@ class Grammar:
             told: dict[Finding, None] = {}
             # One fault may be told twice (by a type and by its base).
             for error in islice(errors, 4 * MAX_FINDINGS):
-                told.setdefault(explain.finding(error))
+                finding = explain.finding(error)
+                if finding is not None:
+                    told.setdefault(finding)
                 if len(told) > MAX_FINDINGS:
                     break
             return list(told)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.security.algorithms import PrivateKey
-from gateway.security.keys import _read_private, write_private
+from gateway.security.keys import read_private, write_private
 
 KeyAlgorithm = Literal["rsa", "p256"]
 Use = Literal["sign", "tls"]
@@ -81,7 +81,7 @@ class Authority:
     @classmethod
     def load(cls, folder: Path) -> Authority:
         """Read an authority that was created before.  Raises ValueError, FileNotFoundError."""
-        private = load_pem_private_key(_read_private(folder / _KEY), password=None)
+        private = load_pem_private_key(read_private(folder / _KEY), password=None)
         if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
             raise ValueError(f"{folder / _KEY}: neither an RSA nor an EC key")
         certificate = x509.load_pem_x509_certificate((folder / _CERTIFICATE).read_bytes())

@@ -44,7 +44,7 @@ class SigningKey:
         Raises ValueError where the key file is open to others than its owner, is not ours, is
         neither RSA nor EC, or is not the certificate's.
         """
-        private = load_pem_private_key(_read_private(key), password=None)
+        private = load_pem_private_key(read_private(key), password=None)
         if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
             raise ValueError(f"{key}: neither an RSA nor an EC key")
         chain = x509.load_pem_x509_certificates(certificate.read_bytes())
@@ -98,7 +98,7 @@ class SigningKey:
         return private.sign(data, padding, digest)
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
     """The file's octets; mode and owner are those of the file that was opened, not of its name."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())

@@ -34,7 +34,7 @@ _UNTYPED = frozenset({"", "application/edi-consent", "application/octet-stream",
 """Types that senders' tools put on any content; what it is shows in its first octets."""
 
 _MICALG = {"sha256": "sha-256", "sha384": "sha-384", "sha512": "sha-512"}
-_INTERCHANGE = re.compile(rb"\s*(?:UNA|UNB\+|UNB.)", re.DOTALL)
+_INTERCHANGE = re.compile(rb"\s*UN[AB]")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _MIME_FILE = re.compile(rb"MIME-Version:", re.IGNORECASE)
 

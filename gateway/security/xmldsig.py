@@ -12,11 +12,12 @@ from datetime import datetime
 import msgspec
 from lxml import etree
 
-from gateway.safexml import XML_NS, XSI_NS, XmlLimits, XmlRefused, parse, xpath_of
+from gateway.safexml import XSI_NS, XmlLimits, XmlRefused, parse, xpath_of
 from gateway.security.algorithms import DIGESTERS, check_signature, der_of_raw
+from gateway.security.canonical import EXCLUSIVE, canonical
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
-from gateway.security.signature import EXCLUSIVE, INCLUSIVE, XmlSignature, read_signature
+from gateway.security.signature import XmlSignature, read_signature
 from gateway.security.trust import Chain, Trust
 from gateway.security.verified import SEAL, XML, XMLDSIG, Verified
 
@@ -30,13 +31,12 @@ def verify_xml(body: bytes, trust: Trust, policy: Policy, now: datetime) -> Veri
     """Verify with our own engine.  Raises Refused (SIG and XML codes)."""
     root = read_document(body, policy)
     signature = read_signature(root, policy)
+    # The key first: the document is not canonicalised for a sender that nobody knows.
     chain = trust.certify(signature.certificates, policy, now)
-    # The key first: nothing is canonicalised for a sender that nobody knows.
-    signed_info = canonical_signed_info(signature)
     value = der_of_raw(chain.key, signature.value, "SignatureValue")
-    check_signature(chain.key, signature.algorithm, value, signed_info, "SignatureValue")
+    check_signature(chain.key, signature.profile.algorithm, value, signature.signed_info, "SignatureValue")
     content = detach(root, signature)
-    if DIGESTERS[signature.digest](content).digest() != signature.digest_value:
+    if DIGESTERS[signature.profile.digest](content).digest() != signature.digest_value:
         raise refusal("SIG011", part="DigestValue")
     return verified_xml(root, content, signature, chain)
 
@@ -47,13 +47,6 @@ def read_document(body: bytes, policy: Policy) -> etree._Element:
         return parse(body, policy.xml)
     except XmlRefused as error:
         raise Refused(error.findings) from None
-
-
-def canonical_signed_info(signature: XmlSignature) -> bytes:
-    """The octets that the signature value covers; the tree must be whole still."""
-    if signature.c14n == INCLUSIVE:
-        _inherit(signature.signed_info)
-    return canonical(signature.signed_info, signature.c14n)
 
 
 def detach(root: etree._Element, signature: XmlSignature) -> bytes:
@@ -68,32 +61,15 @@ def detach(root: etree._Element, signature: XmlSignature) -> bytes:
         else:
             before.tail = (before.tail or "") + tail
     root.remove(element)
-    return canonical(root, signature.content_c14n)
+    return canonical(root, signature.profile.content_c14n)
 
 
 def verified_xml(root: etree._Element, content: bytes, signature: XmlSignature, chain: Chain) -> Verified:
     """The Verified of a tree that was digested as ``content``.  Raises Refused (SIG014)."""
-    if signature.content_c14n == EXCLUSIVE and _XSI in content:
+    if signature.profile.content_c14n == EXCLUSIVE and _XSI in content:
         _check_types(root, content)
-    signer = msgspec.structs.replace(chain.signer, algorithm=signature.algorithm.name)
+    signer = msgspec.structs.replace(chain.signer, algorithm=signature.profile.algorithm.name)
     return Verified(content, XML, root, signer, XMLDSIG, SEAL)
-
-
-def canonical(element: etree._Element, method: str) -> bytes:
-    """Canonical XML without comments.  Raises Refused (SIG015), as for relative namespace names."""
-    try:
-        return etree.tostring(element, method="c14n", exclusive=method == EXCLUSIVE, with_comments=False)
-    except etree.C14NError:
-        raise refusal("SIG015", found=xpath_of(element), part="SignedInfo") from None
-
-
-def _inherit(signed_info: etree._Element) -> None:
-    """Give SignedInfo its ancestors' xml: attributes, as inclusive canonicalisation of a part of a
-    document wants (Canonical XML, 2.4); namespaces are inherited by the library."""
-    for ancestor in signed_info.iterancestors():
-        for name, value in ancestor.attrib.items():
-            if str(name).startswith(f"{{{XML_NS}}}") and name not in signed_info.attrib:
-                signed_info.set(name, value)
 
 
 def _check_types(root: etree._Element, content: bytes) -> None:

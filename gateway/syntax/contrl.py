@@ -13,20 +13,26 @@ import msgspec
 
 from gateway.model.edifact import Segment
 from gateway.model.finding import Catalogue, Finding, Severity
+from gateway.syntax.characters import codec_of
 from gateway.syntax.interchange import FunctionalGroup, Interchange, Message
-from gateway.syntax.writer import OutMessage, write
+from gateway.syntax.preamble import VERSIONS
+from gateway.syntax.writer import OutMessage, fold, write
 
 ACKNOWLEDGED = "7"
 REJECTED = "4"
 UNSPECIFIED = "18"  # 0085 for a finding that has no code of its own
+
+_USUAL_VERSION = "3"  # in which an interchange of an unknown syntax version is answered
+_PLAIN = ("UNOB", "")  # level and encoding that any partner can read
+_MISSING = "0"  # stands for a mandatory element that the original does not have
 
 MAX_UCS = 999  # a message (SG2)
 MAX_UCD = 99  # a UCS
 MAX_UCM = 999_999  # an interchange (SG1)
 
 _IDENTIFIERS = {"4": ("4", "1")}  # version and release of CONTRL; "D" and the syntax version before 4
-_GROUP_TAGS = frozenset({"UNG", "UNE"})
 _MESSAGE_TAGS = frozenset({"UNH", "UNT", "UNO", "UNP"})
+_SERVICE_TAGS = frozenset({"UNB", "UNZ", "UNG", "UNE"}) | _MESSAGE_TAGS  # that 0013 and 0135 can name
 # 0085 codes that the list of syntax 1 to 3 does not have
 _LATER_CODES = frozenset({"45", "46", "47", "48"})
 
@@ -74,34 +80,72 @@ def contrl(
     """
     if not interchange.answerable:
         raise ValueError("the interchange cannot be answered by CONTRL")
-    version = interchange.syntax[1]
-    report = _Report(interchange, catalogue)
+    identifier, version, encoding = _answering(interchange)
+    report = _Report(interchange, catalogue, _Copier(identifier, encoding, version))
     body = tuple(report.segments(rejected))
-    identity = _IDENTIFIERS.get(version, ("D", version))
-    message = OutMessage("CONTRL", *identity, "UN", "", "1", body)
+    message = OutMessage("CONTRL", *_IDENTIFIERS.get(version, ("D", version)), "UN", "", "1", body)
     return write(
         [message],
-        syntax=interchange.syntax,
-        encoding=interchange.encoding,
+        syntax=(identifier, version),
+        encoding=encoding,
         sender=sender,
         recipient=recipient,
         reference=reference,
         now=now,
-        separators=interchange.separators,
+        separators=interchange.separators if interchange.separators.release else None,
         test=interchange.test,
     )
 
 
+def _answering(interchange: Interchange) -> tuple[str, str, str]:
+    """Level, version and encoding of the answer: the sender's own where they are supported."""
+    (identifier, version), encoding = interchange.syntax, interchange.encoding
+    if codec_of(identifier, encoding) is None:
+        identifier, encoding = _PLAIN
+    return identifier, version if version in VERSIONS else _USUAL_VERSION, encoding
+
+
+class _Copier:
+    """Copies a sender's elements so that the copy is valid whatever the original is (ISO 9735-4)."""
+
+    def __init__(self, identifier: str, encoding: str, version: str) -> None:
+        self._codec = codec_of(identifier, encoding) or "ascii"
+        self._level = (identifier, encoding)
+        self._later = version == "4"
+
+    def text(self, text: str, most: int) -> str:
+        """The text if it can be written, else what the repertoire can say of it; cut to its format."""
+        plain = text.isprintable() and text == text.encode(self._codec, "replace").decode(self._codec)
+        return (text if plain else fold(text, *self._level))[:most]
+
+    def needed(self, text: str, most: int) -> str:
+        """The same for a mandatory element, which may be missing in the original."""
+        return self.text(text, most).strip() or _MISSING
+
+    def party(self, party: tuple[str, ...]) -> tuple[str, ...]:
+        """S002, S003, S006 or S007."""
+        first, *rest = (*party, "")[:4]
+        lengths = (4, 35, 35) if self._later else (4, 14)
+        return (self.needed(first, 35), *map(self.text, rest, lengths))
+
+    def identifier(self, message: Message) -> tuple[str, ...]:
+        """S009."""
+        named = ((message.type, 6), (message.version, 3), (message.release, 3), (message.agency, 2))
+        return (*(self.needed(text, most) for text, most in named), self.text(message.association, 6))
+
+
 class _Report:
-    def __init__(self, interchange: Interchange, catalogue: Catalogue) -> None:
+    def __init__(self, interchange: Interchange, catalogue: Catalogue, copy: _Copier) -> None:
         self._interchange = interchange
         self._meanings = catalogue.meanings
         self._four = interchange.syntax[1] == "4"
+        self._copy = copy
 
     def segments(self, rejected: Mapping[int, tuple[Finding, ...]]) -> Iterable[Segment]:
         whole = self._interchange
         faults = _errors(whole.findings)
-        head = ((whole.reference,), whole.sender, whole.recipient)
+        copy = self._copy
+        head = ((copy.needed(whole.reference, 14),), copy.party(whole.sender), copy.party(whole.recipient))
         yield self._told("UCI", head, faults)
         if faults:
             return
@@ -119,7 +163,9 @@ class _Report:
         members = [m for m in self._interchange.messages if m.ordinal in set(group.messages)]
         if not faults and not any(refused[m.ordinal] for m in members):
             return
-        yield self._told("UCF", ((group.reference,), group.sender, group.recipient), faults)
+        copy = self._copy
+        head = ((copy.needed(group.reference, 14),), copy.party(group.sender), copy.party(group.recipient))
+        yield self._told("UCF", head, faults)
         if not faults:
             for message in members:
                 yield from self._message(message, refused[message.ordinal])
@@ -127,8 +173,7 @@ class _Report:
     def _message(self, message: Message, faults: Sequence[Finding]) -> Iterable[Segment]:
         if not faults:
             return
-        s009 = (message.type, message.version, message.release, message.agency, message.association)
-        head = ((message.reference,), s009)
+        head = ((self._copy.needed(message.reference, 14),), self._copy.identifier(message))
         service = [f for f in faults if f.place.tag in _MESSAGE_TAGS]
         if service:
             yield self._told("UCM", head, service)
@@ -154,8 +199,8 @@ class _Report:
         if not faults:
             return Segment(tag, (*head, (ACKNOWLEDGED,)))
         first = faults[0]
-        s011 = self._s011(first) if first.place.element else ()
-        faulty = first.place.tag if first.place.tag != "UNA" else ""  # 0135 lists no UNA
+        faulty = first.place.tag if first.place.tag in _SERVICE_TAGS else ""
+        s011 = self._s011(first) if faulty and first.place.element else ()
         return Segment(tag, (*head, (REJECTED,), (self._code(first),), (faulty,), s011))
 
     def _code(self, finding: Finding) -> str:

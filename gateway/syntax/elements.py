@@ -135,7 +135,7 @@ class Layout:
             at = replace(where, element=len(self.uses) + 1)
             extra = segment.elements[len(self.uses) :]
             yield from _too_many(extra, at, len(self.uses), len(segment.elements))
-        elif segment.elements and not any(segment.elements[-1]):
+        elif segment.elements and segment.elements[-1] in ((), ("",)):
             yield Finding("EDI045", replace(where, element=len(segment.elements)), severity=Severity.WARNING)
 
 

@@ -87,6 +87,6 @@ class Interchange(msgspec.Struct, frozen=True):
 
     @property
     def answerable(self) -> bool:
-        """True where a CONTRL may be sent: the references can be copied, and it is no CONTRL itself."""
-        known = bool(self.reference) and any(self.sender) and any(self.recipient) and self.syntax[1] in "1234"
+        """True where a CONTRL may be sent: it can name what it answers, and it is no CONTRL itself."""
+        known = bool(self.reference) and any(self.sender[:1]) and any(self.recipient[:1])
         return known and not any(message.type == "CONTRL" for message in self.messages)

@@ -35,6 +35,7 @@ class Splitter:
 
     def __init__(self, separators: Separators) -> None:
         self._element = separators.element
+        self._component = separators.component
         self.memo = Memo(separators.component)
         self._marks = {separators.element, separators.component}
         if separators.repetition:
@@ -55,30 +56,28 @@ class Splitter:
 
     def _cut_exactly(self, text: str) -> tuple[str, Elements, Repeats]:
         """The same, one piece at a time: the release character takes its meaning from the next one only."""
-        rows: list[list[list[str]]] = [[[""]]]  # element -> occurrence -> component
+        rows: list[list[list[list[str]]]] = [[[[]]]]  # element -> occurrence -> component -> pieces
         for piece in self._pieces.findall(text):
             if piece == self._element:
-                rows.append([[""]])
+                rows.append([[[]]])
             elif piece not in self._marks:
                 released = len(piece) == 2 and piece[0] == self._release
-                rows[-1][-1][-1] += piece[1] if released else piece
+                rows[-1][-1][-1].append(piece[1] if released else piece)
             elif piece == self._repetition:
-                rows[-1].append([""])
+                rows[-1].append([[]])
             else:
-                rows[-1][-1].append("")
-        tag = self._tag(rows.pop(0))
-        elements = tuple(tuple(occurrences[0]) for occurrences in rows)
+                rows[-1][-1].append([])
+        tag, *elements = [tuple(tuple(map("".join, parts)) for parts in occurrences) for occurrences in rows]
         repeats = tuple(
-            (position, tuple(map(tuple, occurrences[1:])))
-            for position, occurrences in enumerate(rows, start=1)
+            (position, occurrences[1:])
+            for position, occurrences in enumerate(elements, start=1)
             if len(occurrences) > 1
         )
-        return tag, elements, repeats
+        return self._tag(tag), tuple(occurrences[0] for occurrences in elements), repeats
 
-    def _tag(self, occurrences: list[list[str]]) -> str:
+    def _tag(self, occurrences: Elements) -> str:
         """The tag as sent, with the nesting indicators that may follow it (``TAG:1:2``)."""
-        component = next(iter(self._marks - {self._element, self._repetition}))
-        return self._repetition.join(component.join(parts) for parts in occurrences)
+        return self._repetition.join(self._component.join(parts) for parts in occurrences)
 
 
 def rejoin(

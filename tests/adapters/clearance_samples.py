@@ -13,7 +13,7 @@ from gateway.model import Decision, DecisionKind, Declaration, Entity, Kind, Val
 
 CONF = Path(__file__).parents[2] / "conf" / "clearance"
 NOW = datetime(2026, 3, 2, 3, 4, 5, tzinfo=UTC)
-ACCOUNT = "VN98DEMO0000000000000001"
+ACCOUNT = load(CONF).payment.account
 
 
 def v(name: str, text: object, **attributes: str) -> Value:

@@ -91,7 +91,9 @@ def test_a_preference_is_earned_by_its_origins_only() -> None:
 
 
 def test_measures_on_top_depend_on_origin() -> None:
-    assert ("ADD", "1000", "19.5", "195") in drawn(vnd(goods("L", item(hs="72101290", value=1000, origin="CN"))))
+    assert ("ADD", "1000", "19.5", "195") in drawn(
+        vnd(goods("L", item(hs="72101290", value=1000, origin="CN")))
+    )
     assert "ADD" not in [d[0] for d in drawn(vnd(goods("L", item(hs="72101290", value=1000, origin="JP"))))]
 
 
@@ -124,7 +126,9 @@ def test_the_value_is_looked_for_in_three_places() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["-1", "1e3", "NaN", "Infinity", "1,5", "1E+999999999", "", " ", "9" * 17, "٣"])
+@pytest.mark.parametrize(
+    "text", ["-1", "1e3", "NaN", "Infinity", "1,5", "1E+999999999", "", " ", "9" * 17, "٣"]
+)
 def test_amounts_that_are_no_plain_numbers_are_findings(text: str) -> None:
     (finding,) = vnd(goods("L", item(value=text))).findings
     assert (finding.code, finding.found) == ("CLR010", text)
@@ -133,7 +137,9 @@ def test_amounts_that_are_no_plain_numbers_are_findings(text: str) -> None:
 def test_a_currency_without_a_rate_is_a_finding() -> None:
     (finding,) = vnd(goods("L", item(), item(2, currency="XAU"))).findings
     assert (finding.code, finding.found) == ("CLR011", "XAU")
-    assert finding.place.pointer == "Declaration/GoodsShipment/GovernmentAgencyGoodsItem[2]/CustomsValueAmount"
+    assert (
+        finding.place.pointer == "Declaration/GoodsShipment/GovernmentAgencyGoodsItem[2]/CustomsValueAmount"
+    )
 
 
 def test_declared_rates_serve_only_where_the_office_says_so() -> None:
@@ -194,7 +200,9 @@ def test_small_totals_are_not_collected() -> None:
     assert assess(goods("L", item(hs="3901", value=1010)), TARIFF, "VND", Decimal(101)).total == 101
 
 
-@pytest.mark.parametrize(("currency", "expected"), [("VND", "0"), ("USD", "0.13"), ("KWD", "0.125"), ("CLF", "0.1250")])
+@pytest.mark.parametrize(
+    ("currency", "expected"), [("VND", "0"), ("USD", "0.13"), ("KWD", "0.125"), ("CLF", "0.1250")]
+)
 def test_rounding_follows_the_currency(currency: str, expected: str) -> None:
     line = {"39": Line("39", Decimal(0), Decimal("12.5"))}
     declared = goods("L", item(hs="3901", value="1", currency=currency))

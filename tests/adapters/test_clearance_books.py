@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
@@ -28,8 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 def numbered(*declarations: Declaration, run: str = "") -> list[Handover]:
     return [
-        Handover(f"d{run}{n}", f"m{run}{n}", "van", "importer", NOW, d)
-        for n, d in enumerate(declarations)
+        Handover(f"d{run}{n}", f"m{run}{n}", "van", "importer", NOW, d) for n, d in enumerate(declarations)
     ]
 
 
@@ -46,7 +46,15 @@ def test_decisions_are_offered_until_confirmed_oldest_first(partners: Partners) 
     clearance = partners.clearance
     clearance.hand_over(numbered(goods("L1", FREE), goods("L2", RED)), NOW)
     offered = clearance.decisions(100)
-    assert kinds(offered) == [K.REGISTERED, K.GREEN, K.RELEASED, K.CLEARED, K.REGISTERED, K.RED, K.DUTY_NOTICE]
+    assert kinds(offered) == [
+        K.REGISTERED,
+        K.GREEN,
+        K.RELEASED,
+        K.CLEARED,
+        K.REGISTERED,
+        K.RED,
+        K.DUTY_NOTICE,
+    ]
     assert clearance.decisions(2) == offered[:2]
     clearance.confirm([offered[0].id, offered[2].id, "unknown"])
     assert clearance.decisions(100) == [offered[1], *offered[3:]]
@@ -94,16 +102,18 @@ POOL = [
 ]
 
 
+RUNS = itertools.count()
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.integers(0, len(POOL) - 1), max_size=6), max_size=6), st.integers(0, 2**60))
 def test_any_repeats_make_the_same_books_as_none(
     database_url: str, batches: list[list[int]], run: int
 ) -> None:
     """Each key's first appearance decides; what is said is the same as if nothing were ever repeated."""
+    run = next(RUNS)
     with_repeats = Clearance.open(database_url, CONF)
-    keyed = [
-        Handover(f"d{run}-{n}", f"m{n}", "van", f"importer{run}", NOW, d) for n, d in enumerate(POOL)
-    ]
+    keyed = [Handover(f"d{run}-{n}", f"m{n}", "van", f"importer{run}", NOW, d) for n, d in enumerate(POOL)]
     for batch in batches:
         with_repeats.hand_over([keyed[n] for n in batch], NOW)
     said = with_repeats.decisions(1000)
@@ -198,25 +208,29 @@ def test_a_database_that_is_away_is_said_so(partners: Partners, tmp_path: Path) 
 def test_a_lost_connection_is_unavailable_then_well_again(postgres_url: str) -> None:
     partners = Partners(postgres_url)
     partners.file(goods("L1", FREE))
-    with (
-        pytest.raises(BackendUnavailable),
-        partners.clearance.books.writing(config(), NOW) as docket,
-    ):
-        pid = docket.connection.scalar(sa.text("SELECT pg_backend_pid()"))
-        with partners.clearance.books.engine.connect() as other:
-            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        docket.connection.execute(sa.text("SELECT 1"))
+    with pytest.raises(BackendUnavailable):
+        _lose_connection(partners)
     assert kinds(partners.file(goods("L2", FREE)))[0] is K.REGISTERED
     partners.close()
 
 
+def _lose_connection(partners: Partners) -> None:
+    with partners.clearance.books.writing(config(), NOW) as docket:
+        pid = docket.connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        with partners.clearance.books.engine.connect() as other:
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        docket.connection.execute(sa.text("SELECT 1"))
+
+
 def test_an_exception_of_ours_leaves_no_trace(partners: Partners) -> None:
-    with (
-        pytest.raises(ZeroDivisionError),
-        partners.clearance.books.writing(config(), NOW) as docket,
-    ):
+    with pytest.raises(ZeroDivisionError):
+        _fail_halfway(partners)
+    partners.clearance.hand_over(numbered(goods("L1", FREE)), NOW)
+    assert kinds(partners.clearance.decisions(10))[0] is K.REGISTERED
+
+
+def _fail_halfway(partners: Partners) -> None:
+    with partners.clearance.books.writing(config(), NOW) as docket:
         docket.done(numbered(goods("L1", FREE))[0], "")
         docket.block("R", "B", "do-not-load", "", "why", "who")
         raise ZeroDivisionError
-    partners.clearance.hand_over(numbered(goods("L1", FREE)), NOW)
-    assert kinds(partners.clearance.decisions(10))[0] is K.REGISTERED

@@ -92,7 +92,10 @@ def test_departures(text: str, form: str, expected: bool) -> None:
     assert has_departed(report, NOW, HANOI) is expected
 
 
-@given(st.text(max_size=20) | st.from_regex(r"[0-9]{8,14}[Z+\-0-9:]{0,6}", fullmatch=True), st.sampled_from(["102", "203", "204", "304", ""]))
+@given(
+    st.text(max_size=20) | st.from_regex(r"[0-9]{8,14}[Z+\-0-9:]{0,6}", fullmatch=True),
+    st.sampled_from(["102", "203", "204", "304", ""]),
+)
 def test_any_departure_can_be_asked(text: str, form: str) -> None:
     means = e("BorderTransportMeans", Value("DepartureDateTime", text, (("formatCode", form),)))
     assert has_departed(Declaration(Kind.CARGO_IMPORT, e("Declaration", means)), NOW, HANOI) in (True, False)
@@ -156,7 +159,10 @@ def test_consignments_without_a_document_have_their_place(partners: Partners) ->
 
 
 def test_no_consignee(partners: Partners) -> None:
-    assert kinds(partners.file(cargo("C1", consignment(1, "BL1", consignee="")))) == [K.REGISTERED, K.DO_NOT_LOAD]
+    assert kinds(partners.file(cargo("C1", consignment(1, "BL1", consignee="")))) == [
+        K.REGISTERED,
+        K.DO_NOT_LOAD,
+    ]
 
 
 def test_conveyance_reports(partners: Partners) -> None:

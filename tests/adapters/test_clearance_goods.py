@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from clearance_samples import (
+    ACCOUNT,
     NOW,
     Partners,
     codes,
@@ -55,7 +56,7 @@ def test_green_waits_for_payment(partners: Partners) -> None:
     assert [d.assessed for d in notice.duties] == ["0", "5080000"]
     assert is_creditor_reference(notice.payment_reference)
     assert notice.payment_reference in notice.statement
-    assert (notice.bank, notice.account) == ("DEMOVNVX", "VN98DEMO0000000000000001")
+    assert (notice.bank, notice.account) == ("DEMOVNVX", ACCOUNT)
     assert notice.limit_at is not None
     assert (notice.limit_at - NOW).days == 30
     assert number in registered.statement
@@ -133,7 +134,9 @@ def test_unusable_references_are_refused(partners: Partners, lrn: str) -> None:
 def test_all_errors_are_said_together_and_nothing_is_registered(partners: Partners) -> None:
     (refused,) = partners.file(goods("", item(value="x"), item(2, hs="zz")))
     assert codes(refused) == ["CLR002", "CLR010", "CLR012"]
-    assert refused.findings[1].place.pointer.startswith("Declaration/GoodsShipment/GovernmentAgencyGoodsItem/")
+    assert refused.findings[1].place.pointer.startswith(
+        "Declaration/GoodsShipment/GovernmentAgencyGoodsItem/"
+    )
     assert "GovernmentAgencyGoodsItem[2]" in refused.findings[2].place.pointer
     assert partners.office.work() == ()
 
@@ -156,7 +159,9 @@ def test_other_functions_are_refused(partners: Partners, function: str, type_: s
 def test_a_claim_that_is_not_earned_is_a_warning_on_registration(partners: Partners) -> None:
     claim = e("DutyTaxFee", v("DutyRegimeCode", "300"))
     paper = e("AdditionalDocument", v("TypeCode", "861"))
-    decisions = partners.file(goods("L1", item(1, "8301", 1000, "USD", "BR", commodity=[claim], extra=[paper])))
+    decisions = partners.file(
+        goods("L1", item(1, "8301", 1000, "USD", "BR", commodity=[claim], extra=[paper]))
+    )
     assert codes(decisions[0]) == ["CLR015"]
     assert kinds(decisions) == [K.REGISTERED, K.GREEN, K.DUTY_NOTICE]
 
@@ -204,7 +209,9 @@ def test_a_change_touches_only_what_it_says(partners: Partners) -> None:
     )
     third = item(3, "49011000", 1, "USD")
     partners.file(goods("A1", only_second, third, function="4", mrn=number))
-    items = list(partners.office.show(number).declaration.root.each("GoodsShipment/GovernmentAgencyGoodsItem"))
+    items = list(
+        partners.office.show(number).declaration.root.each("GoodsShipment/GovernmentAgencyGoodsItem")
+    )
     assert [i.text("CustomsValueAmount") for i in items] == ["2000", "9", "1"]
     assert [i.text("Commodity/Classification/ID") for i in items] == ["39011010", "49011000", "49011000"]
     assert partners.office.show(number).declaration.reference == "L1"

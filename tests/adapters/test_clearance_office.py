@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from clearance_samples import CONF, NOW, Partners, cargo, codes, consignment, credit, goods, kinds, only, payment
+from clearance_samples import (
+    CONF,
+    NOW,
+    Partners,
+    cargo,
+    codes,
+    consignment,
+    credit,
+    goods,
+    kinds,
+    only,
+    payment,
+)
 from test_clearance_goods import FREE, GREEN, RED, SECURITY, YELLOW
 
 from adapters.clearance import NotAllowed, Office, Unknown

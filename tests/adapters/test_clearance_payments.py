@@ -31,7 +31,9 @@ def state(partners: Partners, of: Decision) -> str:
 
 def test_an_exact_payment_releases_and_clears(partners: Partners) -> None:
     due = notice(partners)
-    matched, released, cleared = partners.file(payment(credit(due.payment_reference, DUE, "E1")), principal="bank")
+    matched, released, cleared = partners.file(
+        payment(credit(due.payment_reference, DUE, "E1")), principal="bank"
+    )
     assert kinds([matched, released, cleared]) == [K.PAYMENT_MATCHED, K.RELEASED, K.CLEARED]
     assert (matched.message, matched.registration, matched.amount) == ("m2", due.registration, "5080000")
     assert {(d.message, d.registration) for d in (released, cleared)} == {("m1", due.registration)}
@@ -104,7 +106,9 @@ def test_money_taken_back_before_release_is_asked_again(partners: Partners) -> N
 def test_a_surplus_taken_back_changes_nothing(partners: Partners) -> None:
     due = notice(partners)
     partners.file(payment(credit(due.payment_reference, DUE + 500, "E1")))
-    assert kinds(partners.file(payment(credit(due.payment_reference, 500, "E2", "DBIT")))) == [K.PAYMENT_MATCHED]
+    assert kinds(partners.file(payment(credit(due.payment_reference, 500, "E2", "DBIT")))) == [
+        K.PAYMENT_MATCHED
+    ]
     assert state(partners, due) == State.CLEARED
 
 
@@ -130,7 +134,9 @@ def test_an_officers_hold_on_top_of_the_banks(partners: Partners) -> None:
 
 def test_payment_before_the_checks_waits_for_them(partners: Partners) -> None:
     due = notice(partners, declared=YELLOW)
-    assert kinds(partners.file(payment(credit(due.payment_reference, due.amount, "E1")))) == [K.PAYMENT_MATCHED]
+    assert kinds(partners.file(payment(credit(due.payment_reference, due.amount, "E1")))) == [
+        K.PAYMENT_MATCHED
+    ]
     partners.office.accept_documents(due.registration, "Lan")
     assert kinds(partners.fetch()) == [K.RELEASED, K.CLEARED]
 
@@ -258,9 +264,7 @@ def test_whatever_the_bank_says_the_balance_is_that_of_the_entries_that_count(
     booked: dict[tuple[int, str], int] = {}
     paid = 0
     for number, amount, type_, status in entries:
-        told = partners.file(
-            payment(credit(due.payment_reference, amount, f"{run}-{number}", type_, status))
-        )
+        told = partners.file(payment(credit(due.payment_reference, amount, f"{run}-{number}", type_, status)))
         counts = status == "BOOK" and (number, type_) not in booked and (type_ == "CRDT" or amount <= paid)
         if counts:
             booked[number, type_] = amount

@@ -24,7 +24,9 @@ def subject(declaration: Declaration) -> Subject:
 
 def holds(condition: dict[str, object], declaration: Declaration, each: str = EACH) -> list[str]:
     """The pointers at which one condition holds."""
-    criterion = Criterion("c", (declaration.kind,), (msgspec.convert(condition, Condition),), each, Channel.RED)
+    criterion = Criterion(
+        "c", (declaration.kind,), (msgspec.convert(condition, Condition),), each, Channel.RED
+    )
     return [hit.pointer for hit in risk.hits_of(subject(declaration), Criteria((criterion,)))]
 
 
@@ -135,7 +137,10 @@ def test_the_draw_never_lowers_a_channel() -> None:
     assert risk.select(subject(TWO), "R", criteria).channel is Channel.RED
 
 
-@given(st.lists(st.integers(-50, 120), max_size=6), st.lists(st.sampled_from([Channel.YELLOW, Channel.RED]), max_size=2))
+@given(
+    st.lists(st.integers(-50, 120), max_size=6),
+    st.lists(st.sampled_from([Channel.YELLOW, Channel.RED]), max_size=2),
+)
 def test_more_risk_is_never_less_control(scores: list[int], channels: list[Channel]) -> None:
     scored = tuple(criterion(f"s{n}", score=score) for n, score in enumerate(scores))
     direct = tuple(criterion(f"c{n}", channel=channel) for n, channel in enumerate(channels))

@@ -273,6 +273,8 @@ def test_pointers_to_what_has_no_code_end_above_it() -> None:
     assert DEC.pointer_codes("Declaration/IssueDateTime/DateTimeString/@formatCode") == [("42A", 0, "D011")]
     assert DEC.pointer_codes("Declaration/UnloadingLocation/ID") == [("42A", 0, "")]
     assert DEC.pointer_codes("Declaration/Nonsense[3]/ID") == [("42A", 0, "")]
+    assert DEC.pointer_codes("Declaration/a-b.c[3]/ID") == [("42A", 0, "")]
+    assert DEC.pointer_codes("") == []
     assert DEC.pointer_codes("Response/FunctionCode") == []
     assert DEC.pointer_of([("42A", 0, ""), ("99Z", 1, "")]) == "Declaration"
     assert DEC.pointer_of([("07B", 0, "")]) == ""
@@ -335,7 +337,7 @@ def test_a_broken_table_tells_every_broken_row(tmp_path: Path) -> None:
     ]
     Unused = []
     """
-    with pytest.raises(ValueError, match="table.toml") as raised:
+    with pytest.raises(ValueError, match=r"table\.toml") as raised:
         load(tmp_path, HEAD + rows)
     told = str(raised.value)
     for word in ("One", "T_wo", "1z", "xx..3", "Text:", "Nowhere", "Seven", "IQ", "b:Nine", "Unused"):

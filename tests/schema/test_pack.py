@@ -98,7 +98,10 @@ def test_a_folder_becomes_a_pack_with_its_table(folder: Path, home: Path) -> Non
     assert reading.declarations[0].kind is Kind.EXPORT
     assert [v.text for v in root.values if v.name == "Colour"] == ["red", "blue"]
     assert root.value("IssueDateTime") == Value("IssueDateTime", "20250101", (("formatCode", "102"),))
-    assert table.pointer_codes("Declaration/AuthorisationHolder[2]/ID") == [("42A", 0, ""), ("17C", 2, "R144")]
+    assert table.pointer_codes("Declaration/AuthorisationHolder[2]/ID") == [
+        ("42A", 0, ""),
+        ("17C", 2, "R144"),
+    ]
     assert table.pointer_codes("Declaration/Colour[2]") == [("42A", 0, "")]
     written = table.write(reading.declarations[0], reading.header)
     assert schemas.validate(written, entry) == ()
@@ -168,7 +171,7 @@ def test_a_name_that_is_no_name_is_refused(name: str, folder: Path, home: Path) 
 def test_what_cannot_be_taken_says_what_to_do(folder: Path, home: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(ValueError, match="holds no .xsd file; name the folder"):
+    with pytest.raises(ValueError, match=r"holds no \.xsd file; name the folder"):
         add_pack("a", empty, home)
     with pytest.raises(ValueError, match="is no folder"):
         add_pack("a", tmp_path / "nowhere", home)
@@ -200,7 +203,11 @@ def content(draw: st.DrawFn, depth: int = 0) -> list[tuple[str, int, object]]:
     """A content model: (name, most, None or the inner model)."""
     names = draw(st.lists(NAMES, unique=True, min_size=1, max_size=4))
     return [
-        (n, draw(st.sampled_from([1, 3])), draw(content(depth + 1)) if depth < 2 and draw(st.booleans()) else None)
+        (
+            n,
+            draw(st.sampled_from([1, 3])),
+            draw(content(depth + 1)) if depth < 2 and draw(st.booleans()) else None,
+        )
         for n in names
     ]
 
@@ -213,7 +220,9 @@ def model(rows: list[tuple[str, int, object]]) -> str:
             out.append(f'{open_} type="xs:string"/>')
         else:
             held = model(inner)  # type: ignore[arg-type]
-            out.append(f"{open_}><xs:complexType><xs:sequence>{held}</xs:sequence></xs:complexType></xs:element>")
+            out.append(
+                f"{open_}><xs:complexType><xs:sequence>{held}</xs:sequence></xs:complexType></xs:element>"
+            )
     return "".join(out)
 
 
@@ -229,7 +238,9 @@ def instance(draw: st.DrawFn, rows: list[tuple[str, int, object]]) -> str:
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_any_schema_s_table_carries_its_documents(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_schema_s_table_carries_its_documents(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     rows = data.draw(content())
     base = tmp_path_factory.mktemp("any")
     (base / "in").mkdir()

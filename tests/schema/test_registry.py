@@ -60,7 +60,10 @@ def test_the_entry_with_most_conditions_is_found(tmp_path: Path) -> None:
         entry = schemas.find(doc(inner))
         return "" if entry is None else entry.name
 
-    name, custom = "<x:WCOTypeName> A </x:WCOTypeName>", "<x:AgencyAssignedCustomizationCode>VN1</x:AgencyAssignedCustomizationCode>"
+    name, custom = (
+        "<x:WCOTypeName> A </x:WCOTypeName>",
+        "<x:AgencyAssignedCustomizationCode>VN1</x:AgencyAssignedCustomizationCode>",
+    )
     assert found("") == "any"
     assert found(name) == "typed"
     assert found(name + custom) == "custom"
@@ -82,7 +85,9 @@ def test_namespace_and_root_matter_and_prefix_does_not(tmp_path: Path) -> None:
 
 
 def test_an_unknown_type_name_is_told_with_those_in_use(tmp_path: Path) -> None:
-    schemas = Schemas.load([pack(tmp_path / "p", entry("a", 'type_names = ["A", "B"]'), doc=XSD.format(more=""))])
+    schemas = Schemas.load(
+        [pack(tmp_path / "p", entry("a", 'type_names = ["A", "B"]'), doc=XSD.format(more=""))]
+    )
     finding = schemas.unknown(doc("<x:WCOTypeName>Z</x:WCOTypeName>"))
     assert (finding.code, finding.expected, finding.found) == ("XML036", "A, B", "Z")
     assert finding.place.xpath == "/Doc/WCOTypeName"
@@ -158,7 +163,7 @@ def test_every_broken_pack_is_told_at_once(tmp_path: Path) -> None:
         pack(tmp_path / "notxml", entry("d", 'type_names = ["D"]'), doc="<a>"),
         pack(tmp_path / "notxsd", entry("e", 'type_names = ["E"]'), doc="<a/>"),
     ]
-    with pytest.raises(ValueError, match="pack.toml") as raised:
+    with pytest.raises(ValueError, match=r"pack\.toml") as raised:
         Schemas.load(folders)
     told = str(raised.value)
     for words in (

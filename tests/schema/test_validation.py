@@ -205,9 +205,13 @@ def _damage(data: st.DataObject, element: etree._Element, other: etree._Element)
     elif kind == "twice":
         element.addnext(copy.deepcopy(element))
     elif kind == "text":
-        element.text = data.draw(st.sampled_from(["", " ", "x", "-1", "9", "1,5", "1e3", "a" * 600, "20251301"]))
+        element.text = data.draw(
+            st.sampled_from(["", " ", "x", "-1", "9", "1,5", "1e3", "a" * 600, "20251301"])
+        )
     elif kind == "attribute":
-        element.set(data.draw(st.sampled_from(["currencyID", "unitCode", "formatCode", "listID", "bogus"])), "zz")
+        element.set(
+            data.draw(st.sampled_from(["currencyID", "unitCode", "formatCode", "listID", "bogus"])), "zz"
+        )
     elif kind == "rename":
         element.tag = f"{{urn:wco:datamodel:WCO:DEC:3}}{data.draw(st.sampled_from(['ID', 'Name', 'Bogus']))}"
     elif kind == "move" and other is not element and element not in other.iterancestors():

@@ -12,12 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms
 from cryptography import x509
 from lxml import etree
 
 from gateway.security import Policy, Refused, Trust, verify
 
 from .signing_kit import FAST, PKCS7, XML, corpus
+
+# Old vectors have serial numbers that are not positive, which the library warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
 
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 TIMES = [datetime(year, 6, 1, tzinfo=UTC) for year in (2003, 2009, 2014, 2017, 2020, 2023, 2026)]
@@ -135,23 +139,30 @@ def test_both_engines_agree_on_the_vectors() -> None:
 
 
 def test_cms_vectors_are_read_as_signed_or_refused() -> None:
-    from asn1crypto import cms
-
-    read = 0
+    proved = 0
     for path in vectors("cms", "as2", kinds=(".p7m", ".p7s", ".as2", ".mdn", ".msg")):
         body = path.read_bytes()
-        anchors = []
-        try:
-            info = cms.ContentInfo.load(body)
-            for certificate in info["content"]["certificates"]:
-                anchors.append(x509.load_der_x509_certificate(certificate.dump()))
-        except (ValueError, TypeError, KeyError):
-            anchors = []
-        for reading in readings(body, PKCS7, Trust(anchors), FAST):
-            if not isinstance(reading, str):
-                assert reading.content in info["content"]["encap_content_info"]["content"].native  # type: ignore[attr-defined]
-                read += 1
-    assert read >= 0
+        inside, anchors = cms_parts(body)
+        for anchor in anchors:
+            middle = (
+                anchor.not_valid_before_utc + (anchor.not_valid_after_utc - anchor.not_valid_before_utc) / 2
+            )
+            try:
+                assert verify(body, PKCS7, Trust(anchors), FAST, middle).content in inside
+            except Refused as refusal:
+                # Signed truly, but neither EDIFACT nor XML: the signature itself was proved.
+                proved += refusal.code in ("SIG050", "SIG053")
+    assert proved >= 5, "hardly any signature of others was proved"
+
+
+def cms_parts(body: bytes) -> tuple[bytes, list[x509.Certificate]]:
+    """The content and the certificates of a ContentInfo, read by an outside reader."""
+    try:
+        signed = cms.ContentInfo.load(body)["content"]
+        certificates = [x509.load_der_x509_certificate(c.dump()) for c in signed["certificates"]]
+        return signed["encap_content_info"]["content"].native or b"", certificates
+    except (ValueError, TypeError, KeyError):
+        return b"", []
 
 
 def test_as2_messages_are_refused_or_read_without_surprises() -> None:

@@ -239,3 +239,29 @@ def test_signing_leaves_the_document_alone_and_refuses_what_it_cannot_sign(world
         sign_xml(root, world.ec.key, NOW)
     with pytest.raises(ValueError, match="not valid at"):
         sign_xml(parse(DECLARATION), world.ec.key, NOW.replace(year=NOW.year + 30))
+
+
+@ENGINES
+@pytest.mark.parametrize("break_by", ["\n", "\r\n", "\r", " "])
+def test_values_may_be_broken_into_lines(world: World, trust: Trust, policy: Policy, break_by: str) -> None:
+    """The same SignedInfo is read twice: at first sight and as one that is known already."""
+    root = etree.fromstring(sign_xml(parse(DECLARATION), world.rsa.key, NOW))
+    for name in ("DigestValue", "X509Certificate", "SignatureValue"):
+        element = next(root.iter(f"{{http://www.w3.org/2000/09/xmldsig#}}{name}"))
+        text = element.text or ""
+        element.text = break_by + text[:20] + break_by + text[20:]
+    signed = sign_as_is(root, world.rsa)
+    for _ in range(2):
+        assert verified(signed, trust, policy).signer.subject.startswith("CN=rsa")
+
+
+def test_a_known_signed_info_is_no_licence(world: World, trust: Trust) -> None:
+    """What is remembered of a SignedInfo is its shape, never its digest."""
+    first = sign_xml(parse(DECLARATION), world.rsa.key, NOW)
+    second = sign_xml(parse(DECLARATION.replace(b"000123", b"000124")), world.rsa.key, NOW)
+    assert verified(first, trust).content != verified(second, trust).content
+    digest = [s.partition(b"DigestValue>")[2].partition(b"<")[0] for s in (first, second)]
+    assert refused(first.replace(digest[0], digest[1]), trust) == "SIG012"
+    named = first.replace(b"<ds:DigestValue>", b'<ds:DigestValue Id="DigestValue>AAAA">')
+    for _ in range(2):
+        assert verified(sign_as_is(named, world.rsa), trust).content == verified(first, trust).content

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.syntax import Directories, read
-from tests.syntax.samples import CUSCAR, CUSDEC, GOOD, HEAD, codes, errors, everything, one
+from tests.syntax.samples import CUSDEC, GOOD, HEAD, codes, errors, everything, one
 
 
 def wrapped(text: str, columns: int) -> str:

@@ -36,10 +36,10 @@ def init(folder: Path, development: bool, in_json: bool) -> None:
 
 
 @click.command()
-@click.option("--descriptor", type=int, hidden=True)
+@click.option("--door", type=int, hidden=True)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 @click.pass_context
-def run(context: click.Context, descriptor: int | None, verbose: bool) -> None:
+def run(context: click.Context, door: int | None, verbose: bool) -> None:
     """Keep the gateway up until it is told to stop (SIGTERM); SIGHUP reloads its knowledge.
 
     \b
@@ -56,9 +56,12 @@ def run(context: click.Context, descriptor: int | None, verbose: bool) -> None:
     # Imported here: choosing a reactor is for the process that serves.
     from twisted.internet import reactor
 
-    from gateway.operations import server
+    from gateway.operations import processes
 
-    server.run(home, reactor, descriptor)
+    if door is None:
+        processes.supervise(home, reactor)
+    else:
+        processes.serve_door(home, reactor, door)
 
 
 @click.command()

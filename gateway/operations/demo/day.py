@@ -136,7 +136,7 @@ class Day:
         tell = self._tell
         tell.chapter("A bank posts that the duties were paid")
         payments = tuple(self._notices.values())
-        document = papers.credits(f"N{self._stamp}", payments, "DEMOVNVX", "VN98DEMO0000000000000001", _now())
+        document = papers.credits(f"N{self._stamp}", payments, "DEMOVNVX", "0071000123456", _now())
         for paying in payments:
             tell.say(f"  {paying.payer} pays {int(paying.amount):,} VND with reference {paying.reference}")
         receipt = await self._submit(BANK, "payment confirmation", self._sign(document, BANK))
@@ -166,12 +166,12 @@ class Day:
         self._expect_code(clash.body, "PAR007", "the reason")
 
         tampered = signed.replace(b"480000000", b"180000000", 1)
-        await self._declined(AN_PHAT, "a tampered value", tampered, "SIG012")
+        await self._declined(AN_PHAT, "a tampered value", tampered, "SIG011")
         late = self._town.expired_key(AN_PHAT)
         document = self._declaration(AN_PHAT, f"{reference}-E", LAPTOPS)
-        await self._declined(AN_PHAT, "an expired certificate", self._sign_late(document, late), "SIG032")
+        await self._declined(AN_PHAT, "an expired certificate", self._sign_late(document, late), "SIG022")
         bomb = b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
-        await self._declined(AN_PHAT, "an entity bomb", bomb, "XML003")
+        await self._declined(AN_PHAT, "an entity bomb", bomb, "XML004")
         await self._truncated()
 
     async def _truncated(self) -> None:

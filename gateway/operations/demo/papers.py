@@ -140,7 +140,7 @@ def credits(message: str, payments: tuple[Paying, ...], bank: str, account: str,
       <Id>{message}-1</Id>
       <CreDtTm>{at:%Y-%m-%dT%H:%M:%SZ}</CreDtTm>
       <Acct>
-        <Id><IBAN>{account}</IBAN></Id>
+        <Id><Othr><Id>{account}</Id></Othr></Id>
         <Ccy>VND</Ccy>
         <Svcr><FinInstnId><BICFI>{bank}</BICFI></FinInstnId></Svcr>
       </Acct>{entries}

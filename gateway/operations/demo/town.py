@@ -16,7 +16,7 @@ import msgspec
 from gateway.model import Channel, Kind, Limits, Mandate, Partner, Role
 from gateway.operations import home as homes
 from gateway.operations import settings
-from gateway.operations.server import ADDRESS_FILE
+from gateway.operations.processes import ADDRESS_FILE
 from gateway.security import SigningKey
 from gateway.storage import Ledger
 

@@ -1,0 +1,130 @@
+"""One pass over a document by a tree table: the hottest loop of the XML path."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from gateway.mapping.tree_rows import Row
+from gateway.model import Entity, Finding, Place, Severity, Value
+from gateway.safexml import XSI_NS, local_name, xpath_of
+
+# A sender learns no more from the next hundred; finding places costs time.
+MAX_FINDINGS = 100
+# As much of a sender's stray text as is repeated: enough to find it by.
+MAX_SHOWN = 35
+
+# Hints to a validator, not content.
+_HINTS = frozenset((f"{{{XSI_NS}}}schemaLocation", f"{{{XSI_NS}}}noNamespaceSchemaLocation"))
+
+
+class Walk:
+    """One pass over a document."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.more = 0
+
+    def entity(self, element: etree._Element, row: Row) -> Entity:
+        """A class and all below it.  The hottest loop of the XML path: each property is read once."""
+        node = row.node
+        assert node is not None
+        values: list[Value] = []
+        entities: list[Entity] = []
+        by_tag, last, stray = node.by_tag, 0, element.text
+        for child in element:
+            if stray is not None and not stray.isspace():
+                self.stray(element, stray)
+            stray = child.tail
+            inner = by_tag.get(child.tag)  # type: ignore[arg-type]
+            if inner is None:
+                self.unknown(child)
+                continue
+            rank = inner.rank
+            if rank < last:
+                self.lose("XML043", child, expected=f"before {node.rows[last].name}", found=inner.name)
+            last = rank
+            if inner.node is not None:
+                entities.append(self.entity(child, inner))
+                continue
+            attributes = child.items()
+            if attributes or inner.child or len(child):
+                values.append(self.value(child, inner))
+            else:
+                values.append(Value(inner.name, child.text or ""))
+        if stray is not None and not stray.isspace():
+            self.stray(element, stray)
+        if element.keys():
+            self.unknown_attributes(element, frozenset())
+        return Entity(row.name, tuple(values), tuple(entities))
+
+    def value(self, element: etree._Element, row: Row) -> Value:
+        if row.child:
+            element = self.within(element, row)
+        for child in element:
+            self.unknown(child)
+        attributes = element.items()
+        kept = tuple(sorted(pair for pair in attributes if pair[0] in row.attributes))
+        if len(kept) < len(attributes):
+            self.unknown_attributes(element, row.attributes)
+        return Value(row.name, element.text or "", kept)
+
+    def within(self, element: etree._Element, row: Row) -> etree._Element:
+        """The child that holds the text (DateTimeString); the element itself where it is missing."""
+        if element.attrib:
+            self.unknown_attributes(element, frozenset())
+        found: etree._Element | None = None
+        for child in element:
+            if child.tag == row.child and found is None and not len(child):
+                found = child
+            else:
+                self.unknown(child)
+        if found is None:
+            self.lose("XML046", element, expected=row.child.rpartition("}")[2], found=_shown(element))
+            return element
+        return found
+
+    def stray(self, element: etree._Element, text: str) -> None:
+        if text.strip():
+            self.lose("XML042", element, expected="elements only", found=text.strip()[:MAX_SHOWN])
+
+    def unknown(self, element: etree._Element) -> None:
+        if isinstance(element.tag, str):
+            self.lose("XML040", element, found=local_name(element))
+
+    def unknown_attributes(self, element: etree._Element, known: frozenset[str]) -> None:
+        for name in element.attrib:
+            if name not in known and name not in _HINTS:
+                local = str(name).rpartition("}")[2]
+                self.lose("XML041", element, found=local, suffix=f"/@{local}")
+
+    def lose(
+        self,
+        code: str,
+        element: etree._Element,
+        expected: str = "",
+        found: str = "",
+        suffix: str = "",
+        severity: Severity = Severity.WARNING,
+    ) -> None:
+        """Note what is lost; past MAX_FINDINGS it is only counted."""
+        if len(self.findings) >= MAX_FINDINGS and severity is Severity.WARNING:
+            self.more += 1
+            return
+        place = Place(xpath=xpath_of(element) + suffix, line=line_of(element))
+        self.findings.append(Finding(code, place, expected, found, severity))
+
+    def told(self) -> tuple[Finding, ...]:
+        if self.more:
+            more = Finding("XML047", Place(), str(MAX_FINDINGS), str(self.more), Severity.WARNING)
+            self.findings.append(more)
+        return tuple(self.findings)
+
+
+def line_of(element: etree._Element) -> int:
+    return element.sourceline or 0
+
+
+def _shown(element: etree._Element) -> str:
+    """The start of an element's own text, enough to find it by."""
+    pieces = (element.text, *(child.tail for child in element))
+    return " ".join(p.strip() for p in pieces if p and p.strip())[:MAX_SHOWN]

@@ -1,0 +1,211 @@
+"""The processes of a running home: one supervises and delivers, the others are doors.
+
+They share the listening socket.  A door tells the supervisor over a pipe that it is open, and that
+there is work for the couriers; it ends by itself when the supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol, Protocol
+from twisted.internet.stdio import StandardIO
+
+from gateway.operations.server import Server, deliver, open_door, open_operations
+
+log = logging.getLogger("gateway.processes")
+
+ADDRESS_FILE = "run/address"
+"""Where a running server writes ``host:port``, for tools on the same machine."""
+LISTENING, TOLD = 3, 4
+"""A door's inherited descriptors: the shared socket, and the pipe to the supervisor."""
+OPEN, SETTLED = b"o", b"s"
+AGAIN_SECONDS = 1.0
+"""Before a door that ended is opened anew."""
+BACKLOG = 512
+
+
+def supervise(home: Path, reactor: Any) -> None:
+    """Serve a home until a signal says stop."""
+    server = Server(home, reactor)
+    listen = server.settings.listen
+    shared = socket.create_server((listen.host, listen.port), backlog=BACKLOG)
+    shared.setblocking(False)
+    address = home / ADDRESS_FILE
+    address.parent.mkdir(exist_ok=True)
+    address.unlink(missing_ok=True)
+    wake = deliver(server, reactor)
+    if listen.operations_port:
+        open_operations(server, reactor, listen.operations_port)
+    doors = Doors(home, reactor, shared, listen.processes, wake)
+    server.on_stop(doors.stop)
+    host, port = shared.getsockname()[:2]
+    doors.all_open.addCallback(lambda _: _announce(address, host, port))
+    reactor.callWhenRunning(doors.start)
+    _until_told(server, reactor, doors.hangup)
+
+
+def serve_door(home: Path, reactor: Any, number: int) -> None:
+    """One door, on the descriptors inherited from the supervisor."""
+    server = Server(home, reactor)
+    told = os.fdopen(TOLD, "wb", buffering=0)
+
+    def tell(what: bytes) -> None:
+        try:
+            told.write(what)
+        except BrokenPipeError:
+            reactor.callLater(0, _stop, reactor)
+
+    if server.settings.listen.operations_port:
+        open_operations(server, reactor, server.settings.listen.operations_port + number)
+    open_door(server, reactor, Inherited(reactor, LISTENING), lambda: tell(SETTLED))
+    reactor.callWhenRunning(StandardIO, _Leash(reactor))
+    reactor.callWhenRunning(tell, OPEN)
+    _until_told(server, reactor, lambda: None)
+
+
+class Inherited:
+    """A reactor whose ``listenTCP`` accepts on a socket that another process bound."""
+
+    def __init__(self, reactor: Any, descriptor: int) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 0, interface: str = "") -> Any:  # noqa: N802
+        """Accept; port, backlog and interface were chosen by who bound the socket."""
+        return self._reactor.adoptStreamPort(self._descriptor, socket.AF_INET, factory)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+class Doors:
+    """The supervisor's view of its doors: opened, opened anew when one ends, closed together.
+
+    ``all_open`` fires when each has opened once.
+    """
+
+    def __init__(
+        self, home: Path, reactor: Any, shared: socket.socket, count: int, wake: Callable[[], None]
+    ) -> None:
+        self.all_open: Deferred[None] = Deferred()
+        self.wake = wake
+        self._home = home
+        self._reactor = reactor
+        self._shared = shared
+        self._count = count
+        self._waited_for = set(range(1, count + 1))
+        self._open: dict[int, Any] = {}
+        self._closed: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Open every door."""
+        for number in range(1, self._count + 1):
+            self._spawn(number)
+
+    def stop(self) -> Deferred[None]:
+        """Close every door; fires when all have ended."""
+        self._closed = Deferred()
+        closed = self._closed
+        for process in self._open.values():
+            process.signalProcess("TERM")
+        self._shared.close()
+        self._last()
+        return closed
+
+    def hangup(self) -> None:
+        """Let every door read its knowledge again."""
+        for process in self._open.values():
+            process.signalProcess("HUP")
+
+    def opened(self, number: int) -> None:
+        """A door says that it is open."""
+        self._waited_for.discard(number)
+        if not self._waited_for and not self.all_open.called:
+            self.all_open.callback(None)
+
+    def ended(self, number: int) -> None:
+        """A door has ended; it is opened anew unless all are being closed."""
+        del self._open[number]
+        if self._closed is None:
+            log.error("door %d ended; opening it anew", number)
+            self._reactor.callLater(AGAIN_SECONDS, self._spawn, number)
+        else:
+            self._last()
+
+    def _last(self) -> None:
+        if self._closed is not None and not self._open and not self._closed.called:
+            self._closed.callback(None)
+
+    def _spawn(self, number: int) -> None:
+        if self._closed is not None:
+            return
+        arguments = [sys.executable, "-m", "gateway.operations.cli", "--home", str(self._home), "run"]
+        arguments += ["--door", str(number), *(["--verbose"] if "--verbose" in sys.argv else [])]
+        descriptors = {0: "w", 1: 1, 2: 2, LISTENING: self._shared.fileno(), TOLD: "r"}
+        self._open[number] = self._reactor.spawnProcess(
+            _Door(self, number), sys.executable, arguments, os.environ, childFDs=descriptors
+        )
+
+
+class _Door(ProcessProtocol):
+    """One door's process."""
+
+    def __init__(self, doors: Doors, number: int) -> None:
+        self._doors = doors
+        self._number = number
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N802, N803
+        """What the door tells."""
+        if OPEN in data:
+            self._doors.opened(self._number)
+        if SETTLED in data:
+            self._doors.wake()
+
+    def processEnded(self, reason: Any) -> None:  # noqa: N802
+        """It is gone."""
+        self._doors.ended(self._number)
+
+
+class _Leash(Protocol):
+    """A door's standard input: its end is the supervisor's end, and so the door's."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
+        """The supervisor is gone."""
+        _stop(self._reactor)
+
+
+def _stop(reactor: Any) -> None:
+    if reactor.running:
+        reactor.stop()
+
+
+def _announce(address: Path, host: str, port: int) -> None:
+    address.write_text(f"{host}:{port}\n", encoding="ascii")
+    log.info("listening on %s:%d", host, port)
+
+
+def _until_told(server: Server, reactor: Any, hangup: Callable[[], None]) -> None:
+    """Run the reactor; SIGHUP reloads the knowledge, SIGTERM and SIGINT stop in order."""
+
+    def reload() -> None:
+        server.reload()
+        hangup()
+
+    def on_hangup(*_: object) -> None:
+        reactor.callFromThread(reload)
+
+    reactor.callWhenRunning(signal.signal, signal.SIGHUP, on_hangup)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(server.stop()))
+    reactor.run()

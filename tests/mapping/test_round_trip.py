@@ -1,0 +1,81 @@
+"""read(write(tree)) gives the tree, through real octets, for every table; what does not return is reported."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+from mapping_strategies import trees
+
+from gateway import syntax
+from gateway.model import Entity
+from gateway.model.edifact import Group
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+TABLES = [
+    ("CUSCAR", "95B"),
+    ("CUSCAR", "96B"),
+    ("CUSCAR", "99B"),
+    ("CUSCAR", "03B"),
+    ("CUSCAR", "13A"),
+    ("CUSCAR", "16A"),
+    ("CUSDEC", "96B"),
+    ("CUSDEC", "99B"),
+    ("CUSDEC", "04A"),
+    ("CUSRES", "96B"),
+    ("CUSRES", "99B"),
+    ("CUSRES", "12B"),
+    ("CUSRES", "13A"),
+]
+
+
+def through_octets(segments, type, release, directories) -> Group | None:
+    message = syntax.OutMessage(type, "D", release, "UN", "", "1", segments)
+    octets = syntax.write(
+        [message], sender=("A",), recipient=("B",), reference="R1", now=NOW, separators=syntax.Separators()
+    )
+    return syntax.read(octets, directories).messages[0].tree
+
+
+@pytest.mark.parametrize(("type", "release"), TABLES)
+def test_what_is_written_is_read_again(type, release, mappings, directories):
+    table = mappings.edifact(type, "D", release)
+    lossless = 0
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(trees(table))
+    def check(tree: Entity) -> None:
+        nonlocal lossless
+        written = table.write(tree)
+        event("loss" if written.findings else "lossless")
+        assume(not any(f.code == "MAP015" for f in written.findings))
+        group = through_octets(written.segments, type, release, directories)
+        assert group is not None, [s.tag for s in written.segments]
+        reading = table.read(group)
+        back = reading.responses[0] if reading.responses else reading.declarations[0].root
+        assert not reading.findings
+        if not written.findings:
+            lossless += 1
+            assert back == tree
+        else:
+            assert back != tree
+        assert table.write(back).segments == written.segments
+
+    check()
+    assert lossless
+
+
+@pytest.mark.parametrize(("type", "release"), TABLES)
+def test_what_cannot_be_carried_is_reported(type, release, mappings):
+    table = mappings.edifact(type, "D", release)
+
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(trees(table), st.sampled_from(["Unheard", "Novelty"]))
+    def check(tree: Entity, name: str) -> None:
+        more = Entity(tree.name, tree.values, (*tree.entities, Entity(name, tree.values[:1])))
+        places = [f.place.pointer for f in table.write(more).findings]
+        assert f"{tree.name}/{name}" in places
+
+    check()

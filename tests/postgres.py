@@ -1,0 +1,125 @@
+"""A throw-away PostgreSQL server, for tests and benches."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+START_SECONDS = 30
+UNPRIVILEGED = ("postgres", "nobody")  # initdb refuses root; the first of these that exists serves
+
+
+class PostgresServer:
+    """A throw-away server on a Unix socket in a directory of its own; ended by its process id."""
+
+    def __init__(self, binaries: Path) -> None:
+        # Not below pytest's own directories: those are closed to the unprivileged user.
+        self.folder = Path(tempfile.mkdtemp(prefix="cvan-pg-", dir="/tmp"))
+        self._user = _unprivileged()
+        self._names = (f"test_{n}" for n in itertools.count())
+        try:
+            if self._user is not None:
+                os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+            data = str(self.folder / "data")
+            initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "cvan", "-E", "UTF8"]
+            self._run([*initdb, "--no-sync", "--locale=C"]).check_returncode()
+            self._log = (self.folder / "log").open("wb")
+            self._server = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", self.folder, "-c", "listen_addresses="],
+                stdout=self._log,
+                stderr=self._log,
+                **self._as_user(),
+            )
+            self._await()
+            self._admin = psycopg.connect(self._conninfo("postgres"), autocommit=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://cvan@/{database}?host={self.folder}"
+
+    def create(self, template: str = "template0") -> str:
+        """The name of a new database."""
+        name = next(self._names)
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        return name
+
+    def drop(self, name: str) -> None:
+        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def close(self) -> None:
+        """End the server (fast shutdown) and remove what it wrote."""
+        server = getattr(self, "_server", None)
+        if server is not None:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(START_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _conninfo(self, database: str) -> str:
+        return f"host={self.folder} user=cvan dbname={database}"
+
+    def _await(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                psycopg.connect(self._conninfo("postgres")).close()
+            except psycopg.OperationalError:
+                if self._server.poll() is not None or time.monotonic() > end:
+                    log = (self.folder / "log").read_text(errors="replace")
+                    raise RuntimeError(f"PostgreSQL did not start: {log}") from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def _run(self, arguments: list[object]) -> subprocess.CompletedProcess[bytes]:
+        command = [str(a) for a in arguments]
+        return subprocess.run(command, capture_output=True, check=True, **self._as_user())
+
+    def _as_user(self) -> dict[str, object]:
+        options: dict[str, object] = {"cwd": "/", "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}}
+        if self._user is not None:
+            options |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": ()}
+        return options
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    for name in UNPRIVILEGED:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError(f"none of the users {UNPRIVILEGED} exists to run PostgreSQL as")
+
+
+def postgres_binaries() -> Path | None:
+    """The folder of initdb and postgres: the newest installed, or the one on the PATH."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    for name in ("postgres", "pg_config"):
+        found = shutil.which(name)
+        if found is not None and name == "postgres":
+            folders.append(Path(found).resolve().parent)
+        elif found is not None:
+            asked = subprocess.run([found, "--bindir"], capture_output=True, text=True, check=False)
+            folders.append(Path(asked.stdout.strip() or "/nonexistent"))
+    return next((f for f in folders if (f / "postgres").exists() and (f / "initdb").exists()), None)
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.parent.name.split(".") if part.isdigit())
