@@ -150,6 +150,9 @@ def _statements(saying: Saying, taken: Decision | None, language: str) -> Iterab
     if taken is not None and taken.limit_at is not None:
         values.insert(1, _moment("LimitDateTime", taken.limit_at))
     yield Entity("AdditionalInformation", tuple(values))
+    for document in () if taken is None else taken.documents:
+        wanted = _given(("StatementCode", document.type), ("StatementDescription", document.reason))
+        yield Entity("AdditionalInformation", (*wanted, Value("StatementTypeCode", "ACA")))
 
 
 def _declaration(about: About, taken: Decision | None) -> Entity:
@@ -163,10 +166,7 @@ def _declaration(about: About, taken: Decision | None) -> Entity:
             values.append(_moment("RejectionDateTime", taken.at))
         elif taken.kind is DecisionKind.CANCELLED:
             values.append(_moment("CancellationDateTime", taken.at))
-        entities = [
-            Entity("AdditionalDocument", _given(("TypeCode", d.type), ("Name", d.reason)))
-            for d in taken.documents
-        ]
+        entities = [Entity("AdditionalDocument", (Value("TypeCode", d.type),)) for d in taken.documents]
         entities += _duty(taken)
     return Entity("Declaration", tuple(values), tuple(entities))
 

@@ -104,7 +104,8 @@ class Reader:
                     self._unread_group(child)
                 else:
                     holder = self._target(node, entry.chain, entry.repeat, entry.sequence)
-                    self._mark(holder, -1, trigger, 0, 0)
+                    if entry.chain:
+                        self._mark(holder, -1, trigger, 0, 0)
                     self._group(entry.plan, child, holder)
 
     def _target(self, node: Node, chain: Chain, repeat: bool, sequence: Field | None) -> Node:
@@ -168,7 +169,7 @@ class Reader:
         if inner.chain:
             node = self._target(node, inner.chain, inner.repeat, inner.sequence)
             self._mark(node, -1, segment, at + 1, 0)
-        row = inner.cells[0]
+        row = inner.cells[0] if inner.cells else ()
         for spot, text in enumerate(components):
             if text:
                 field = row[spot] if spot < len(row) else None

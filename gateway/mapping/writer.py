@@ -5,59 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.mapping.convert import date_write, fits, pointer_write, width, wrap
-from gateway.mapping.plan import Attribute, Chain, Check, Conversion, Entry, Field, Plan, Rule, Shape, Step
+from gateway.mapping.plan import Conversion, Entry, Field, Plan, Rule, Shape, Step
+from gateway.mapping.source import Cells, Source, constants, elements_of, syntactic, touched
 from gateway.model import Entity, Finding, Place, Severity, Value
 from gateway.model.edifact import Segment
-
-Cells = dict[tuple[int, int], str]
-Elements = tuple[tuple[str, ...], ...]
-
-
-class Source:
-    """An occurrence of a class that is to be written, laid out by its shape's slots."""
-
-    __slots__ = ("extra", "kids", "others", "path", "quiet", "values")
-
-    def __init__(self, entity: Entity, shape: Shape, path: str) -> None:
-        self.path = path
-        self.quiet = False
-        self.values: list[Value | None] = [None] * len(shape.value_names)
-        self.kids: list[list[Source]] = [[] for _ in shape.kids]
-        self.extra: list[Value] = []
-        self.others: list[str] = []
-        for value in entity.values:
-            slot = shape.value_names.index(value.name) if value.name in shape.value_names else -1
-            if slot < 0 or self.values[slot] is not None:
-                self.extra.append(value)
-            else:
-                self.values[slot] = value
-        names = {kid.name: slot for slot, kid in enumerate(shape.kids)}
-        counts: dict[str, int] = {}
-        for child in entity.entities:
-            number = counts[child.name] = counts.get(child.name, 0) + 1
-            way = f"{path}/{child.name}" + (f"[{number}]" if number > 1 else "")
-            if child.name in names:
-                slot = names[child.name]
-                self.kids[slot].append(Source(child, shape.kids[slot], way))
-            else:
-                self.others.append(way)
-
-    def down(self, chain: Chain) -> Source | None:
-        """The first occurrence at the end of a chain, or None."""
-        here = self
-        for slot in chain:
-            if not here.kids[slot]:
-                return None
-            here = here.kids[slot][0]
-        return here
-
-    def each(self, chain: Chain, repeat: bool) -> list[Source]:
-        """What a rule or a group is written for: one occurrence, or all of the last class."""
-        if not repeat:
-            found = self.down(chain)
-            return [] if found is None else [found]
-        holder = self.down(chain[:-1])
-        return [] if holder is None else holder.kids[chain[-1]]
 
 
 class Writer:
@@ -76,7 +27,8 @@ class Writer:
         self._left(self.source, self.plan.shape, done, True)
         return tuple(lines)
 
-    def _steps(self, plan: Plan, steps: list[Step], source: Source) -> list[Segment]:
+    def _steps(self, plan: Plan, steps: list[Step], source: Source, present: bool = False) -> list[Segment]:
+        """What the steps give; where there is a group at all, what it must have and has not is reported."""
         lines: list[Segment] = []
         missing: list[str] = []
         for step in steps:
@@ -87,7 +39,7 @@ class Writer:
             if step.required and not more:
                 missing.append(step.name)
             lines.extend(more)
-        if lines:
+        if lines or present:
             for name in missing:
                 self._report("MAP015", source.path, name, "")
         return lines
@@ -121,7 +73,7 @@ class Writer:
         # A further trigger is a group of its own: not possible where the group must hold more than it.
         bare = not any(step.required for step in inside.steps[1:])
         triggers = self._segments(inside, inside.steps[0], source, max(room, 1) if bare else 1)
-        body = self._steps(inside, inside.steps[1:], source)
+        body = self._steps(inside, inside.steps[1:], source, bool(triggers) or entry.repeat)
         if not triggers:
             if not body and not entry.repeat:
                 return []
@@ -138,8 +90,8 @@ class Writer:
         step = entry.plan.steps[0]
         checks = entry.otherwise or entry.trigger.checks or (step.rules[0].checks if step.rules else ())
         cells: Cells = {}
-        _constants(cells, checks)
-        return Segment(step.name, _elements(cells))
+        constants(cells, checks)
+        return Segment(step.name, elements_of(cells))
 
     def _segments(self, plan: Plan, step: Step, source: Source, limit: int | None = None) -> list[Segment]:
         lines: list[Segment] = []
@@ -188,11 +140,11 @@ class Writer:
         if not filled:
             return []
         self._defaults(rule, cells, 0)
-        _constants(cells, rule.checks)
-        lines = [Segment(rule.tag, _elements(cells))]
+        constants(cells, rule.checks)
+        lines = [Segment(rule.tag, elements_of(cells))]
         for more in rest:
-            _constants(more, rule.checks)
-            lines.append(Segment(rule.tag, _elements(more)))
+            constants(more, rule.checks)
+            lines.append(Segment(rule.tag, elements_of(more)))
         if plan.choose(lines[0]) is not rule:
             del self.used[before:]
             shown = "+".join(":".join(components) for components in lines[0].elements)
@@ -215,8 +167,8 @@ class Writer:
                 continue
             base = free or 0
             self._defaults(inner, own, base)
-            _constants(own, inner.checks, base)
-            line = _elements(own)
+            constants(own, inner.checks, base)
+            line = elements_of(own)
             chosen = next((r for r in rule.inner if r.matches(line, base)), None)
             if free is None or chosen is not inner:
                 del self.used[before:]
@@ -326,7 +278,7 @@ class Writer:
         if not levels:
             return
         own = {attribute.name: attribute for attribute in field.attributes}
-        if _syntactic(levels[-1], own):
+        if syntactic(levels[-1], own):
             for part, text in zip(("section", "sequence", "tag"), levels.pop(), strict=True):
                 attribute = own[part]
                 if text:
@@ -342,7 +294,7 @@ class Writer:
         """Report what was not written: a class as one where nothing of it was."""
         if source.quiet:
             return
-        if not root and not _touched(source, used):
+        if not root and not touched(source, used):
             self._report("MAP005", source.path, "", shape.name)
             return
         for slot, value in enumerate(source.values):
@@ -358,36 +310,3 @@ class Writer:
 
     def _report(self, code: str, path: str, expected: str, found: str) -> None:
         self.findings.append(Finding(code, Place(pointer=path), expected, found, Severity.WARNING))
-
-
-def _touched(source: Source, used: set[tuple[int, int]]) -> bool:
-    return (
-        any((id(source), slot) in used for slot in range(len(source.values)))
-        or any(_touched(kid, used) for kids in source.kids for kid in kids)
-        or any(kid.quiet for kids in source.kids for kid in kids)
-    )
-
-
-def _syntactic(level: tuple[str, str, str], own: dict[str, Attribute]) -> bool:
-    """True for a level that names a segment: section of 1049 in digits, a tag of three characters."""
-    section, sequence, tag = level
-    return section.isdigit() and fits(tag, own["tag"].format) and fits(sequence, own["sequence"].format)
-
-
-def _constants(cells: Cells, checks: tuple[Check, ...], base: int = 0) -> None:
-    for check in checks:
-        if check.write:
-            cells.setdefault((base + check.element, check.component), check.write)
-
-
-def _elements(cells: Cells) -> Elements:
-    """Cells as elements: gaps are empty, nothing trails."""
-    rows: dict[int, dict[int, str]] = {}
-    for (element, component), text in cells.items():
-        if text:
-            rows.setdefault(element, {})[component] = text
-    size = max(rows, default=-1) + 1
-    return tuple(
-        tuple(row.get(i, "") for i in range(max(row) + 1)) if (row := rows.get(at)) else ("",)
-        for at in range(size)
-    )

@@ -42,7 +42,7 @@ def supervise(home: Path, reactor: Any) -> None:
     address = home / ADDRESS_FILE
     address.parent.mkdir(exist_ok=True)
     address.unlink(missing_ok=True)
-    wake = deliver(server, reactor)
+    wake = deliver(server, reactor) if listen.deliver else _nobody
     if listen.operations_port:
         open_operations(server, reactor, listen.operations_port)
     doors = Doors(home, reactor, shared, listen.processes, wake)
@@ -184,6 +184,10 @@ class _Leash(Protocol):
     def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
         """The supervisor is gone."""
         _stop(self._reactor)
+
+
+def _nobody() -> None:
+    """Another node delivers; it finds the work by itself."""
 
 
 def _stop(reactor: Any) -> None:

@@ -19,12 +19,14 @@ class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the doors are.  Port 0 takes a free one."""
+    """Where the doors are.  Port 0 takes a free one.  ``deliver``: False where another node of the same
+    ledger carries declarations to the back end and messages to partners."""
 
     host: str = "127.0.0.1"
     port: int = 8443
     operations_port: int = 8444
     processes: int = 1
+    deliver: bool = True
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from gateway.security.refused import Refused
 from gateway.security.sign_cms import sign_cms
 from gateway.security.sign_xml import sign_xml
 from gateway.security.trust import Trust
-from gateway.security.verification import verify
+from gateway.security.verification import unproven, verify
 from gateway.security.verified import Verified
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "sign_cms",
     "sign_xml",
     "subject_of",
+    "unproven",
     "verify",
 ]

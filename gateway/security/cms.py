@@ -76,6 +76,14 @@ def verify_cms(body: bytes, detached: Sequence[bytes], trust: Trust, policy: Pol
         raise refusal("SIG040", "DER", "", "SignerInfo") from None
 
 
+def attached_content(body: bytes) -> bytes:
+    """The content inside a ContentInfo, whoever signed it and whether or not it is true.
+
+    Raises Refused where there is none."""
+    (content,) = _contents(_signed_data(body), ())
+    return content
+
+
 def _signed_data(body: bytes) -> SignedData:
     """Strict DER first; what is no DER is made definite and read strictly again."""
     try:

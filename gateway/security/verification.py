@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lxml import etree
 
-from gateway.security.cms import Signed, verify_cms
+from gateway.security.cms import Signed, attached_content, verify_cms
 from gateway.security.mime import (
     MediaType,
     body_of,
@@ -64,6 +64,21 @@ def verify(body: bytes, media_type: str, trust: Trust, policy: Policy, now: date
 _media = media_type
 
 
+def unproven(body: bytes, media_type: str, policy: Policy) -> tuple[bytes, str]:
+    """(octets, type) inside a CMS envelope without a look at its signature: for a partner's own desk,
+    never for the journey.  Raises Refused."""
+    media = _media(media_type)
+    if _MIME_FILE.match(body):
+        media, body = _unwrap(body, media, policy.mime)
+    if media.essence == MULTIPART_SIGNED:
+        octets = split_signed(body, media.parameters.get("boundary", ""), policy.mime).first
+    elif media.essence in _PKCS7_TYPES:
+        octets = attached_content(_der(body))
+    else:
+        raise refusal("SIG002", ", ".join((XML, MULTIPART_SIGNED, PKCS7_MIME)), media.essence, "Content-Type")
+    return _octets_inside(octets, policy)
+
+
 def _unwrap(body: bytes, media: MediaType, limits: MimeLimits) -> tuple[MediaType, bytes]:
     """A whole MIME file, as ``openssl cms -outform SMIME`` writes it: its own header counts, and
     must name the type that the transport named."""
@@ -98,20 +113,29 @@ def _verify_attached(body: bytes, media: MediaType, trust: Trust, policy: Policy
     kind = media.parameters.get("smime-type", "signed-data").lower()
     if kind != "signed-data":
         raise refusal("SIG041", "signed-data", kind, "smime-type")
-    # A ContentInfo is longer than 127 octets: its second octet is none of base64.
-    der = body if body[:1] == b"0" and body[1:2] >= b"\x80" else from_base64(body)
-    signed = verify_cms(der, (), trust, policy, now)
+    signed = verify_cms(_der(body), (), trust, policy, now)
     return _content_of(signed, PKCS7_MIME, policy)
 
 
-def _content_of(signed: Signed, envelope: str, policy: Policy) -> Verified:
-    """What the signed octets hold: a bare interchange or document, or one in a MIME entity."""
-    octets = signed.content
+def _der(body: bytes) -> bytes:
+    """The ContentInfo of a body that may be base64: a ContentInfo is longer than 127 octets, and the
+    second octet of such a one is none of base64."""
+    return body if body[:1] == b"0" and body[1:2] >= b"\x80" else from_base64(body)
+
+
+def _octets_inside(octets: bytes, policy: Policy) -> tuple[bytes, str]:
+    """(octets, type) of a bare interchange or document, or of one in a MIME entity."""
     kind = _kind(octets)
-    if not kind:
-        entity = read_entity(octets, policy.mime)
-        octets = body_of(entity)
-        kind = _kind_named(entity.media.essence, octets)
+    if kind:
+        return octets, kind
+    entity = read_entity(octets, policy.mime)
+    octets = body_of(entity)
+    return octets, _kind_named(entity.media.essence, octets)
+
+
+def _content_of(signed: Signed, envelope: str, policy: Policy) -> Verified:
+    """What the signed octets hold."""
+    octets, kind = _octets_inside(signed.content, policy)
     document: etree._Element | None = None
     if kind == XML:
         document = read_document(octets, policy)

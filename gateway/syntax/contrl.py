@@ -74,22 +74,23 @@ def contrl(
 ) -> bytes:
     """The interchange that answers another one, in its syntax version and repertoire.
 
-    ``rejected``: findings of each rejected message by ordinal; of these the errors with a syntax code
-    (``EDI...``) are told, and a message that has none is acknowledged.  ``sender`` and ``recipient``
+    ``rejected``: findings of each rejected message by ordinal; of these the errors of syntax (``EDI...``)
+    and those with an 0085 code are told, and a message that has none is acknowledged.  ``sender`` and ``recipient``
     are this answer's own.  Raises ValueError where ``interchange.answerable`` is False.
     """
     if not interchange.answerable:
         raise ValueError("the interchange cannot be answered by CONTRL")
     identifier, version, encoding = _answering(interchange)
-    report = _Report(interchange, catalogue, _Copier(identifier, encoding, version))
+    copier = _Copier(identifier, encoding, version)
+    report = _Report(interchange, catalogue, copier)
     body = tuple(report.segments(rejected))
     message = OutMessage("CONTRL", *_IDENTIFIERS.get(version, ("D", version)), "UN", "", "1", body)
     return write(
         [message],
         syntax=(identifier, version),
         encoding=encoding,
-        sender=sender,
-        recipient=recipient,
+        sender=copier.party(sender),
+        recipient=copier.party(recipient),
         reference=reference,
         now=now,
         separators=interchange.separators if interchange.separators.release else None,
@@ -143,13 +144,13 @@ class _Report:
 
     def segments(self, rejected: Mapping[int, tuple[Finding, ...]]) -> Iterable[Segment]:
         whole = self._interchange
-        faults = _errors(whole.findings)
+        faults = self._errors(whole.findings)
         copy = self._copy
         head = ((copy.needed(whole.reference, 14),), copy.party(whole.sender), copy.party(whole.recipient))
         yield self._told("UCI", head, faults)
         if faults:
             return
-        refused = {m.ordinal: _errors(rejected.get(m.ordinal, ())) for m in whole.messages}
+        refused = {m.ordinal: self._errors(rejected.get(m.ordinal, ())) for m in whole.messages}
         if whole.groups:
             for group in whole.groups:
                 yield from self._group(group, refused)
@@ -159,7 +160,7 @@ class _Report:
 
     def _group(self, group: FunctionalGroup, refused: Mapping[int, Sequence[Finding]]) -> Iterable[Segment]:
         """A group is named where it, or a message in it, is rejected."""
-        faults = _errors(group.findings)
+        faults = self._errors(group.findings)
         members = [m for m in self._interchange.messages if m.ordinal in set(group.messages)]
         if not faults and not any(refused[m.ordinal] for m in members):
             return
@@ -202,6 +203,13 @@ class _Report:
         faulty = first.place.tag if first.place.tag in _SERVICE_TAGS else ""
         s011 = self._s011(first) if faulty and first.place.element else ()
         return Segment(tag, (*head, (REJECTED,), (self._code(first),), (faulty,), s011))
+
+    def _errors(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The errors that CONTRL can tell: those of syntax, and others that have an 0085 code."""
+        return [f for f in findings if f.severity is Severity.ERROR and self._tellable(f.code)]
+
+    def _tellable(self, code: str) -> bool:
+        return code.startswith("EDI") or (code in self._meanings and bool(self._meanings[code].contrl))
 
     def _code(self, finding: Finding) -> str:
         meaning = self._meanings.get(finding.code)
@@ -256,7 +264,3 @@ def _with_element(reported: Reported, segment: Segment) -> Reported:
 
 def _integer(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def _errors(findings: Iterable[Finding]) -> list[Finding]:
-    return [f for f in findings if f.severity is Severity.ERROR and f.code.startswith("EDI")]

@@ -28,6 +28,8 @@ _FORMAT = re.compile(r"(an|a|n)(\.\.)?([0-9]{1,3})\Z")
 
 Components = tuple[str, ...]
 
+_OMITTED: tuple[Components, ...] = ((), ("",))
+
 
 class Part(msgspec.Struct, frozen=True):
     """A simple data element in its place, ready to check: ``codes`` None where no list applies."""
@@ -56,12 +58,12 @@ class Use:
         self.qualifying = tuple(i for i, part in enumerate(self.parts) if part.code in QUALIFIERS)
         self.number = number
         self._least = max((i for i, part in enumerate(self.parts, start=1) if part.required), default=1)
-        self.seen: set[Components] = set()
+        self.seen: set[Components] = set() if use.required else set(_OMITTED)
 
     def accepts(self, components: Components) -> bool:
         """True where the element is without fault; a True is remembered."""
         if not any(components):
-            return not self.required and len(components) <= 1
+            return False  # an omitted element is among the seen where it may be omitted
         if not self._least <= len(components) <= len(self.parts) or not components[-1]:
             return False
         coded = False
@@ -115,7 +117,7 @@ class Layout:
         for (seen, accepts), element in zip(self._checks, elements, strict=False):
             if element not in seen and not accepts(element):
                 return False
-        return not elements or any(elements[-1])
+        return not elements or elements[-1] not in _OMITTED
 
     def explain(self, segment: Segment, where: Place) -> Iterator[Finding]:
         """Every fault of the segment; ``where`` is the segment's own place."""
@@ -135,7 +137,7 @@ class Layout:
             at = replace(where, element=len(self.uses) + 1)
             extra = segment.elements[len(self.uses) :]
             yield from _too_many(extra, at, len(self.uses), len(segment.elements))
-        elif segment.elements and segment.elements[-1] in ((), ("",)):
+        elif segment.elements and segment.elements[-1] in _OMITTED:
             yield Finding("EDI045", replace(where, element=len(segment.elements)), severity=Severity.WARNING)
 
 

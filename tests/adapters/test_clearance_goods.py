@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.clearance.filing import overlay
-from adapters.clearance.identifiers import is_creditor_reference, is_registration_number
+from adapters.clearance.identifiers import check_digit, is_creditor_reference, is_registration_number
 from adapters.clearance.settings import Release
 from adapters.clearance.states import GOODS, MOVES, RESUMED, State
 from gateway.adapter import Backend
@@ -236,7 +236,8 @@ def test_an_amendment_that_settles_says_so(partners: Partners) -> None:
 def test_strangers_and_wrong_numbers_are_refused_alike(partners: Partners, function: str) -> None:
     number = registered(partners, GREEN)
     wrong = number[:17] + str((int(number[17]) + 1) % 10)
-    for mrn in (wrong, "", "nonsense\0", "26VNDEM199999999I0"):
+    unknown = "26VNDEM199999999I" + check_digit("26VNDEM199999999I")
+    for mrn in (wrong, unknown, "", "nonsense\0"):
         (refused,) = partners.file(goods("A", GREEN, function=function, mrn=mrn))
         assert codes(refused) == ["CLR005"]
     (stranger,) = partners.file(goods("A", GREEN, function=function, mrn=number), principal="rival")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stdnum import iso11649
 
 from adapters.clearance import identifiers
+from adapters.clearance.states import LETTERS, family_of
 from gateway.model import Kind
 
 SAMPLES = (
@@ -67,7 +68,7 @@ def test_numbers_end() -> None:
 
 
 def test_every_registered_kind_has_a_letter_of_its_own() -> None:
-    from adapters.clearance.states import LETTERS
-
     assert set(LETTERS) == set(Kind) - {Kind.PAYMENT}
     assert len(set(LETTERS.values())) == len(LETTERS)
+    with pytest.raises(ValueError, match="not registered"):
+        family_of(Kind.PAYMENT)

@@ -82,6 +82,13 @@ def test_terms_end_with_the_day_at_the_office() -> None:
         ("office", "[release]", "[relase]", "relase: unknown table"),
         ("office", "[payment]", "[payment", "office.toml: "),
         ("office", "[[guarantee]]", "[guarantee]", "write [[guarantee]]"),
+        (
+            "office",
+            "[[guarantee]]",
+            '[[guarantee]]\nreference = "BL-DEMO-0001"\nprincipal = "x"\nlimit = 1\n[[guarantee]]',
+            "reference is written twice",
+        ),
+        ("risk", 'when = [{ path = "Origin/CountryCode", country = ["KP"] }]', "when = []", "when is empty"),
         ("risk", 'name = "waste-and-scrap"', 'name = "arms-and-ammunition"', "used twice"),
         ("risk", 'channel = "red"', 'channel = "blue"', "risk.toml: criterion 1"),
         ("risk", 'channel = "red"', 'channel = "green"', "must be yellow or red"),
@@ -123,6 +130,12 @@ def test_terms_end_with_the_day_at_the_office() -> None:
 )
 def test_a_fault_is_named(tmp_path: Path, file: str, old: str, new: str, said: str) -> None:
     assert said in broken(tmp_path, **{file: (old, new)})
+
+
+def test_some_documents_must_be_wanted(tmp_path: Path) -> None:
+    text = (CONF / "office.toml").read_text(encoding="utf-8")
+    wanted = text[text.index("wanted = [") : text.index("[release]")]
+    assert "name at least one document" in broken(tmp_path, office=(wanted, "wanted = []\n"))
 
 
 def test_a_salt_is_needed_where_something_is_drawn(tmp_path: Path) -> None:

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from gateway.mapping.convert import width
 from gateway.mapping.edifact import EdifactTable
-from gateway.mapping.plan import Conversion, Entry, Field, Plan, Rule, Shape
+from gateway.mapping.plan import Conversion, Entry, Field, Rule, Shape
 from gateway.model import Entity, Value
 
 CODE = "ABCXYZ019"
 TEXT = CODE + "abxyz-./(),&'+:?"
 WORDS = st.lists(st.text(TEXT, min_size=1, max_size=45), min_size=1, max_size=7).map(" ".join)
 DATES = st.datetimes()
+# The classes from the root to here, and which occurrence of each.
+Trail = tuple[tuple[int, int], ...]
 FORMS = {"102": "%Y%m%d", "203": "%Y%m%d%H%M", "204": "%Y%m%d%H%M%S"}
 
 
@@ -23,19 +25,20 @@ class Content:
 
     def __init__(self, table: EdifactTable) -> None:
         self.each: dict[int, dict[int, tuple[Field, Rule]]] = {}
-        self.first: dict[int, dict[int, tuple[Field, Rule]]] = {}
+        self.first: dict[int, dict[int, tuple[Field, Rule, int]]] = {}
         self.repeats: set[tuple[int, int]] = set()
         self.required: set[tuple[int, int]] = set()
         self.pointers: dict[int, tuple[int, Field]] = {}
         self.root = table._plan.shape
+        self.triggers: dict[int, list[Rule]] = {}
         plans = [table._plan]
-        self.holders: list[tuple[Plan, Shape]] = []
         while plans:
             plan = plans.pop()
             for step in plan.steps:
                 for entry in step.entries:
                     self.block(entry, plan.shape, step.required)
                     plans.append(entry.plan)
+                    self.alternatives(entry)
                 for rule in step.rules:
                     self.block(rule, plan.shape, False)
                     for inner in rule.inner:
@@ -48,6 +51,13 @@ class Content:
                 for rule in step.rules:
                     for each in (rule, *rule.inner):
                         self.fields(each, plan.shape)
+
+    def alternatives(self, entry: Entry) -> None:
+        """A group that must hold more than its trigger has one trigger: one of its rules."""
+        first, *rest = entry.plan.steps
+        rules = [rule for rule in first.rules if rule.fields]
+        if len(rules) > 1 and any(step.required for step in rest):
+            self.triggers[id(entry.plan.shape)] = rules
 
     def block(self, block: Rule | Entry, shape: Shape, required: bool) -> None:
         if not block.chain:
@@ -66,18 +76,19 @@ class Content:
                 self.each.setdefault(id(below), {})[block.sequence.slot] = (block.sequence, Rule("", ""))
 
     def fields(self, rule: Rule, shape: Shape) -> None:
+        """``first``: fields that a chain ties to the first occurrence, and the class it starts from."""
+        owner, first = shape, False
         for slot in rule.chain:
-            last = slot == rule.chain[-1]
-            repeated = (id(shape), slot) in self.repeats and not (last and rule.repeat)
+            repeated = (id(shape), slot) in self.repeats
+            own = slot == rule.chain[-1] and rule.repeat
             shape = shape.kids[slot]
-            if repeated:
-                for field in rule.fields:
-                    self.note(field, rule, shape, True)
-                return
+            if own:
+                owner, first = shape, False
+            first = first or (repeated and not own)
         for field in rule.fields:
-            self.note(field, rule, shape, False)
+            self.note(field, rule, shape, owner, first)
 
-    def note(self, field: Field, rule: Rule, shape: Shape, first: bool) -> None:
+    def note(self, field: Field, rule: Rule, shape: Shape, owner: Shape, first: bool) -> None:
         if field.read_only or field.conversion is Conversion.DERIVE:
             return
         if field.conversion is Conversion.POINTER:
@@ -86,34 +97,56 @@ class Content:
         for slot in field.chain:
             first = first or (id(shape), slot) in self.repeats
             shape = shape.kids[slot]
-        (self.first if first else self.each).setdefault(id(shape), {})[field.slot] = (field, rule)
+        if first:
+            self.first.setdefault(id(shape), {})[field.slot] = (field, rule, id(owner))
+        else:
+            self.each.setdefault(id(shape), {})[field.slot] = (field, rule)
 
 
 @st.composite
 def trees(draw: st.DrawFn, table: EdifactTable) -> Entity:
     """A tree that the table can carry, values and classes in WCO order."""
     content = Content(table)
-    return entity(draw, content, content.root, 1, True)
+    return entity(draw, content, content.root, ((id(content.root), 1),))
 
 
-def entity(draw: st.DrawFn, content: Content, shape: Shape, number: int, leading: bool) -> Entity:
-    fields = dict(content.each.get(id(shape), {}))
-    if number == 1 and leading:
-        fields = {**content.first.get(id(shape), {}), **fields}
+def entity(
+    draw: st.DrawFn,
+    content: Content,
+    shape: Shape,
+    trail: Trail,
+    only: frozenset[int] | None = None,
+) -> Entity:
+    own = content.each.get(id(shape), {})
+    number = trail[-1][1]
+    leading = {
+        slot: (field, rule)
+        for slot, (field, rule, owner) in content.first.get(id(shape), {}).items()
+        if all(n == 1 for _, n in trail[[s for s, _ in trail].index(owner) + 1 :])
+    }
+    fields = {**leading, **own}
+    if only is not None:
+        fields = {slot: fields[slot] for slot in fields if slot in only}
+    wanted = draw(st.sets(st.sampled_from(sorted(fields)))) if fields else set()
+    real = sorted(s for s, (f, _) in own.items() if s in fields and f.conversion is not Conversion.SEQUENCE)
+    if real:
+        wanted = wanted | {draw(st.sampled_from(real))}
+    if shape is content.root:
+        wanted.add(shape.value_names.index("FunctionCode"))
     values = {}
-    wanted = draw(st.sets(st.sampled_from(sorted(fields)), min_size=1)) if fields else set()
     for slot, (field, rule) in fields.items():
         must = field.default or field.conversion is Conversion.SEQUENCE or chooses(field, rule)
         if slot in wanted or must:
             values[slot] = value(draw, field, rule, number)
     kids: list[Entity] = []
+    chosen = draw(st.sampled_from(content.triggers[id(shape)])) if id(shape) in content.triggers else None
     for slot in shape.kid_order:
-        kids.extend(classes(draw, content, shape, slot, leading))
+        kids.extend(classes(draw, content, shape, slot, trail, chosen))
     return Entity(shape.name, tuple(values[s] for s in shape.value_order if s in values), tuple(kids))
 
 
 def classes(
-    draw: st.DrawFn, content: Content, shape: Shape, slot: int, leading: bool
+    draw: st.DrawFn, content: Content, shape: Shape, slot: int, trail: Trail, chosen: Rule | None
 ) -> Iterator[Entity]:
     below = shape.kids[slot]
     if content.pointers.get(id(shape), (-1, None))[0] == slot:
@@ -121,11 +154,20 @@ def classes(
         return
     key = (id(shape), slot)
     most = 3 if key in content.repeats else 1
+    only = None
+    if chosen is not None and slot in {kid_of(rule) for rule in content.triggers[id(shape)]}:
+        only = frozenset(field.slot for field in chosen.fields)
+        most = 1 if kid_of(chosen) == slot else 0
     count = draw(st.integers(1 if key in content.required else 0, most))
     for number in range(1, count + 1):
-        made = entity(draw, content, below, number, leading if most == 1 else True)
+        made = entity(draw, content, below, (*trail, (id(below), number)), only)
         if made.values or made.entities:
             yield made
+
+
+def kid_of(rule: Rule) -> int:
+    """The class below the group's own that the rule's values go to."""
+    return (rule.chain or rule.fields[0].chain)[0]
 
 
 def chooses(field: Field, rule: Rule) -> bool:

@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 def broken(folder: Path, find, text: str, name: str = "edifact/t.toml") -> list[str]:
     (folder / name).write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match="t.toml") as caught:
+    with pytest.raises(ValueError, match=r"t\.toml") as caught:
         load(folder, find)
     return str(caught.value).split("; ")
 
@@ -76,7 +76,9 @@ def test_a_broken_row_is_named(folder, find, rows, said):
 
 
 def test_all_broken_rows_of_all_tables_are_named_at_once(folder, find):
-    (folder / "edifact/u.toml").write_text(HEAD.replace("CUSCAR", "CUSDEC") + row("GID 1496"), encoding="utf-8")
+    (folder / "edifact/u.toml").write_text(
+        HEAD.replace("CUSCAR", "CUSDEC") + row("GID 1496"), encoding="utf-8"
+    )
     lines = broken(folder, find, HEAD + row("XYZ 1001") + row("BGM 9999") + row("BGM 1225", "Nothing", ""))
     assert len(lines) == 4
     assert sum("t.toml" in line for line in lines) == 3
@@ -84,7 +86,11 @@ def test_all_broken_rows_of_all_tables_are_named_at_once(folder, find):
 
 
 def test_every_directory_is_checked(folder, find):
-    lines = broken(folder, find, HEAD.replace('"D.99B"', '"D.96B", "D.99B"') + row("LOC+22 3225", "DeclarationOfficeID", "065"))
+    lines = broken(
+        folder,
+        find,
+        HEAD.replace('"D.99B"', '"D.96B", "D.99B"') + row("LOC+22 3225", "DeclarationOfficeID", "065"),
+    )
     assert lines == ["t.toml: D.96B: CUSCAR: LOC+22 3225 = DeclarationOfficeID: LOC is not in the group"]
 
 
@@ -100,7 +106,10 @@ def test_every_directory_is_checked(folder, find):
     ],
 )
 def test_a_broken_head_is_named(folder, find, old, new, said):
-    assert any(said in line for line in broken(folder, find, HEAD.replace(old, new) + row("BGM 1225", "FunctionCode", "017")))
+    assert any(
+        said in line
+        for line in broken(folder, find, HEAD.replace(old, new) + row("BGM 1225", "FunctionCode", "017"))
+    )
 
 
 def test_a_code_list_missing_where_the_directory_has_none_is_no_fault(folder, find):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.model import Catalogue, Finding, Place, Severity
+from gateway.model import Catalogue, Finding, Meaning, Place, Severity
 from gateway.syntax import Acknowledgement, Directories, Interchange, acknowledgement, contrl, read
 from tests.syntax.samples import CUSDEC, GOOD, HEAD, codes
 
@@ -34,7 +34,7 @@ class Answerer:
             rejected,
             self.catalogue,
             sender=("CUSTOMS", "ZZ"),
-            recipient=("VAN1", "ZZ"),
+            recipient=interchange.sender,
             reference="ACK1",
             now=NOW,
         )
@@ -132,6 +132,14 @@ def test_a_finding_of_the_caller_is_told_too(answer: Answerer) -> None:
 def test_messages_rejected_for_other_reasons_are_acknowledged(answer: Answerer) -> None:
     rule = (Finding("RUL001", Place("1", 2, "BGM")), Finding("EDI107", severity=Severity.WARNING))
     assert answer.body(GOOD, m1=rule) == f"UCI+{COPY}+7'"
+
+
+def test_an_error_of_another_room_with_a_syntax_code_is_told(
+    directories: Directories, catalogue: Catalogue
+) -> None:
+    doubled = Catalogue(catalogue.meanings | {"XYZ001": Meaning("twice", "hai lần", contrl="26")})
+    told = (Finding("XYZ001", Place("1", 1, "UNH", element=1)),)
+    assert "UCM+1+CUSDEC:D:96B:UN+4+26+UNH+2'" in Answerer(directories, doubled).body(GOOD, m1=told)
 
 
 def test_a_finding_without_syntax_code_is_unspecified(answer: Answerer) -> None:

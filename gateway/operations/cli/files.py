@@ -267,10 +267,11 @@ def schema_add(context: click.Context, name: str, folder: Path, in_json: bool) -
     home = need_home(context)
     settings.load(home)
     try:
-        added = schema.add_pack(name, folder, home / "xsd")
+        added = schema.add_pack(name, folder, home)
     except ValueError as error:
         raise Trouble(str(error)) from error
-    emit(in_json, added, [f"added {name}: {added}"])
+    lines = [f"{name}: {len(added.entries)} document types in {added.folder}", *added.notes]
+    emit(in_json, added, [*lines, "a running gateway takes it up on SIGHUP"])
 
 
 @schemas.command(name="list")
