@@ -23,6 +23,9 @@ from gateway.model import (
     Verdict,
 )
 from gateway.model.finding import worst
+from gateway.safexml import xpath_of
+
+IN_USE = "a message type in use here"
 
 Judge = Callable[[Declaration], tuple[Finding, ...]]
 
@@ -101,6 +104,8 @@ def examine_xml(document: etree._Element, handbook: Handbook, judge: Judge) -> E
         findings += reading.findings + tuple(
             routing.placed(f, table.locate(document, f.place.pointer)) for f in judged
         )
+        if not reading.declarations and not worst(findings):
+            findings += (Finding("PAR006", Place(xpath=xpath_of(document)), IN_USE, entry.type),)
     message = _judged(1, entry.type, "", reading, findings)
     reference = message.lrn or handbook.schemas.reference(document, entry)
     return Examined(entry.type, reference, (message,), table=entry.table)
@@ -115,11 +120,18 @@ def examine_edifact(
     """Check, translate and judge an interchange, each of its messages alone.  Raises Unreadable."""
     interchange = syntax.read(content, handbook.directories, handbook.edifact_limits)
     if not interchange.answerable:
-        raise Unreadable(interchange.findings or (Finding("PAR008", Place(tag="UNH")),))
+        raise Unreadable(_unanswerable(interchange))
     whole = interchange.findings + envelope(interchange)
     sunk = worst(whole)
     messages = tuple(_edifact_message(m, handbook, judge, sunk) for m in interchange.messages)
     return Examined("UNB", interchange.reference, messages, whole, interchange=interchange)
+
+
+def _unanswerable(interchange: syntax.Interchange) -> tuple[Finding, ...]:
+    """Why no CONTRL can answer: a CONTRL never is answered, or the envelope does not say whom to answer."""
+    if any(m.type == "CONTRL" for m in interchange.messages) or not worst(interchange.findings):
+        return (Finding("PAR008", Place(tag="UNH")), *interchange.findings)
+    return interchange.findings
 
 
 def _edifact_message(message: syntax.Message, handbook: Handbook, judge: Judge, sunk: bool) -> Judged:
@@ -127,8 +139,7 @@ def _edifact_message(message: syntax.Message, handbook: Handbook, judge: Judge, 
     findings = message.findings
     table = handbook.mappings.edifact(message.type, message.version, message.release)
     if table is None and not worst(findings):
-        place = Place(message=message.reference, segment=1, tag="UNH", element=2)
-        findings += (Finding("PAR006", place, "a message type in use here", message.identifier),)
+        findings += (_not_in_use(message),)
     reading = Reading()
     if table is not None and message.tree is not None and not sunk and not worst(findings):
         reading = table.read(message.tree)
@@ -136,8 +147,16 @@ def _edifact_message(message: syntax.Message, handbook: Handbook, judge: Judge, 
         findings += reading.findings + tuple(
             routing.placed(f, table.locate(message.tree, f.place.pointer)) for f in judged
         )
+        if not reading.declarations and not worst(findings):
+            findings += (_not_in_use(message),)
     result = _judged(message.ordinal, message.type, message.reference, reading, findings, sunk)
     return msgspec.structs.replace(result, identifier=message.identifier)
+
+
+def _not_in_use(message: syntax.Message) -> Finding:
+    """PAR006 for a message that declares nothing: one without a table, or one of customs' own answers."""
+    place = Place(message=message.reference, segment=1, tag="UNH", element=2)
+    return Finding("PAR006", place, IN_USE, message.identifier)
 
 
 def _judged(

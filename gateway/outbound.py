@@ -30,6 +30,8 @@ from gateway.model import (
 
 RESPONSE_TABLE = "RES"
 CUSRES_FALLBACK = ("D", "96B")
+PLAIN_SYNTAX = ("UNOB", "3")
+"""Level and version that any partner can read."""
 MAX_ERRORS = 999
 """Error classes in one response; CONTRL's own bound on UCS, and more than a person reads."""
 
@@ -197,16 +199,13 @@ def _duty(taken: Decision) -> list[Entity]:
 
 
 def _fee(line: DutyLine) -> Entity:
+    """One duty: on value in percent, or, where it has a unit, so much a unit."""
     currency = (("currencyID", line.currency),)
-    return Entity(
-        "DutyTaxFee",
-        (
-            Value("AdValoremTaxBaseAmount", line.base, currency),
-            Value("TaxRateNumeric", line.rate),
-            Value("TypeCode", line.type),
-        ),
-        (Entity("Payment", (Value("TaxAssessedAmount", line.assessed, currency),)),),
-    )
+    base = [Value("AdValoremTaxBaseAmount", line.base, currency), Value("TaxRateNumeric", line.rate)]
+    if line.unit:
+        base = [Value("SpecificTaxBaseQuantity", line.base, (("unitCode", line.unit),))]
+    assessed = Entity("Payment", (Value("TaxAssessedAmount", line.assessed, currency),))
+    return Entity("DutyTaxFee", (*base, Value("TypeCode", line.type)), (assessed,))
 
 
 def _errors(findings: Iterable[Finding], handbook: Handbook, route: Route) -> tuple[Entity, ...]:
@@ -276,25 +275,49 @@ def _draft(root: Entity, about: About, route: Route, handbook: Handbook, number:
 def _interchange(
     segments: tuple[Segment, ...], version: str, release: str, route: Route, number: str, now: datetime
 ) -> bytes:
-    message = syntax.OutMessage(
-        type="CUSRES",
-        version=version,
-        release=release,
-        agency="UN",
-        association="",
-        reference="1",
-        segments=segments,
-    )
-    identifier, _, syntax_version = route.syntax_identifier.partition(":")
-    return syntax.write(
-        (message,),
-        syntax=(identifier, syntax_version),
-        sender=route.recipient,
-        recipient=route.sender,
-        reference=number,
-        now=now,
-        test=route.test,
-    )
+    level, _, syntax_version = route.syntax_identifier.partition(":")
+
+    def written(level: str, syntax_version: str, said: tuple[Segment, ...]) -> bytes:
+        message = syntax.OutMessage(
+            type="CUSRES",
+            version=version,
+            release=release,
+            agency="UN",
+            association="",
+            reference="1",
+            segments=said,
+        )
+        return syntax.write(
+            (message,),
+            syntax=(level, syntax_version),
+            sender=route.recipient,
+            recipient=route.sender,
+            reference=number,
+            now=now,
+            test=route.test,
+        )
+
+    try:
+        return written(level, syntax_version, segments)
+    except ValueError:
+        # Our own words (an officer's, or in Vietnamese) do not fit the level that the sender wrote in.
+        level, syntax_version = _writable(level, syntax_version)
+        return written(level, syntax_version, tuple(_folded(s, level) for s in segments))
+
+
+def _writable(level: str, version: str) -> tuple[str, str]:
+    """The sender's syntax level and version where they need nothing that the route does not know."""
+    try:
+        syntax.fold("", level)
+    except ValueError:
+        return PLAIN_SYNTAX
+    return level, version
+
+
+def _folded(segment: Segment, level: str) -> Segment:
+    """The segment as the level's repertoire can say it: a mark less is better than no answer."""
+    elements = tuple(tuple(syntax.fold(c, level) for c in element) for element in segment.elements)
+    return msgspec.structs.replace(segment, elements=elements)
 
 
 def _contrl(
