@@ -105,7 +105,8 @@ def examine_xml(document: etree._Element, handbook: Handbook, judge: Judge) -> E
             routing.placed(f, table.locate(document, f.place.pointer)) for f in judged
         )
         if not reading.declarations and not worst(findings):
-            findings += (Finding("PAR006", Place(xpath=xpath_of(document)), IN_USE, entry.type),)
+            place = Place(xpath=xpath_of(document), line=document.sourceline or 0)
+            findings += (Finding("PAR006", place, IN_USE, entry.type),)
     message = _judged(1, entry.type, "", reading, findings)
     reference = message.lrn or handbook.schemas.reference(document, entry)
     return Examined(entry.type, reference, (message,), table=entry.table)

@@ -90,8 +90,9 @@ def authority(
 ) -> tuple[Finding, ...]:
     """What the signer and the filer lack to bring this declaration in.
 
-    PAR003: no mandate joins filer and signer; PAR004: the signer's roles do not allow this kind;
-    PAR005: the declarant named inside is neither the signer nor one who mandated it.
+    PAR003: no mandate joins filer and signer; PAR004: the declarant's roles do not allow this kind (a
+    mandate hands on no more than its principal has); PAR005: the declarant named inside is neither the
+    signer nor one who mandated it.
     """
     kind = declaration.kind
     findings = []
@@ -100,17 +101,20 @@ def authority(
         findings.append(
             Finding("PAR003", whole, f"a mandate for {kind.value}", f"{filer.id} for {signer.id}")
         )
-    allowed = set(signer.types) or {k.value for role in signer.roles for k in ROLE_KINDS[role]}
     named = declaration.declarant
     principal = register.by_identifier(named) if named else signer
     if principal is None:
         findings.append(Finding("PAR005", declarant_place(declaration), "a registered declarant", named))
-    elif principal.id != signer.id:
-        if not register.may(signer.id, principal.id, kind.value, now):
-            findings.append(Finding("PAR005", declarant_place(declaration), signer.name, named))
-    elif kind.value not in allowed:
+    elif not register.may(signer.id, principal.id, kind.value, now):
+        findings.append(Finding("PAR005", declarant_place(declaration), signer.name, named))
+    elif kind.value not in (allowed := kinds_of(principal)):
         findings.append(Finding("PAR004", whole, ", ".join(sorted(allowed)), kind.value))
     return tuple(findings)
+
+
+def kinds_of(partner: Partner) -> frozenset[str]:
+    """The kinds of declaration that are the partner's to make."""
+    return frozenset(partner.types) or frozenset(k.value for role in partner.roles for k in ROLE_KINDS[role])
 
 
 def declarant_place(declaration: Declaration) -> Place:

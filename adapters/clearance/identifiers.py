@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from gateway.model.checkdigits import mod97, mrn_check, rf_reference
+
 MRN = re.compile(r"[0-9]{2}[A-Z]{2}[A-Z0-9]{13}[0-9]", re.ASCII)
 """Year, country, thirteen characters of the office's own, check digit."""
 
@@ -20,20 +22,6 @@ MAX_VERSION = 999
 """A creditor reference has 21 free characters: the registration number's 18 and three of version."""
 
 
-def check_digit(text: str) -> str:
-    """The ISO 6346 check digit over any length of ``A-Z0-9``: a remainder of 10 is written 0."""
-    total = sum(_letter_value(character) << i for i, character in enumerate(text))
-    return str(total % 11 % 10)
-
-
-def _letter_value(character: str) -> int:
-    """0-9 as they are; A is 10, and the multiples of 11 are skipped (ISO 6346)."""
-    if character.isdigit():
-        return int(character)
-    value = ord(character) - ord("A") + 10
-    return value + (value - 1) // 10
-
-
 def registration_number(year: int, country: str, office: str, running: int, letter: str) -> str:
     """An 18-character MRN: ``26VN`` + office (4) + running number (8) + kind's letter + check digit.
 
@@ -42,12 +30,12 @@ def registration_number(year: int, country: str, office: str, running: int, lett
     if running > MAX_RUNNING:
         raise OverflowError(f"the registration numbers of {year} are used up")
     body = f"{year % 100:02d}{country}{office}{running:08d}{letter}"
-    return body + check_digit(body)
+    return body + mrn_check(body)
 
 
 def is_registration_number(text: str) -> bool:
     """True where the form and the check digit are those of a registration number."""
-    return MRN.fullmatch(text) is not None and check_digit(text[:17]) == text[17]
+    return MRN.fullmatch(text) is not None and mrn_check(text[:17]) == text[17]
 
 
 def creditor_reference(registration: str, version: int) -> str:
@@ -57,20 +45,14 @@ def creditor_reference(registration: str, version: int) -> str:
     """
     if not 1 <= version <= MAX_VERSION:
         raise OverflowError(f"version {version} does not fit a creditor reference")
-    body = f"{registration}{version:03d}"
-    return f"RF{98 - _mod97(body + 'RF00'):02d}{body}"
+    return rf_reference(f"{registration}{version:03d}")
 
 
 def is_creditor_reference(text: str) -> bool:
     """True where the form and the check digits (mod 97-10) hold."""
-    return REFERENCE.fullmatch(text) is not None and _mod97(text[4:] + text[:4]) == 1
+    return REFERENCE.fullmatch(text) is not None and mod97(text[4:] + text[:4]) == 1
 
 
 def is_iban(text: str) -> bool:
     """True where the form and the check digits of ISO 13616 hold."""
-    return IBAN.fullmatch(text) is not None and _mod97(text[4:] + text[:4]) == 1
-
-
-def _mod97(text: str) -> int:
-    """ISO 7064 mod 97-10: letters count as 10 to 35."""
-    return int("".join(str(int(character, 36)) for character in text)) % 97
+    return IBAN.fullmatch(text) is not None and mod97(text[4:] + text[:4]) == 1

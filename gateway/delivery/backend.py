@@ -22,8 +22,9 @@ T = TypeVar("T")
 
 BATCH = 50
 """Handovers and decisions in one round: enough to share commits, few enough to stay quick."""
-LEASE = timedelta(seconds=60)
-"""Another process takes over what this one claimed and did not finish within this time."""
+LEASE = timedelta(seconds=10)
+"""Another process, or this one begun again, takes over what was claimed and not finished within this
+time; a handover that was only slow is then made twice, and its key sees to it that it counts once."""
 
 
 class BackendCourier(Courier):
@@ -53,6 +54,8 @@ class BackendCourier(Courier):
         self._pool = pool
         self._owner = owner
         self._on_decided = on_decided
+        self._unsaid: set[str] = set()
+        self._unsaid_by: Handbook | None = None
 
     async def round(self) -> bool:
         handed = await self._hand_over()
@@ -102,18 +105,38 @@ class BackendCourier(Courier):
     # -- and back --------------------------------------------------------------------------------
 
     async def _bring_back(self) -> bool:
-        decisions: Sequence[Decision] = await self._in_thread(self._backend.decisions, BATCH)
+        handbook = self._handbook()
+        if handbook is not self._unsaid_by:
+            # Mended knowledge may be able to say what the old was not.
+            self._unsaid, self._unsaid_by = set(), handbook
+        limit = BATCH + len(self._unsaid)
+        offered: Sequence[Decision] = await self._in_thread(self._backend.decisions, limit)
+        decisions = [d for d in offered if d.id not in self._unsaid]
         if not decisions:
             return False
         addressed: dict[str, Addressed] = await self._commits.call("routes", [d.message for d in decisions])
         now = self._clock()
-        batch = [self._answer(d, addressed.get(d.message), now) for d in decisions]
+        numbered = zip(decisions, self._numbers(len(decisions)), strict=True)
+        answers = (self._try_answer(d, addressed.get(d.message), number, now) for d, number in numbered)
+        batch = [answer for answer in answers if answer is not None]
         await self._commits.call("record", batch)
-        await self._in_thread(self._backend.confirm, [d.id for d in decisions])
+        await self._in_thread(self._backend.confirm, [answer.decision.id for answer in batch])
         self._on_decided()
         return True
 
-    def _answer(self, decision: Decision, to: Addressed | None, now: datetime) -> Recorded:
+    def _try_answer(
+        self, decision: Decision, to: Addressed | None, number: str, now: datetime
+    ) -> Recorded | None:
+        """The answer, or None where it cannot be made: the decision then waits unconfirmed at the back
+        end, and holds up no other."""
+        try:
+            return self._answer(decision, to, number, now)
+        except Exception:  # noqa: BLE001 - one poison decision must not hold up its neighbours
+            log.exception("decision %s cannot be said", decision.id)
+            self._unsaid.add(decision.id)
+            return None
+
+    def _answer(self, decision: Decision, to: Addressed | None, number: str, now: datetime) -> Recorded:
         """The decision with the signed message that carries it; without one where nobody filed it."""
         if to is None:
             log.error("decision about an unknown message", extra={"decision": decision.id})
@@ -121,7 +144,6 @@ class BackendCourier(Courier):
         handbook = self._handbook()
         _, version, release = (*to.identifier.split(":"), "", "")[:3]
         about = outbound.About(to.lrn, to.reference, decision.registration, version, release)
-        (number,) = self._numbers(1)
         draft = outbound.decision(decision, about, to.route, handbook, number, now)
         media_type, body = outbound.seal(draft, to.route, self._key, now)
         outgoing = Outgoing(

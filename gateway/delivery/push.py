@@ -8,15 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
-from gateway.delivery.courier import Courier
+from gateway.delivery.courier import Courier, log
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Outgoing, Partner
 from gateway.storage import GroupCommit
 
-LEASE = timedelta(seconds=120)
-"""Longer than any push may take, so that no other process sends it at the same time."""
+LEASE = timedelta(seconds=60)
+"""Longer than any push may take (transport.push bounds one attempt to half of it), so that no other
+process sends it at the same time; after a crash, this long until it is sent again."""
 AT_ONCE = 4
 """Messages under way to one partner."""
 
@@ -73,7 +75,11 @@ class PushCourier(Courier):
             )
             outgoings: dict[str, Outgoing] = await self._commits.call("outgoings", due) if due else {}
             for delivery in due:
-                self._begin(delivery, outgoings[delivery.payload], partner)
+                outgoing = outgoings.get(delivery.payload)
+                if outgoing is None:
+                    await self._commits.call("dead", delivery.id, "no such message", self._clock())
+                    continue
+                self._begin(delivery, outgoing, partner)
                 started = True
         return started
 
@@ -89,6 +95,9 @@ class PushCourier(Courier):
         send.addBoth(self._ended, partner.id, send)
 
     def _ended(self, result: object, partner: str, send: Deferred[None]) -> None:
+        if isinstance(result, Failure):
+            # Not the partner's fault; the delivery is tried again when its lease has run out.
+            log.error("push not settled: %s", result.getErrorMessage(), extra={"partner": partner})
         self._sends.discard(send)
         self._under_way[partner] -= 1
         self.poke()

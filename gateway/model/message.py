@@ -81,9 +81,8 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of a submission and its outcome.
 
     ``ordinal`` from 1; ``type``: CUSCAR, CUSDEC, IM, CRI, camt.054 ...; ``reference``: the message's
-    own (EDIFACT 0062); ``identifier``:
-    EDIFACT S009 as sent (``CUSCAR:D:95B:UN``); ``lrn``: the declarant's reference (WCO D026); ``declaration`` only where
-    accepted.
+    own (EDIFACT 0062); ``identifier``: EDIFACT S009 as sent (``CUSCAR:D:95B:UN``); ``lrn``: the
+    declarant's reference (WCO D026); ``declaration`` only where accepted.
     """
 
     ordinal: int

@@ -23,12 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.clearance.filing import overlay
-from adapters.clearance.identifiers import check_digit, is_creditor_reference, is_registration_number
+from adapters.clearance.identifiers import is_creditor_reference, is_registration_number
 from adapters.clearance.settings import Release
 from adapters.clearance.states import GOODS, MOVES, RESUMED, State
 from gateway.adapter import Backend
 from gateway.model import DecisionKind as K
 from gateway.model import Entity, Kind, Value
+from gateway.model.checkdigits import mrn_check
 
 GREEN = item(1, "39011010", 2000, "USD")  # VAT 10 percent of 50,800,000
 YELLOW = item(1, "02013000", 2000, "USD", "AU")
@@ -236,7 +237,7 @@ def test_an_amendment_that_settles_says_so(partners: Partners) -> None:
 def test_strangers_and_wrong_numbers_are_refused_alike(partners: Partners, function: str) -> None:
     number = registered(partners, GREEN)
     wrong = number[:17] + str((int(number[17]) + 1) % 10)
-    unknown = "26VNDEM199999999I" + check_digit("26VNDEM199999999I")
+    unknown = "26VNDEM199999999I" + mrn_check("26VNDEM199999999I")
     for mrn in (wrong, unknown, "", "nonsense\0"):
         (refused,) = partners.file(goods("A", GREEN, function=function, mrn=mrn))
         assert codes(refused) == ["CLR005"]

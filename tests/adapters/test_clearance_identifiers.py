@@ -28,11 +28,6 @@ def test_public_registration_numbers_hold(number: str) -> None:
     assert not identifiers.is_registration_number(number[:17] + wrong)
 
 
-def test_containers_have_the_same_check_digit() -> None:
-    assert identifiers.check_digit("CSQU305438") == "3"
-    assert identifiers.check_digit("TRCU338291") == "0"  # a remainder of ten
-
-
 @given(
     st.integers(2000, 2199),
     st.from_regex(r"[A-Z]{2}", fullmatch=True),

@@ -153,7 +153,8 @@ def classes(
         yield from pointers(draw)
         return
     key = (id(shape), slot)
-    most = 3 if key in content.repeats else 1
+    # Two of each: several classes may share one segment's places (five C246 in a CST).
+    most = 2 if key in content.repeats else 1
     only = None
     if chosen is not None and slot in {kid_of(rule) for rule in content.triggers[id(shape)]}:
         only = frozenset(field.slot for field in chosen.fields)

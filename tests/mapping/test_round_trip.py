@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from mapping_strategies import trees
 
@@ -47,6 +47,8 @@ def test_what_is_written_is_read_again(type, release, mappings, directories):
     @given(trees(table))
     def check(tree: Entity) -> None:
         written = table.write(tree)
+        # Eleven kinds of party share the ten NAD groups of CUSDEC: one too many is reported as such.
+        assume(not any(f.code == "MAP008" and f.found == "SG6" for f in written.findings))
         assert not written.findings
         group = through_octets(written.segments, type, release, directories)
         assert group is not None, [s.tag for s in written.segments]

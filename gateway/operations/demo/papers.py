@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from xml.sax.saxutils import escape
 
+from gateway.model.checkdigits import container_check
+
 WCO = "urn:wco:datamodel:WCO"
 CAMT = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
 
@@ -208,7 +210,7 @@ def _bill(number: int, bill: Bill, carrier: str, at: datetime) -> str:
         "LOC+11+VNSGN:139:6",
         "DTM+132:{arrival}:203",
         "EQD+CN+{container}:102:5+22G1:102:5+++5",
-        "SEL+EO{n:06d}+CA",
+        "SEL+EO{n:06d}",
         "CNI+1+{bill}",
         "RFF+BM:{bill}",
         "CNT+11:{packages}",
@@ -241,18 +243,4 @@ def _bill(number: int, bill: Bill, carrier: str, at: datetime) -> str:
 def container_number(serial: int) -> str:
     """A container number with its check digit (ISO 6346)."""
     body = f"SHNU{serial:06d}"
-    total = sum(_letter_value(c) << i for i, c in enumerate(body))
-    return f"{body}{total % 11 % 10}"
-
-
-def _letter_value(character: str) -> int:
-    if character.isdigit():
-        return int(character)
-    value = 10
-    for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
-        if value % 11 == 0:
-            value += 1
-        if letter == character:
-            return value
-        value += 1
-    raise ValueError(character)
+    return f"{body}{container_check(body)}"
