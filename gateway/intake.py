@@ -15,6 +15,7 @@ from gateway import inbound, outbound, security
 from gateway.handbook import Handbook
 from gateway.model import (
     Answer,
+    Channel,
     Delivery,
     Event,
     Finding,
@@ -180,13 +181,18 @@ class Intake:
         else:
             now = self._clock()
             worked = work(submission, self._handbook(), self._key, self._numbers.take, now, finding)
-        return settlement(submission, worked, self._backend, now, claim=clash is None)
+        partner = self._handbook().register.partners[worked.verdict.route.partner]
+        pushed = partner.channel is Channel.PUSH
+        return settlement(submission, worked, self._backend, now, claim=clash is None, pushed=pushed)
 
 
 def settlement(
-    submission: Submission, worked: Worked, backend: str, now: datetime, claim: bool
+    submission: Submission, worked: Worked, backend: str, now: datetime, *, claim: bool, pushed: bool = False
 ) -> Settlement:
-    """All that one submission brings about, to be committed together."""
+    """All that one submission brings about, to be committed together.
+
+    ``pushed``: who filed gets its messages pushed; the receipt is the answer to the submission itself.
+    """
     verdict = worked.verdict
     media_type, body = worked.receipt
     receipt = Outgoing(
@@ -217,6 +223,8 @@ def settlement(
         for m in verdict.messages
         if m.outcome is Outcome.ACCEPTED
     )
+    if pushed:
+        deliveries += tuple(Delivery(f"{a.id}.p", f"push:{a.partner}", a.id, now) for a in answers)
     return Settlement(
         submission=submission,
         verdict=verdict,

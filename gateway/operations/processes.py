@@ -33,8 +33,12 @@ AGAIN_SECONDS = 1.0
 BACKLOG = 512
 
 
+class NotOpened(Exception):
+    """A door ended before it had opened; its own log says why."""
+
+
 def supervise(home: Path, reactor: Any) -> None:
-    """Serve a home until a signal says stop."""
+    """Serve a home until a signal says stop.  Raises NotOpened."""
     server = Server(home, reactor)
     listen = server.settings.listen
     shared = socket.create_server((listen.host, listen.port), backlog=BACKLOG)
@@ -51,6 +55,8 @@ def supervise(home: Path, reactor: Any) -> None:
     doors.all_open.addCallback(lambda _: _announce(address, host, port))
     reactor.callWhenRunning(doors.start)
     _until_told(server, reactor, doors.hangup)
+    if doors.failed:
+        raise NotOpened(f"door {doors.failed} could not be opened")
 
 
 def serve_door(home: Path, reactor: Any, number: int) -> None:
@@ -90,7 +96,8 @@ class Inherited:
 class Doors:
     """The supervisor's view of its doors: opened, opened anew when one ends, closed together.
 
-    ``all_open`` fires when each has opened once.
+    ``all_open`` fires when each has opened once.  ``failed``: the number of one that ended before it
+    had ever opened, as it would again; then all are closed.
     """
 
     def __init__(
@@ -98,6 +105,7 @@ class Doors:
     ) -> None:
         self.all_open: Deferred[None] = Deferred()
         self.wake = wake
+        self.failed = 0
         self._home = home
         self._reactor = reactor
         self._shared = shared
@@ -135,7 +143,10 @@ class Doors:
     def ended(self, number: int) -> None:
         """A door has ended; it is opened anew unless all are being closed."""
         del self._open[number]
-        if self._closed is None:
+        if self._closed is None and number in self._waited_for:
+            self.failed = number
+            _stop(self._reactor)
+        elif self._closed is None:
             log.error("door %d ended; opening it anew", number)
             self._reactor.callLater(AGAIN_SECONDS, self._spawn, number)
         else:

@@ -31,7 +31,7 @@ from gateway.operations import settings
 from gateway.operations.services import Doorkeeping
 from gateway.operations.workshop import Workshop
 from gateway.security import SigningKey
-from gateway.storage import GroupCommit, Ledger
+from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
 
 log = logging.getLogger("gateway.server")
 
@@ -71,6 +71,7 @@ class Server:
         self._handbook = handbooks.load(home, self._ledger.register(), settings.policy(self.settings))
         # Stops run last in, first out: doors close and couriers finish before what they stand on.
         self._stops: list[Stop] = [self._ledger.close]
+        self._reloads: list[Callable[[], None]] = []
         self.commits = self._commits()
         self.numbers = Numbers(self._ledger)
         watch = LoopingCall(self._watch)
@@ -85,6 +86,10 @@ class Server:
     def on_stop(self, stop: Stop) -> None:
         """Something to end before what was begun earlier; it may return a Deferred or a coroutine."""
         self._stops.append(stop)
+
+    def on_reload(self, renew: Callable[[], None]) -> None:
+        """Something that keeps knowledge of its own, to be told when there is new."""
+        self._reloads.append(renew)
 
     async def stop(self) -> None:
         """End everything in order; safe to call once."""
@@ -107,11 +112,18 @@ class Server:
 
     async def _watch(self) -> None:
         """Take in changes of partners and mandates that another process made."""
-        version = await self.commits.call("register_version")
-        if version != self._version:
-            self._handbook = self._handbook.with_register(await self.commits.call("register"))
-            self._version = version
-            log.info("register reloaded: version %d", version)
+        try:
+            version = await self.commits.call("register_version")
+            if version == self._version:
+                return
+            register = await self.commits.call("register")
+        except (LedgerUnavailable, Overloaded) as away:
+            # An error here would end the watch for good; the ledger will be back.
+            log.warning("the register is not to be had: %s", away)
+            return
+        self._handbook = self._handbook.with_register(register)
+        self._version = version
+        log.info("register reloaded: version %d", version)
 
     async def _reload(self) -> None:
         register, policy = self._handbook.register, settings.policy(self.settings)
@@ -122,6 +134,8 @@ class Server:
             log.error("knowledge not reloaded: %s", error)
             return
         self._handbook = fresh.with_register(self._handbook.register)
+        for renew in self._reloads:
+            renew()
         log.info("knowledge reloaded")
 
 
@@ -173,6 +187,7 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     chosen = server.settings
     workshop = Workshop(server.home, reactor)
     server.on_stop(workshop.stop)
+    server.on_reload(workshop.renew)
     intake = Intake(
         server.commits, server.numbers, server.handbook, server.key, now, BACKEND, workshop, on_settled
     )

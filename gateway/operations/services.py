@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway import inbound, security, storage, transport
 from gateway.handbook import Handbook
@@ -47,8 +48,6 @@ class Doorkeeping:
             raise transport.Refusal(refused.findings, 403) from refused
         except inbound.Unreadable as unreadable:
             raise transport.Refusal(unreadable.findings, 422) from unreadable
-        except (storage.Overloaded, storage.LedgerUnavailable) as away:
-            raise transport.Overloaded() from away
 
     def status(self, partner: str, submission_id: str) -> Deferred[transport.Status | None]:
         """What became of a submission that this partner filed or signed."""
@@ -108,7 +107,11 @@ class Doorkeeping:
 
     def fetch(self, partner: str, outgoing_id: str) -> Deferred[Outgoing | None]:
         """One message of the partner's mailbox."""
-        return _deferred(self._commits.call("fetch", partner, outgoing_id))
+        return _deferred(self._fetch(partner, outgoing_id))
+
+    async def _fetch(self, partner: str, outgoing_id: str) -> Outgoing | None:
+        outgoing: Outgoing | None = await self._commits.call("fetch", partner, outgoing_id)
+        return outgoing
 
     def acknowledge(self, partner: str, ids: list[str]) -> Deferred[int]:
         """Mark as received, durably."""
@@ -131,5 +134,12 @@ class Doorkeeping:
         return {"ledger": True}
 
 
-def _deferred(work: Coroutine[Any, Any, T] | Deferred[T]) -> Deferred[T]:
-    return work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+def _deferred(work: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """Fails with transport.Overloaded where the ledger is away or cannot keep up."""
+    return Deferred.fromCoroutine(work).addErrback(_away)
+
+
+def _away(failure: Failure) -> Failure:
+    if isinstance(failure.value, storage.Overloaded | storage.LedgerUnavailable):
+        raise transport.Overloaded() from failure.value
+    return failure

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
+from multiprocessing.connection import wait
 from pathlib import Path
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
 
 from gateway import handbook as handbooks
-from gateway import security
+from gateway import inbound, security
 from gateway.intake import Numbers, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
-from gateway.storage import Ledger
+from gateway.storage import Ledger, Overloaded
+
+log = logging.getLogger("gateway.workshop")
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """A submission that gets no receipt, as it travels between processes: exceptions with findings do
+    not survive the way.  ``proven``: it could be verified and not be read."""
+
+    proven: bool
+    findings: tuple[Finding, ...]
+
+    def error(self) -> security.Refused | inbound.Unreadable:
+        """The exception that intake.work raised."""
+        return inbound.Unreadable(self.findings) if self.proven else security.Refused(self.findings)
 
 
 class Bench:
@@ -41,36 +62,86 @@ class Bench:
 
 
 def _begin(home: Path) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     Bench.here = Bench(home)
 
 
-def _work(submission: Submission, clash: Finding | None) -> Worked | security.Refused:
+def _end_with_parent() -> None:
+    """A worker whose door was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(submission: Submission, clash: Finding | None) -> Worked | Declined:
     here = Bench.here
-    return work(submission, here.fresh(), here.key, here.numbers.take, datetime.now(UTC), clash)
+    try:
+        return work(submission, here.fresh(), here.key, here.numbers.take, datetime.now(UTC), clash)
+    except security.Refused as refused:
+        return Declined(False, refused.findings)
+    except inbound.Unreadable as unreadable:
+        return Declined(True, unreadable.findings)
 
 
 class Workshop:
     """Runs the journey of one submission in a process of its own."""
 
     def __init__(self, home: Path, reactor: IReactorThreads, processes: int = 1) -> None:
+        self._home = home
         self._reactor = reactor
-        self._pool = ProcessPoolExecutor(
-            processes, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(home,)
-        )
+        self._processes = processes
+        self._pool = self._new_pool()
 
     def work(self, submission: Submission, clash: Finding | None) -> Deferred[Worked]:
-        """As intake.work, elsewhere; fires on the reactor's thread."""
+        """As intake.work, elsewhere; fires on the reactor's thread.
+
+        Fails with Overloaded where the worker ended over it.
+        """
         done: Deferred[Worked] = Deferred()
-        future = self._pool.submit(_work, submission, clash)
-
-        def ended(_: object) -> None:
-            error = future.exception()
-            fire, value = (done.errback, error) if error else (done.callback, future.result())
-            self._reactor.callFromThread(fire, value)
-
-        future.add_done_callback(ended)
+        pool = self._pool
+        try:
+            future = pool.submit(_work, submission, clash)
+        except BrokenProcessPool:
+            self._replace(pool)
+            future = self._pool.submit(_work, submission, clash)
+            pool = self._pool
+        call: Callable[..., None] = self._reactor.callFromThread
+        future.add_done_callback(lambda ended: call(self._ended, ended, done, pool))
         return done
+
+    def renew(self) -> None:
+        """Take up new knowledge: later messages go to new workers, which read it as they begin."""
+        self._replace(self._pool)
 
     def stop(self) -> None:
         """End the workers after what they are at."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ended(
+        self, future: Future[Worked | Declined], done: Deferred[Worked], pool: ProcessPoolExecutor
+    ) -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, BrokenProcessPool):
+            log.error("a worker ended over its message")
+            self._replace(pool)
+        if future.cancelled() or isinstance(error, BrokenProcessPool):
+            done.errback(Overloaded("no worker"))
+        elif error is not None:
+            done.errback(error)
+        else:
+            made = future.result()
+            if isinstance(made, Declined):
+                done.errback(made.error())
+            else:
+                done.callback(made)
+
+    def _replace(self, pool: ProcessPoolExecutor) -> None:
+        """Put new workers in the place of these, unless that was done already."""
+        if pool is self._pool:
+            self._pool = self._new_pool()
+            pool.shutdown(wait=False)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=(self._home,))

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
 import click
+from twisted.internet.error import CannotListenError
 
+from adapters.clearance import ConfigBroken, SchemaTooNew
+from gateway import transport
+from gateway.adapter import BackendUnavailable
 from gateway.operations import home as homes
 from gateway.operations.cli.say import as_json, emit, need_home
+from gateway.storage import LedgerError
+
+UNSTARTABLE = (
+    ValueError,
+    OSError,
+    LedgerError,
+    ConfigBroken,
+    SchemaTooNew,
+    BackendUnavailable,
+    transport.Unusable,
+    CannotListenError,
+)
+"""What the files of a home, its databases and its ports can do to a gateway that begins."""
 
 
 @click.command()
@@ -58,10 +76,15 @@ def run(context: click.Context, door: int | None, verbose: bool) -> None:
 
     from gateway.operations import processes
 
-    if door is None:
-        processes.supervise(home, reactor)
-    else:
-        processes.serve_door(home, reactor, door)
+    try:
+        if door is None:
+            processes.supervise(home, reactor)
+        else:
+            processes.serve_door(home, reactor, door)
+    except (*UNSTARTABLE, processes.NotOpened) as error:
+        click.echo(f"cvan: the gateway cannot start: {error}", err=True)
+        # Nothing was taken in yet; threads that were begun before the failure would keep the process.
+        os._exit(2)
 
 
 @click.command()

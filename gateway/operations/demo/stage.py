@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from twisted.internet.threads import deferToThread
 
 from gateway.operations.demo.telling import Teller
 from gateway.operations.demo.town import VAN, Gateway, found
@@ -51,5 +52,6 @@ async def _play(root: Path, teller: Teller, reactor: Any) -> None:
         teller.say(f"the gateway serves at {address}; its home is {town.home}")
         await Day(town, address, receiver, teller, reactor).play()
     finally:
-        gateway.stop()
+        # In a thread: the gateway closes its connections to us while it stops, and we must answer.
+        await deferToThread(gateway.stop)
         await receiver.close()
