@@ -145,8 +145,9 @@ def _edifact_message(message: syntax.Message, handbook: Handbook, judge: Judge, 
     if table is not None and message.tree is not None and not sunk and not worst(findings):
         reading = table.read(message.tree)
         judged = (f for d in reading.declarations for f in judge(d))
+        tree = message.tree
         findings += reading.findings + tuple(
-            routing.placed(f, table.locate(message.tree, f.place.pointer)) for f in judged
+            routing.placed(f, table.locate(tree, f.place.pointer), message.reference) for f in judged
         )
         if not reading.declarations and not worst(findings):
             findings += (_not_in_use(message),)

@@ -30,9 +30,9 @@ from gateway.storage import Clash, GroupCommit, Ledger, Settlement
 
 log = logging.getLogger("gateway.intake")
 
-INLINE_BYTES = 256 * 1024
-"""Below this a message is inspected on the reactor's thread (a few milliseconds at most); a thread
-or process hand-off costs more than it saves there.  Larger ones go to a worker."""
+INLINE_BYTES = 64 * 1024
+"""Up to this a submission is inspected on the reactor's thread: some ten milliseconds at most, where a
+hand-off would cost more than it saves.  Larger ones go to a worker process."""
 
 
 class Numbers:

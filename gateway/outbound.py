@@ -231,9 +231,13 @@ def where(finding: Finding) -> str:
 
 
 def _pointers(finding: Finding, handbook: Handbook) -> tuple[Entity, ...]:
-    path = finding.place.pointer or finding.place.xpath.partition("/MetaData/")[2]
-    if not path:
-        return ()
+    """The way down to the element by WCO ids; for EDIFACT also the sender's own segment, its section
+    in the list of 1049 (1 heading, 2 detail)."""
+    place = finding.place
+    path = place.pointer or place.xpath.partition("/MetaData/")[2]
+    levels = list(handbook.mappings.xml("DEC").pointer_codes(path)) if path else []
+    if place.tag and place.segment:
+        levels.append(("2" if place.group else "1", place.segment, place.tag))
     return tuple(
         Entity(
             "Pointer",
@@ -243,7 +247,7 @@ def _pointers(finding: Finding, handbook: Handbook) -> tuple[Entity, ...]:
                 ("TagID", tag),
             ),
         )
-        for section, sequence, tag in handbook.mappings.xml("DEC").pointer_codes(path)
+        for section, sequence, tag in levels
     )
 
 

@@ -70,6 +70,10 @@ class BackendCourier(Courier):
         if not due:
             return False
         handovers: list[Handover] = await call("handovers", due)
+        known = {h.delivery for h in handovers}
+        for orphan in [d for d in due if d.id not in known]:
+            log.error("a delivery without a declaration", extra={"delivery": orphan.id})
+            await call("dead", orphan.id, "no declaration", self._clock())
         try:
             await self._in_thread(self._backend.hand_over, handovers, self._clock())
         except BackendUnavailable as error:
@@ -80,7 +84,7 @@ class BackendCourier(Courier):
             log.exception("handover failed; each alone", extra={"courier": self.name})
             await self._one_by_one(due, handovers)
             return True
-        await call("done", [d.id for d in due], self._clock())
+        await call("done", list(known), self._clock())
         return True
 
     async def _one_by_one(self, due: Sequence[Delivery], handovers: Sequence[Handover]) -> None:

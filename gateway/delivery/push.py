@@ -65,13 +65,15 @@ class PushCourier(Courier):
     async def round(self) -> bool:
         """Claim for partners that have room and send without waiting for the slow ones."""
         started = False
-        partners = self._handbook().register.partners.values()
-        for partner in [p for p in partners if p.push_url and p.active]:
-            room = AT_ONCE - self._under_way.get(partner.id, 0)
-            if room <= 0:
+        partners = self._handbook().register.partners
+        waiting: tuple[str, ...] = await self._commits.call("destinations", self.name, self._clock())
+        for destination in waiting:
+            partner = partners.get(destination.removeprefix(self.name))
+            room = AT_ONCE - self._under_way.get(partner.id, 0) if partner is not None else 0
+            if partner is None or room <= 0 or not partner.push_url or not partner.active:
                 continue
             due: list[Delivery] = await self._commits.call(
-                "claim_due", f"push:{partner.id}", self._owner, self._clock(), LEASE, room
+                "claim_due", destination, self._owner, self._clock(), LEASE, room
             )
             outgoings: dict[str, Outgoing] = await self._commits.call("outgoings", due) if due else {}
             for delivery in due:

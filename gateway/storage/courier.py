@@ -50,6 +50,13 @@ def claim_due(
     return _lease(connection, list(connection.execute(ready)), owner, micros(now + lease))
 
 
+def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
+    """The destinations of a kind (``push:``) at which something can be claimed now."""
+    at = micros(now)
+    ready = select(_d.destination).where(_due, _d.due_at <= at, _d.lease_until <= at, _to(kind))
+    return tuple(connection.scalars(ready.distinct().order_by(_d.destination)))
+
+
 def claim_in_order(
     connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
 ) -> list[Delivery]:

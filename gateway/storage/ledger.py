@@ -131,6 +131,10 @@ class Ledger:
         """
         return self._write(lambda c: courier.claim_due(c, destination, owner, now, lease, limit))
 
+    def destinations(self, kind: str, now: datetime) -> tuple[str, ...]:
+        """The destinations of a kind (``push:``) at which something can be claimed now."""
+        return self._read(lambda c: courier.destinations(c, kind, now))
+
     def claim_in_order(
         self, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
     ) -> list[Delivery]:

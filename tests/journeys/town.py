@@ -301,7 +301,9 @@ class Town:
 
 def text_of(document: bytes, path: str) -> str:
     """The first text at a path of local names, anywhere in a document."""
-    found = etree.fromstring(document).xpath("//" + "/".join(f"*[local-name()='{n}']" for n in path.split("/")))
+    found = etree.fromstring(document).xpath(
+        "//" + "/".join(f"*[local-name()='{n}']" for n in path.split("/"))
+    )
     return str(found[0].text) if found else ""
 
 

@@ -191,3 +191,12 @@ def run(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_destinations_are_those_with_something_to_claim(queue: Ledger) -> None:
+    queue.record([recorded("D1", "s0.1", push=True)])
+    (push,) = queue.destinations("push:", NOW)
+    assert push.startswith("push:")
+    assert queue.destinations("push:", NOW - SECOND) == ()
+    queue.claim_due(push, "me", NOW, LEASE, 9)
+    assert queue.destinations("push:", NOW) == ()
