@@ -119,9 +119,12 @@ class BackendCourier(Courier):
         if not decisions:
             return False
         addressed: dict[str, Addressed] = await self._commits.call("routes", [d.message for d in decisions])
+        if any(to.route.partner not in handbook.register.partners for to in addressed.values()):
+            # Registered a moment ago, and already filing: whether it is pushed to stands in the ledger.
+            handbook = handbook.with_register(await self._commits.call("register"))
         now = self._clock()
         numbered = zip(decisions, self._numbers(len(decisions)), strict=True)
-        answers = (self._try_answer(d, addressed.get(d.message), number, now) for d, number in numbered)
+        answers = (self._try_answer(d, addressed.get(d.message), handbook, n, now) for d, n in numbered)
         batch = [answer for answer in answers if answer is not None]
         await self._commits.call("record", batch)
         await self._in_thread(self._backend.confirm, [answer.decision.id for answer in batch])
@@ -129,23 +132,24 @@ class BackendCourier(Courier):
         return True
 
     def _try_answer(
-        self, decision: Decision, to: Addressed | None, number: str, now: datetime
+        self, decision: Decision, to: Addressed | None, handbook: Handbook, number: str, now: datetime
     ) -> Recorded | None:
         """The answer, or None where it cannot be made: the decision then waits unconfirmed at the back
         end, and holds up no other."""
         try:
-            return self._answer(decision, to, number, now)
+            return self._answer(decision, to, handbook, number, now)
         except Exception:  # noqa: BLE001 - one poison decision must not hold up its neighbours
             log.exception("decision %s cannot be said", decision.id)
             self._unsaid.add(decision.id)
             return None
 
-    def _answer(self, decision: Decision, to: Addressed | None, number: str, now: datetime) -> Recorded:
+    def _answer(
+        self, decision: Decision, to: Addressed | None, handbook: Handbook, number: str, now: datetime
+    ) -> Recorded:
         """The decision with the signed message that carries it; without one where nobody filed it."""
         if to is None:
             log.error("decision about an unknown message", extra={"decision": decision.id})
             return Recorded(decision=decision, outgoing=None, delivery=None, events=())
-        handbook = self._handbook()
         _, version, release = (*to.identifier.split(":"), "", "")[:3]
         about = outbound.About(to.lrn, to.reference, decision.registration, version, release)
         draft = outbound.decision(decision, about, to.route, handbook, number, now)

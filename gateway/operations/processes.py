@@ -6,6 +6,7 @@ there is work for the couriers; it ends by itself when the supervisor is gone.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -62,6 +63,7 @@ def supervise(home: Path, reactor: Any) -> None:
 def serve_door(home: Path, reactor: Any, number: int) -> None:
     """One door, on the descriptors inherited from the supervisor."""
     server = Server(home, reactor)
+    _keep_knowledge_out_of_collections()
     told = os.fdopen(TOLD, "wb", buffering=0)
 
     def tell(what: bytes) -> None:
@@ -195,6 +197,17 @@ class _Leash(Protocol):
     def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
         """The supervisor is gone."""
         _stop(self._reactor)
+
+
+def _keep_knowledge_out_of_collections() -> None:
+    """The handbook lives as long as the process: the collector need not walk it again and again.
+
+    What a message leaves behind has no cycles, so rarer collections free as much (measured: 5 % of a
+    door's time).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _nobody() -> None:

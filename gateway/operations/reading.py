@@ -10,7 +10,7 @@ from lxml import etree
 
 from gateway import inbound, rules, safexml, security, syntax
 from gateway.handbook import Handbook
-from gateway.model import Declaration, Finding, Kind, Place
+from gateway.model import Declaration, Finding, Kind, Place, Segment, Severity
 from gateway.model.finding import worst
 
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
@@ -21,6 +21,8 @@ EDIFACT_TYPES = {
     Kind.CARGO_IMPORT: "CUSCAR",
     Kind.CARGO_EXPORT: "CUSCAR",
 }
+LEVEL = "UNOC"
+"""The syntax level of what is written: Latin-1, which every partner reads."""
 USUAL_DIRECTORY = {"CUSDEC": "D.96B", "CUSCAR": "D.95B"}
 
 
@@ -153,7 +155,8 @@ def _edifact(
             )
             continue
         written = table.write(declaration.root)
-        findings += written.findings
+        segments, lost = _fitting(written.segments)
+        findings += (*written.findings, *lost)
         messages.append(
             syntax.OutMessage(
                 type=kind,
@@ -162,20 +165,34 @@ def _edifact(
                 agency="UN",
                 association="",
                 reference=str(number),
-                segments=written.segments,
+                segments=segments,
             )
         )
     if not messages or worst(findings):
         return Translated(b"", tuple(findings))
     content = syntax.write(
         messages,
-        syntax=("UNOC", "3"),
+        syntax=(LEVEL, "3"),
         sender=("SENDER",),
         recipient=("CUSTOMS",),
         reference="1",
         now=now,
     )
     return Translated(content, tuple(findings))
+
+
+def _fitting(segments: tuple[Segment, ...]) -> tuple[tuple[Segment, ...], list[Finding]]:
+    """The segments in the repertoire of the level that is written, and a warning for each text that
+    lost something by it."""
+    fitting, lost = [], []
+    for number, segment in enumerate(segments, 2):
+        elements = tuple(tuple(syntax.fold(text, LEVEL) for text in e) for e in segment.elements)
+        for position, (said, meant) in enumerate(zip(elements, segment.elements, strict=True), 1):
+            place = Place(segment=number, tag=segment.tag, element=position)
+            pairs = zip(said, meant, strict=True)
+            lost += [Finding("MAP007", place, s, m, Severity.WARNING) for s, m in pairs if s != m]
+        fitting.append(msgspec.structs.replace(segment, elements=elements))
+    return tuple(fitting), lost
 
 
 def sign(body: bytes, key: security.SigningKey, envelope: str, now: datetime) -> tuple[str, bytes]:

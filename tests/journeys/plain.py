@@ -68,20 +68,42 @@ class Plain:
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
+        kept = self._connection is not None
+        try:
+            return self._exchange(method, path, body, headers)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            if not kept or method != "GET":
+                raise
+        return self._exchange(method, path, body, headers)  # the kept connection was closed meanwhile
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         if self._connection is None:
-            self._connection = http.client.HTTPSConnection(
-                "localhost", self._port(), timeout=SECONDS, context=self._tls
-            )
+            self._connection = self._connect()
         try:
             self._connection.request(method, path, body, headers)
             heard = self._connection.getresponse()
-            found = Answer(heard.status, {k.lower(): v for k, v in heard.getheaders()}, heard.read())
+            found = _answer(heard)
         except BaseException:
             self.close()
             raise
         if heard.will_close:
             self.close()
         return found
+
+    def announce(self, octets: int, media_type: str) -> Answer:
+        """Say how large a submission will be, and hear what the gateway says before any of it is sent."""
+        connection = self._connect()
+        try:
+            connection.putrequest("POST", "/v1/messages")
+            connection.putheader("Content-Type", media_type)
+            connection.putheader("Content-Length", str(octets))
+            connection.endheaders()
+            return _answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("localhost", self._port(), timeout=SECONDS, context=self._tls)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -115,3 +137,7 @@ class Plain:
     def acknowledge(self, identities: Sequence[str]) -> Answer:
         body = json.dumps(list(identities)).encode()
         return self.call("POST", "/v1/mailbox/acknowledge", body, Content_Type="application/json")
+
+
+def _answer(heard: http.client.HTTPResponse) -> Answer:
+    return Answer(heard.status, {k.lower(): v for k, v in heard.getheaders()}, heard.read())

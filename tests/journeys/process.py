@@ -81,6 +81,14 @@ class Process:
                     found.append(int(stat.parent.name))
         return found
 
+    def doors(self) -> list[int]:
+        """The processes that answer partners."""
+        return [pid for pid in self.group() if b"\0--door\0" in _command(pid)]
+
+    def workers(self) -> list[int]:
+        """The processes that large messages are given to."""
+        return [pid for pid in self.group() if b"multiprocessing.spawn" in _command(pid)]
+
     def sweep(self) -> None:
         """End all that is left of the processes that were begun here."""
         for pid in self.group():
@@ -88,3 +96,10 @@ class Process:
                 os.kill(pid, signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

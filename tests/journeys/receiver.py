@@ -52,6 +52,9 @@ class Receiver:
         self._tls.load_verify_locations(anchor)
         self._tls.verify_mode = ssl.CERT_REQUIRED  # a partner may want to see the gateway's certificate
         self._server: _Server | None = None
+        self._open = threading.Event()
+        self._open.set()
+        self.hanging = 0
         self.port = 0
         self.open()
 
@@ -72,6 +75,7 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                receiver._pause()
                 fields = {name.lower(): value for name, value in self.headers.items()}
                 receiver.came.append(Pushed(self.path, time.monotonic(), fields, body))
                 self.send_response(receiver.answers.get(self.path, 204))
@@ -90,6 +94,19 @@ class Receiver:
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+
+    def hang(self) -> None:
+        """Take what comes and do not answer."""
+        self._open.clear()
+
+    def let_go(self) -> None:
+        """Answer, also those that still wait."""
+        self._open.set()
+
+    def _pause(self) -> None:
+        if not self._open.is_set():
+            self.hanging += 1
+            self._open.wait(60)
 
     def taken(self, path: str) -> dict[str, Pushed]:
         """What was pushed to a path, once each, by Cvan-Delivery."""

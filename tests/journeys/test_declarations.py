@@ -172,7 +172,9 @@ def test_a_bank_declares_no_goods(town: Town) -> None:
 def test_a_declaration_that_breaks_rules_lists_every_break(town: Town) -> None:
     document = town.declaration(AN_PHAT, LAPTOPS)
     document = document.replace(b"<TotalPackageQuantity>60<", b"<TotalPackageQuantity>61<")
-    document = document.replace(b"<CountryCode>CN</CountryCode>\n        </Origin>", b"<CountryCode>ZZ</CountryCode>\n        </Origin>")
+    origin = b"<Origin>\n          <CountryCode>%s</CountryCode>"
+    assert origin % b"CN" in document
+    document = document.replace(origin % b"CN", origin % b"ZZ")
     answer = filed(town, town.sign(document, AN_PHAT), AN_PHAT)
     assert answer.outcome == "rejected"
     said = town.prove(answer.body, answer.media_type)
@@ -213,8 +215,6 @@ def test_an_exact_payment_releases_and_clears(town: Town, owing: tuple[Answer, P
 
 def test_a_partial_payment_releases_nothing_until_the_rest(town: Town, owing: tuple[Answer, Paying]) -> None:
     answer, notice = owing
-    part = msgspec.structs.replace if False else None
-    assert part is None
     first = paid(town, Paying(notice.reference, "18000000", notice.payer, town.reference()))
     matched = town.await_message(BANK, first.submission, "payment-matched")
     assert codes(matched) == ["CLR040"]
@@ -262,7 +262,7 @@ def test_an_amendment_makes_a_second_version(town: Town, owing: tuple[Answer, Pa
     answer, _ = owing
     registration = town.registered(AN_PHAT, answer)
     fewer = (Goods("84713020", "Portable computers", "CN", 240_000_000, 450, 30),)
-    amendment = town.signed(AN_PHAT, fewer, function="4", registration=registration)
+    amendment = town.declaration(AN_PHAT, fewer, function="4", registration=registration)
     amending = filed(town, with_reason(town, amendment), AN_PHAT)
     assert amending.outcome == "accepted"
     amended = town.await_message(AN_PHAT, amending.submission, "amended")

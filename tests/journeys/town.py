@@ -78,7 +78,8 @@ class Town:
         self.ledger_url = settings.database_url(self.home, chosen.ledger)
         self.clearance_url = settings.database_url(self.home, chosen.clearance)
         self.ledger = Ledger.open(self.ledger_url, create=True)
-        self.receiver = self._receiver(root)
+        self._receiver_files = self._issue_receiver(root)
+        self.receiver = self.new_receiver()
         for partner in EVERYBODY:
             self.enrol(partner)
         for trader in MANDATED:
@@ -286,7 +287,7 @@ class Town:
         text = re.sub(r"^clearance = .*", f'clearance = "{clearance_url}"', text, flags=re.MULTILINE)
         path.write_text(text, "utf-8")
 
-    def _receiver(self, root: Path) -> Receiver:
+    def _issue_receiver(self, root: Path) -> tuple[Path, Path]:
         key, certificate = root / "receiver.key.pem", root / "receiver.crt.pem"
         homes.authority(self.home).issue(
             homes.subject("localhost", "town", "VN"),
@@ -296,7 +297,11 @@ class Town:
             use="tls",
             server_names=("localhost",),
         )
-        return Receiver(key, certificate, self.anchor)
+        return key, certificate
+
+    def new_receiver(self) -> Receiver:
+        """An address of its own where messages can be pushed to."""
+        return Receiver(*self._receiver_files, self.anchor)
 
 
 def text_of(document: bytes, path: str) -> str:

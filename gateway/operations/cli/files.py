@@ -11,9 +11,10 @@ import click
 from rich.progress import Progress
 
 from gateway import handbook as handbooks
-from gateway import outbound, schema, security
+from gateway import safexml, schema, security
 from gateway.inbound import outcome
 from gateway.model import Outcome
+from gateway.model.finding import load_catalogue
 from gateway.operations import home as homes
 from gateway.operations import reading, settings
 from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines, need_home
@@ -23,8 +24,11 @@ MANY = 20
 
 
 def knowledge(home: Path | None) -> handbooks.Handbook:
-    """The home's handbook, or what the package ships where no home is named."""
-    return handbooks.load(home or homes.shipped())
+    """The home's handbook, or what the package ships where no home is named.  Raises Trouble."""
+    try:
+        return handbooks.load(home or homes.shipped())
+    except ValueError as error:
+        raise Trouble(f"the knowledge in {home or homes.shipped()} is broken: {error}") from error
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -57,7 +61,7 @@ def check(context: click.Context, paths: tuple[Path, ...], language: str, in_jso
     single = len(files) == 1 and not paths[0].is_dir()
     if in_json:
         values = [_check_json(p, r, book, named=not single) for p, r in results]
-        whole = all(v["accepted"] for v in values)
+        whole = bool(values) and all(v["accepted"] for v in values)
         emit(True, values[0] if single else {"accepted": whole, "files": values}, ())
     else:
         for path, result in results:
@@ -164,7 +168,7 @@ def translate(
 @click.option("--media-type", default="", help="Content-Type of the file; guessed where not given.")
 @click.option(
     "--trust",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of trust anchors; default: the home's.",
 )
 @as_json
@@ -179,7 +183,10 @@ def verify(context: click.Context, path: Path, media_type: str, trust: Path | No
     """
     home: Path | None = context.obj
     book = knowledge(home)
-    anchors = security.Trust.load(trust) if trust else book.trust
+    try:
+        anchors = security.Trust.load(trust) if trust else book.trust
+    except ValueError as error:
+        raise Trouble(str(error)) from error
     body = path.read_bytes()
     try:
         verified = security.verify(
@@ -242,15 +249,24 @@ def sign(
     try:
         signing = security.SigningKey.load(key, certificate)
         media_type, body = reading.sign(path.read_bytes(), signing, envelope, datetime.now(UTC))
-    except (OSError, ValueError, security.Refused) as error:
+    except (OSError, ValueError) as error:
         raise Trouble(f"{path} cannot be signed: {error}") from error
+    except safexml.XmlRefused as refused:
+        catalogue = load_catalogue(homes.shipped() / "mappings" / "findings")
+        why = "; ".join(f"line {f.place.line}: {catalogue.say(f)}" for f in refused.findings)
+        raise Trouble(f"{path} cannot be signed: {why}") from refused
     output.write_bytes(body)
     emit(in_json, {"file": str(output), "media_type": media_type}, [f"{output}: {media_type}"])
 
 
 @click.group(name="schema")
 def schemas() -> None:
-    """Schema packs: ours and those an operator adds."""
+    """Schema packs: ours and those an operator adds.
+
+    \b
+    cvan schema list
+    cvan --home HOME schema add national ./national-schemas
+    """
 
 
 @schemas.command(name="add")
@@ -278,7 +294,11 @@ def schema_add(context: click.Context, name: str, folder: Path, in_json: bool) -
 @as_json
 @click.pass_context
 def schema_list(context: click.Context, in_json: bool) -> None:
-    """Every document type that is known, by pack."""
+    """Every document type that is known, by pack.
+
+    \b
+    cvan --home HOME schema list
+    """
     rows = [
         {"pack": e.pack, "type": e.type, "root": e.root, "namespace": e.namespace, "table": e.table}
         for e in knowledge(context.obj).schemas.entries()
@@ -287,4 +307,3 @@ def schema_list(context: click.Context, in_json: bool) -> None:
 
 
 COMMANDS = (check, translate, verify, sign, schemas)
-__all__ = ["COMMANDS", "outbound"]

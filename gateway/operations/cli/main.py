@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -49,6 +50,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (Trouble, settings.BadSettings, homes.NotEmpty) as error:
+    except BrokenPipeError:
+        # Who read our output has had enough; what is still in the buffer must not be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(2)
+    except (Trouble, settings.BadSettings, homes.NotEmpty, OSError) as error:
         click.echo(f"cvan: {error}", err=True)
         sys.exit(2)

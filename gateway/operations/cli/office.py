@@ -62,7 +62,11 @@ def office() -> None:
 def work(
     context: click.Context, state: str, channel: str, kind: str, principal: str, limit: int, in_json: bool
 ) -> None:
-    """Cases, oldest first."""
+    """Cases, oldest first.
+
+    \b
+    cvan --home HOME office list --state documents --channel yellow
+    """
     with desk(context) as officer:
         cases = officer.work(state, channel, kind, principal, limit)
     emit(in_json, cases, [_line(c) for c in cases] or ["no such case"])
@@ -73,7 +77,11 @@ def work(
 @as_json
 @click.pass_context
 def show(context: click.Context, registration: str, in_json: bool) -> None:
-    """One case in full: history, risk hits, duties, payments, orders, decisions."""
+    """One case in full: history, risk hits, duties, payments, orders, decisions.
+
+    \b
+    cvan --home HOME office show 26VNDEM100000001I6
+    """
     with desk(context) as officer:
         case = officer.show(registration)
     emit(in_json, case, _whole(case))
@@ -82,7 +90,9 @@ def show(context: click.Context, registration: str, in_json: bool) -> None:
 def _simple(name: str, call: str, words: str) -> click.Command:
     """A decision on one case that needs nothing but the officer and a reason."""
 
-    @click.command(name=name, help=words)
+    example = f"cvan --home HOME office {name} 26VN... --officer Mai --reason ..."
+
+    @click.command(name=name, help=f"{words}\n\n\b\n{example}")
     @click.argument("registration")
     @by_officer
     @as_json
@@ -98,7 +108,9 @@ def _simple(name: str, call: str, words: str) -> click.Command:
 def _on_consignment(name: str, call: str, words: str) -> click.Command:
     """A decision on one consignment of a cargo report."""
 
-    @click.command(name=name, help=words)
+    example = f"cvan --home HOME office {name} 26VN... EOLUSGN000060 --officer Mai --reason ..."
+
+    @click.command(name=name, help=f"{words}\n\n\b\n{example}")
     @click.argument("registration")
     @click.argument("consignment")
     @by_officer
@@ -181,7 +193,12 @@ def request_amendment(
     reason: str,
     in_json: bool,
 ) -> None:
-    """Ask the declarant to amend."""
+    """Ask the declarant to amend.
+
+    \b
+    cvan --home HOME office request-amendment 26VN... --officer Mai --reason "value too low" \\
+        --of Declaration/GoodsShipment/GovernmentAgencyGoodsItem/CustomsValueAmount
+    """
     with desk(context) as at:
         case = at.request_amendment(registration, officer, reason, pointers)
     emit(in_json, case, [_line(case)])

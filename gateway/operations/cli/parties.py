@@ -40,7 +40,11 @@ def ledger(context: click.Context) -> Iterator[Ledger]:
 
 @click.group()
 def partner() -> None:
-    """Organisations that exchange messages with customs through this gateway."""
+    """Organisations that exchange messages with customs through this gateway.
+
+    \b
+    cvan --home HOME partner list
+    """
 
 
 @partner.command(name="add")
@@ -105,7 +109,7 @@ def partner_add(
         language=language,
     )
     if issue is not None:
-        subject = homes.issue_partner(need_home(context), known, issue)
+        subject = _issued(need_home(context), known, issue)
         known = msgspec.structs.replace(known, subjects=(*subjects, subject))
     if not known.subjects and not secret:
         raise Trouble("say how the partner is proven: --subject, --issue FOLDER or --token")
@@ -116,11 +120,22 @@ def partner_add(
     emit(in_json, {**msgspec.to_builtins(known), **({"token": secret} if secret else {})}, lines)
 
 
+def _issued(home: Path, known: Partner, folder: Path) -> str:
+    """Keys for the partner in the folder; the subject that they prove.  Raises Trouble."""
+    if not (home / homes.AUTHORITY).is_dir():
+        raise Trouble("this home has no development authority to issue keys; name the --subject instead")
+    return homes.issue_partner(home, known, folder)
+
+
 @partner.command(name="list")
 @as_json
 @click.pass_context
 def partner_list(context: click.Context, in_json: bool) -> None:
-    """Every registered partner."""
+    """Every registered partner.
+
+    \b
+    cvan --home HOME partner list --json
+    """
     with ledger(context) as books:
         partners = books.partners()
     lines = [f"{p.id:16} {','.join(p.roles):12} {p.channel.value:8} {p.name}" for p in partners]
@@ -132,7 +147,11 @@ def partner_list(context: click.Context, in_json: bool) -> None:
 @as_json
 @click.pass_context
 def partner_show(context: click.Context, identity: str, in_json: bool) -> None:
-    """One partner and its mandates."""
+    """One partner and its mandates.
+
+    \b
+    cvan --home HOME partner show anphat
+    """
     with ledger(context) as books:
         found = next((p for p in books.partners() if p.id == identity), None)
         mandates = [m for m in books.mandates() if identity in (m.agent, m.principal)]
@@ -144,7 +163,11 @@ def partner_show(context: click.Context, identity: str, in_json: bool) -> None:
 
 @click.group()
 def mandate() -> None:
-    """Who may file for whom."""
+    """Who may file for whom.
+
+    \b
+    cvan --home HOME mandate list
+    """
 
 
 @mandate.command(name="add")
@@ -191,7 +214,11 @@ def mandate_add(
 @as_json
 @click.pass_context
 def mandate_list(context: click.Context, in_json: bool) -> None:
-    """Every mandate, revoked ones too."""
+    """Every mandate, revoked ones too.
+
+    \b
+    cvan --home HOME mandate list --json
+    """
     with ledger(context) as books:
         mandates = books.mandates()
     lines = [
@@ -207,7 +234,11 @@ def mandate_list(context: click.Context, in_json: bool) -> None:
 @as_json
 @click.pass_context
 def mandate_revoke(context: click.Context, identity: str, in_json: bool) -> None:
-    """End a mandate at once."""
+    """End a mandate at once; its id is in the list.
+
+    \b
+    cvan --home HOME mandate revoke vanlink.anphat.5f2c81d0
+    """
     with ledger(context) as books:
         if not any(m.id == identity for m in books.mandates()):
             raise Trouble(f"no mandate {identity}; `cvan mandate list` shows all")

@@ -200,7 +200,11 @@ def mailbox(
 @as_json
 @click.pass_obj
 def fetch(who: Account, identity: str, output: Path | None, in_json: bool) -> None:
-    """Fetch one message as it was signed."""
+    """Fetch one message as it was signed.
+
+    \b
+    cvan mailbox --as partners/anphat fetch ID -o decision.xml
+    """
     message = ask(who, lambda client: client.fetch(identity))
     if output is not None:
         output.write_bytes(message.body)
@@ -216,7 +220,11 @@ def fetch(who: Account, identity: str, output: Path | None, in_json: bool) -> No
 @as_json
 @click.pass_obj
 def ack(who: Account, identities: tuple[str, ...], in_json: bool) -> None:
-    """Say that these messages are safely received."""
+    """Say that these messages are safely received.
+
+    \b
+    cvan mailbox --as partners/anphat ack ID ID
+    """
     count = ask(who, lambda client: client.acknowledge(identities))
     emit(in_json, {"acknowledged": count}, [f"acknowledged: {count}"])
 

@@ -95,7 +95,10 @@ def run(context: click.Context, door: int | None, verbose: bool) -> None:
 def demo(folder: Path | None, in_json: bool) -> None:
     """A customs day over real TLS sockets: three kinds of partner, every kind of answer.
 
-    Exits 0 only if everything went as it should.
+    \b
+    Exit code: 0 only if everything went as it should.
+    cvan demo
+    cvan demo --home ./demo-home --json
     """
     from gateway.operations.demo import play
 

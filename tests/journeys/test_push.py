@@ -1,0 +1,113 @@
+"""Messages pushed to partners' own addresses: again where they fail, and nobody waits for another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.model import Channel, Partner, Role
+from tests.journeys.receiver import Receiver
+from tests.journeys.town import AN_PHAT, BOOKS, VAN, Town, until
+
+KINDS = {"registered", "green", "released", "cleared"}
+
+
+@pytest.fixture
+def elsewhere(town: Town) -> Iterator[Receiver]:
+    """A second address, which the test may take away."""
+    second = town.new_receiver()
+    yield second
+    second.close()
+
+
+def enrol(town: Town, name: str, identifier: str, url: str) -> Partner:
+    """A trader that is pushed to, known to the running gateway."""
+    role = (Role.TRADER,)
+    partner = Partner(name, f"{name} Trading Co.", role, (identifier,), channel=Channel.PUSH)
+    partner = town.enrol(partner, url)
+    until(lambda: town.client(partner).mailbox().status == 200)
+    return partner
+
+
+def test_a_receiver_that_was_away_gets_everything_once_it_is_back(town: Town, elsewhere: Receiver) -> None:
+    partner = enrol(town, "wasaway", "0101251160", elsewhere.url("/away"))
+    elsewhere.close()
+    answer = town.client(partner).submit(town.signed(partner, BOOKS))
+    assert answer.outcome == "accepted"
+    town.await_entries(partner, answer.submission, *KINDS)  # in the mailbox it is at once
+    time.sleep(0.3)
+    elsewhere.open()
+    elsewhere.until(lambda: {p.kind for p in elsewhere.taken("/away").values()} >= KINDS)
+    ids = {e["id"] for e in town.waiting(partner, answer.submission)}
+    assert set(elsewhere.taken("/away")) == ids
+
+
+def test_a_receiver_that_fails_is_tried_again_with_the_same_delivery(town: Town) -> None:
+    partner = enrol(town, "fails", "0101252170", town.receiver.url("/fails"))
+    town.receiver.answers["/fails"] = 503
+    town.client(partner).submit(town.signed(partner, BOOKS))
+    town.receiver.until(lambda: len([p for p in town.receiver.came if p.path == "/fails"]) > len(KINDS))
+    town.receiver.answers["/fails"] = 204
+    seen = len(town.receiver.came)
+
+    def taken_since() -> set[str]:
+        return {p.kind for p in town.receiver.came[seen:] if p.path == "/fails"}
+
+    town.receiver.until(lambda: taken_since() >= KINDS)
+    assert {p.kind for p in town.receiver.taken("/fails").values()} == KINDS
+    assert len(town.receiver.taken("/fails")) == len(KINDS)
+
+
+def test_a_receiver_that_says_never_is_not_asked_again(town: Town) -> None:
+    partner = enrol(town, "never", "0101253180", town.receiver.url("/never"))
+    town.receiver.answers["/never"] = 400
+    answer = town.client(partner).submit(town.signed(partner, BOOKS))
+    town.await_entries(partner, answer.submission, *KINDS)
+    until(lambda: len(town.ledger.dead_letters("push:never", 10)) == len(KINDS))
+    assert len([p for p in town.receiver.came if p.path == "/never"]) == len(KINDS)
+    letter = town.ledger.dead_letters("push:never", 10)[0]
+    assert "400" in letter.error
+    # An operator who knows better lets it go again.
+    town.receiver.answers["/never"] = 204
+    town.ledger.revive([letter.id], datetime.now(UTC))
+    town.receiver.until(lambda: len([p for p in town.receiver.came if p.path == "/never"]) == len(KINDS) + 1)
+
+
+def test_a_failing_partner_does_not_delay_another(town: Town, elsewhere: Receiver) -> None:
+    """One partner's address takes connections and never answers; the VAN's messages pass it by."""
+    hanging = enrol(town, "hangs", "0101254190", elsewhere.url("/hangs"))
+    elsewhere.hang()
+    try:
+        for _ in range(3):
+            assert town.client(hanging).submit(town.signed(hanging, BOOKS)).outcome == "accepted"
+        elsewhere.until(lambda: elsewhere.hanging > 0)
+        reference, began = town.reference(), time.monotonic()
+        town.client(VAN).submit(town.signed(AN_PHAT, BOOKS, reference))
+
+        def came() -> set[str]:
+            return {p.kind for p in town.receiver.taken("/vanlink").values() if p.reference == reference}
+
+        town.receiver.until(lambda: came() >= KINDS)
+        assert time.monotonic() - began < 10  # an attempt at the other one takes 30 seconds to fail
+        assert not elsewhere.taken("/hangs")
+    finally:
+        elsewhere.let_go()
+    elsewhere.until(lambda: {p.kind for p in elsewhere.taken("/hangs").values()} >= KINDS)
+
+
+def test_a_rejection_by_cusres_is_pushed_too(town: Town) -> None:
+    line = Partner("pushline", "Pushed Line", (Role.CARRIER,), ("PUSHLINE", "PULU"), channel=Channel.PUSH)
+    line = town.enrol(line)
+    until(lambda: town.client(line).mailbox().status == 200)
+    bills = [town.bill(packages=50, gid_packages=40), town.bill()]
+    body, media_type = town.sealed(town.manifest(bills, sender="PUSHLINE", carrier="PULU"), line)
+    answer = town.client(line).submit(body, media_type)
+    assert answer.outcome == "partly"
+    town.receiver.until(
+        lambda: {p.kind for p in town.receiver.taken("/pushline").values()} == {"rejected", "registered"}
+    )
+    for pushed in town.receiver.taken("/pushline").values():
+        assert town.prove(pushed.body, pushed.headers["content-type"]).count(b"CUSRES") == 1
