@@ -146,9 +146,10 @@ def _edifact_message(message: syntax.Message, handbook: Handbook, judge: Judge, 
         reading = table.read(message.tree)
         judged = (f for d in reading.declarations for f in judge(d))
         tree = message.tree
-        findings += reading.findings + tuple(
-            routing.placed(f, table.locate(tree, f.place.pointer), message.reference) for f in judged
+        told = reading.findings + tuple(
+            routing.placed(f, table.locate(tree, f.place.pointer)) for f in judged
         )
+        findings += tuple(routing.within(f, message.reference) for f in told)
         if not reading.declarations and not worst(findings):
             findings += (_not_in_use(message),)
     result = _judged(message.ordinal, message.type, message.reference, reading, findings, sunk)

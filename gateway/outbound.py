@@ -24,6 +24,7 @@ from gateway.model import (
     Outcome,
     Route,
     Segment,
+    Severity,
     Value,
     Verdict,
 )
@@ -344,8 +345,10 @@ def _contrl(
 
 
 def _contrl_findings(findings: tuple[Finding, ...], handbook: Handbook) -> tuple[Finding, ...]:
+    """The errors that have an 0085 code; a warning that has one rejects nothing, and is not told there."""
     meanings = handbook.catalogue.meanings
-    return tuple(f for f in findings if f.code in meanings and meanings[f.code].contrl)
+    errors = (f for f in findings if f.severity is Severity.ERROR)
+    return tuple(f for f in errors if f.code in meanings and meanings[f.code].contrl)
 
 
 def _about(judged: Judged) -> About:

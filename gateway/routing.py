@@ -123,7 +123,13 @@ def declarant_place(declaration: Declaration) -> Place:
     return Place(pointer=f"Declaration/{named}")
 
 
-def placed(finding: Finding, source: Place, message: str = "") -> Finding:
-    """The finding with the sender's own place, in the message it names, beside its pointer."""
-    place = msgspec.structs.replace(source, pointer=finding.place.pointer, message=message or source.message)
-    return msgspec.structs.replace(finding, place=place)
+def placed(finding: Finding, source: Place) -> Finding:
+    """The finding with the sender's own place beside its pointer into the declaration."""
+    return msgspec.structs.replace(
+        finding, place=msgspec.structs.replace(source, pointer=finding.place.pointer)
+    )
+
+
+def within(finding: Finding, message: str) -> Finding:
+    """The finding with the reference (0062) of the message that it is in."""
+    return msgspec.structs.replace(finding, place=msgspec.structs.replace(finding.place, message=message))

@@ -90,12 +90,17 @@ def issue_partner(home: Path, partner: Partner, folder: Path) -> str:
     return name
 
 
+def _cut(name: str) -> str:
+    """As much of a name as a certificate's common name holds: 64 octets (RFC 5280, ub-common-name)."""
+    return name.encode()[:64].decode("utf-8", "ignore")
+
+
 def subject(common: str, organisation: str, country: str) -> str:
     """A certificate subject as an RFC 4514 string, whatever characters the names hold."""
     return x509.Name(
         [
             x509.NameAttribute(x509.NameOID.COUNTRY_NAME, country),
             x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, organisation),
-            x509.NameAttribute(x509.NameOID.COMMON_NAME, common[:64]),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, _cut(common)),
         ]
     ).rfc4514_string()

@@ -127,7 +127,7 @@ def translate(body: bytes, handbook: Handbook, target: str, directory: str, now:
 
 def _xml(declarations: list[Declaration], handbook: Handbook, findings: list[Finding]) -> Translated:
     table = handbook.mappings.xml("camt.054" if declarations[0].kind is Kind.PAYMENT else "DEC")
-    documents = [table.write(d.root) for d in declarations]
+    documents = [table.write(d) for d in declarations]
     if len(documents) == 1:
         return Translated(
             etree.tostring(documents[0], encoding="UTF-8", xml_declaration=True), tuple(findings)

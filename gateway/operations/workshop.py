@@ -74,6 +74,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _ready() -> None:
+    """Nothing to do: a worker that runs this has read its knowledge."""
+
+
 def _work(submission: Submission, clash: Finding | None) -> Worked | Declined:
     here = Bench.here
     try:
@@ -144,4 +148,6 @@ class Workshop:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=(self._home,))
+        pool = ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=(self._home,))
+        pool.submit(_ready)  # begins a worker now, so that the first large message finds it at work
+        return pool

@@ -151,7 +151,7 @@ def translate(
         emit(
             True,
             {
-                "content": done.content.decode("utf-8", "replace"),
+                "content": done.content.decode("latin-1" if target == "edifact" else "utf-8"),
                 "findings": [finding_json(f, book.catalogue) for f in done.findings],
             },
             (),

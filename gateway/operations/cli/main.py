@@ -41,7 +41,7 @@ for command in (*files.COMMANDS, *server.COMMANDS, *parties.COMMANDS, *people.CO
 def main() -> None:
     """Run the command; our own complaints are one line on stderr and exit code 2."""
     try:
-        cvan(standalone_mode=False)
+        cvan(prog_name="cvan", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)

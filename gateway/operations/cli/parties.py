@@ -124,7 +124,10 @@ def _issued(home: Path, known: Partner, folder: Path) -> str:
     """Keys for the partner in the folder; the subject that they prove.  Raises Trouble."""
     if not (home / homes.AUTHORITY).is_dir():
         raise Trouble("this home has no development authority to issue keys; name the --subject instead")
-    return homes.issue_partner(home, known, folder)
+    try:
+        return homes.issue_partner(home, known, folder)
+    except ValueError as error:
+        raise Trouble(f"no certificate can be made for {known.id}: {error}") from error
 
 
 @partner.command(name="list")

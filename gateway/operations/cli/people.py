@@ -184,10 +184,10 @@ def mailbox(
     cvan mailbox --as partners/anphat fetch ID -o decision.xml
     cvan mailbox --as partners/anphat ack ID
     """
-    context.obj = account(folder, url)
+    context.obj = (folder, url)
     if context.invoked_subcommand is not None:
         return
-    page = ask(context.obj, lambda client: client.mailbox(after, limit, acknowledged=acknowledged))
+    page = ask(account(folder, url), lambda client: client.mailbox(after, limit, acknowledged=acknowledged))
     lines = [f"{e.id}  {e.kind:16} {e.reference:24} {e.media_type} {e.size} octets" for e in page.entries]
     emit(in_json, page, lines or ["nothing waits"])
 
@@ -199,13 +199,13 @@ def mailbox(
 )
 @as_json
 @click.pass_obj
-def fetch(who: Account, identity: str, output: Path | None, in_json: bool) -> None:
+def fetch(who: tuple[Path | None, str], identity: str, output: Path | None, in_json: bool) -> None:
     """Fetch one message as it was signed.
 
     \b
     cvan mailbox --as partners/anphat fetch ID -o decision.xml
     """
-    message = ask(who, lambda client: client.fetch(identity))
+    message = ask(account(*who), lambda client: client.fetch(identity))
     if output is not None:
         output.write_bytes(message.body)
     value = {"id": message.id, "kind": message.kind, "media_type": message.media_type}
@@ -219,13 +219,13 @@ def fetch(who: Account, identity: str, output: Path | None, in_json: bool) -> No
 @click.argument("identities", nargs=-1, required=True)
 @as_json
 @click.pass_obj
-def ack(who: Account, identities: tuple[str, ...], in_json: bool) -> None:
+def ack(who: tuple[Path | None, str], identities: tuple[str, ...], in_json: bool) -> None:
     """Say that these messages are safely received.
 
     \b
     cvan mailbox --as partners/anphat ack ID ID
     """
-    count = ask(who, lambda client: client.acknowledge(identities))
+    count = ask(account(*who), lambda client: client.acknowledge(identities))
     emit(in_json, {"acknowledged": count}, [f"acknowledged: {count}"])
 
 

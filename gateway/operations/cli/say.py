@@ -26,10 +26,17 @@ def as_json(command: F) -> F:
 def emit(in_json: bool, value: object, lines: Iterable[str]) -> None:
     """Print the value as JSON, or the lines."""
     if in_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        encoded = msgspec.json.encode(value, enc_hook=_path)
+        click.echo(msgspec.json.format(encoded, indent=2).decode())
         return
     for line in lines:
         click.echo(line)
+
+
+def _path(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(type(value).__name__)
 
 
 def need_home(context: click.Context) -> Path:

@@ -19,7 +19,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from gateway import handbook as handbooks
 from gateway import outbound, safexml, security, transport
-from gateway.model import Partner
+from gateway.model import Partner, Severity
 from gateway.operations import reading
 from gateway.operations.demo import papers
 from gateway.operations.demo.papers import Bill, Goods, Paying
@@ -77,15 +77,17 @@ class Day:
         tell.say(f"{LINE.name} signs {len(interchange):,} octets of CUSCAR D.95B and sends them")
         media_type, body = self._sign_cms(interchange, LINE, "multipart/signed")
         receipt = await self._submit(LINE, "manifest of 200 bills", body, media_type)
-        tell.expect("outcome of the manifest", receipt.outcome, "partly")
-        content = self._prove(receipt.body, receipt.media_type, "the CONTRL")
-        tell.expect("CONTRL rejects by name", content.count(b"UCM+"), 1)
-        tell.expect("namely bill", f"UCM+{UNREADABLE_BILL}+".encode() in content, True)
+        tell.expect("Customs takes the manifest, but not every bill", receipt.outcome, "partly")
+        content = self._prove(receipt.body, receipt.media_type, "CONTRL")
+        tell.expect("CONTRL refuses one message by name", content.count(b"UCM+"), 1)
+        named = f"UCM+{UNREADABLE_BILL}+".encode() in content
+        tell.expect(f"namely bill {UNREADABLE_BILL}; the others are acknowledged", named, True)
+        await self._why(LINE, receipt.submission)
         tell.count("bills of lading filed", BILLS)
         kinds = await self._mailbox(LINE, lambda found: sum(found.values()) >= BILLS)
-        tell.expect("bills registered by customs", kinds["registered"], BILLS - 2)
-        tell.expect("bills rejected by CUSRES", kinds["rejected"], 1)
-        tell.expect("do-not-load notices", kinds["do-not-load"], 1)
+        tell.expect(f"{BILLS - 2} bills are registered by customs", kinds["registered"], BILLS - 2)
+        tell.expect(f"Bill {WRONG_COUNT_BILL} is rejected by CUSRES: its counts differ", kinds["rejected"], 1)
+        tell.expect(f"Do not load bill {DANGEROUS_BILL}, says customs in time", kinds["do-not-load"], 1)
         tell.count("bills registered", kinds["registered"])
         tell.count("do-not-load notices", kinds["do-not-load"])
         tell.count("bills rejected", 2)
@@ -102,19 +104,19 @@ class Day:
         ):
             reference = self._reference(trader)
             receipt = await self._file(trader, reference, goods)
-            tell.expect(f"{trader.name}'s declaration", receipt.outcome, "accepted")
-            self._prove(receipt.body, receipt.media_type, "the receipt")
+            tell.expect(f"The gateway takes {trader.name}'s declaration", receipt.outcome, "accepted")
+            self._prove(receipt.body, receipt.media_type, "The receipt")
             await self._pushed(reference, "registered", channel)
             tell.count("declarations registered")
         reference = self._reference(DAI_NAM)
         receipt = await self._file(DAI_NAM, reference, CLOTH)
-        tell.expect(f"{DAI_NAM.name}, which gave the VAN no mandate", receipt.outcome, "rejected")
-        self._expect_code(receipt.body, "PAR003", "the reason")
+        tell.expect(f"{DAI_NAM.name} gave the VAN no mandate: rejected", receipt.outcome, "rejected")
+        self._expect_code(receipt.body, "PAR003")
         tell.count("declarations rejected")
 
     async def _officer(self) -> None:
         tell = self._tell
-        tell.chapter("An officer looks at what yellow and red want")
+        tell.chapter("A customs officer decides the yellow and the red")
         for trader, action, words in (
             (BINH_MINH, "accept-documents", "the sanitary certificate is in order"),
             (CUU_LONG, "pass-inspection", "bundles opened, nothing found"),
@@ -122,7 +124,7 @@ class Day:
             registration = await self._registration(self._reference(trader))
             arguments = ["office", action, registration, "--officer", "Tran Thi Mai"]
             output, code = await self._cvan([*arguments, "--reason", words])
-            tell.expect(f"officer: {action} for {registration} {output}".rstrip(), code, 0)
+            tell.expect(f"Tran Thi Mai, {registration}: {words} ({action}) {output}".rstrip(), code, 0)
         for trader in (AN_PHAT, BINH_MINH, CUU_LONG):
             reference = self._reference(trader)
             await self._pushed(reference, "duty-notice")
@@ -140,10 +142,10 @@ class Day:
         for paying in payments:
             tell.say(f"  {paying.payer} pays {int(paying.amount):,} VND with reference {paying.reference}")
         receipt = await self._submit(BANK, "payment confirmation", self._sign(document, BANK))
-        tell.expect("the bank's notification", receipt.outcome, "accepted")
-        self._prove(receipt.body, receipt.media_type, "the receipt")
+        tell.expect("The gateway takes the bank's notification", receipt.outcome, "accepted")
+        self._prove(receipt.body, receipt.media_type, "The receipt")
         kinds = await self._mailbox(BANK, lambda found: found["payment-matched"] >= len(payments))
-        tell.expect("payments matched, as the bank is told", kinds["payment-matched"], len(payments))
+        tell.expect("The bank is told that each payment was matched", kinds["payment-matched"], len(payments))
         tell.count("payments matched", kinds["payment-matched"])
         for trader in (AN_PHAT, BINH_MINH, CUU_LONG):
             await self._pushed(self._reference(trader), "released", "cleared")
@@ -157,21 +159,22 @@ class Day:
         reference = f"{self._stamp}-TWICE"
         signed = self._sign(self._declaration(AN_PHAT, reference, LAPTOPS), AN_PHAT)
         first = await self._submit(AN_PHAT, "declaration", signed)
-        tell.expect("a declaration filed by the trader itself", first.outcome, "accepted")
+        tell.expect("A trader files for itself: accepted", first.outcome, "accepted")
         again = await self._submit(AN_PHAT, "the same again", signed)
-        tell.expect("the same octets again", (again.repeated, again.body == first.body), (True, True))
+        same = (again.repeated, again.body == first.body)
+        tell.expect("The same octets again: the same receipt, octet for octet", same, (True, True))
         other = self._sign(self._declaration(AN_PHAT, reference, BEEF), AN_PHAT)
         clash = await self._submit(AN_PHAT, "other content, same reference", other)
-        tell.expect("other content under the same reference", clash.outcome, "rejected")
-        self._expect_code(clash.body, "PAR007", "the reason")
+        tell.expect("Other content under the same reference: rejected", clash.outcome, "rejected")
+        self._expect_code(clash.body, "PAR007")
 
         tampered = signed.replace(b"480000000", b"180000000", 1)
-        await self._declined(AN_PHAT, "a tampered value", tampered, "SIG011")
+        await self._declined(AN_PHAT, "A value changed on the way", tampered, "SIG011")
         late = self._town.expired_key(AN_PHAT)
         document = self._declaration(AN_PHAT, f"{reference}-E", LAPTOPS)
-        await self._declined(AN_PHAT, "an expired certificate", self._sign_late(document, late), "SIG022")
+        await self._declined(AN_PHAT, "A certificate that has expired", self._sign_late(document, late), "SIG022")
         bomb = b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
-        await self._declined(AN_PHAT, "an entity bomb", bomb, "XML004")
+        await self._declined(AN_PHAT, "An entity bomb", bomb, "XML004")
         await self._truncated()
 
     async def _truncated(self) -> None:
@@ -179,20 +182,28 @@ class Day:
         interchange = papers.manifest(f"T{self._stamp}", "OCEANLINE", "EOLU", bills, _now(), whole=False)
         media_type, body = self._sign_cms(interchange, LINE, "application/pkcs7-mime")
         receipt = await self._submit(LINE, "truncated interchange", body, media_type)
-        self._tell.expect("a truncated interchange", receipt.outcome, "rejected")
-        content = self._prove(receipt.body, receipt.media_type, "the CONTRL")
+        self._tell.expect("An interchange that was cut off: rejected", receipt.outcome, "rejected")
+        content = self._prove(receipt.body, receipt.media_type, "CONTRL")
         self._tell.expect("CONTRL names the missing UNZ", b"+4+13+UNZ" in content, True)
         self._tell.count("attacks and mistakes refused")
+
+    async def _why(self, partner: Partner, submission: str) -> None:
+        """The findings that rejected messages of a submission, as its status tells them."""
+        status = await self._clients[partner.id].status(submission)
+        for message in status.messages:
+            for finding in [f for f in message.findings if f.severity is Severity.ERROR]:
+                words = self._book.catalogue.say(finding)
+                self._tell.say(f"      {message.lrn or message.reference}: {words} {outbound.where(finding)}")
 
     async def _declined(self, partner: Partner, what: str, body: bytes, code: str) -> None:
         try:
             await self._clients[partner.id].submit(body, "application/xml")
         except transport.Declined as declined:
             codes = [f.code for f in declined.problem.findings]
-            self._tell.expect(what, codes[:1], [code])
+            self._tell.expect(f"{what}: refused, {code}", codes[:1], [code])
             for finding in declined.problem.findings[:1]:
-                self._tell.say(f"  {finding.text}")
-                self._tell.say(f"  {finding.text_vi}")
+                self._tell.say(f"      {finding.text}")
+                self._tell.say(f"      {finding.text_vi}")
         else:
             self._tell.expect(what, "taken", "refused")
         self._tell.count("attacks and mistakes refused")
@@ -238,16 +249,16 @@ class Day:
     def _prove(self, body: bytes, media_type: str, what: str) -> bytes:
         """What the gateway signed, once its signature is proven."""
         verified = security.verify(body, media_type, self._book.trust, self._book.policy, _now())
-        self._tell.expect(f"{what} is signed by", verified.signer.subject.split(",")[0], "CN=Gateway signing")
+        signer = verified.signer.subject.split(",")[0]
+        self._tell.expect(f"{what} bears the gateway's signature", signer, "CN=Gateway signing")
         return verified.content
 
-    def _expect_code(self, body: bytes, code: str, what: str) -> None:
+    def _expect_code(self, body: bytes, code: str) -> None:
         document = reading.unsigned(safexml.parse(body))
         codes = [str(e.text) for e in document.iter("{*}ValidationCode")]
-        words = [str(e.text) for e in document.iter("{*}Error/{*}Description")]
-        self._tell.expect(what, codes[:1], [code])
-        for text in [str(e.text) for e in document.iter("{*}Description")][:1] or words:
-            self._tell.say(f"  {text}")
+        self._tell.expect(f"The receipt says why, {code}", codes[:1], [code])
+        for text in [str(e.text) for e in document.iter("{*}Description")][:1]:
+            self._tell.say(f"      {text}")
 
     async def _pushed(self, reference: str, *kinds: str) -> None:
         """Wait until the VAN was pushed these messages about a reference, and prove each."""
@@ -256,12 +267,14 @@ class Day:
                 await self._receiver.until(partial(self._has_come, reference, kind), PATIENCE)
             except TimeoutError:
                 came = sorted(p.kind for p in self._receiver.pushed.values() if p.reference == reference)
-                self._tell.expect(f"pushed about {reference}", came, [kind])
+                self._tell.expect(f"Pushed about {reference}", came, [kind])
                 return
             message = self._receiver.of(reference, kind)
             if message is not None:
-                security.verify(message.body, message.media_type, self._book.trust, self._book.policy, _now())
-            self._tell.expect(f"pushed to the VAN about {reference}", kind, kind)
+                self._check(message.body, message.media_type)
+                number = _text(message.body, "Declaration", "ID")
+                words = _text(message.body, "AdditionalInformation", "StatementDescription")
+                self._tell.expect(f"Pushed to the VAN, {number}: {words}", message.kind, kind)
             self._tell.count("decisions pushed")
 
     def _has_come(self, reference: str, kind: str) -> bool:

@@ -31,10 +31,10 @@ class Teller:
         self._print(f"{time.perf_counter() - self._began:7.2f} s  {text}")
 
     def expect(self, what: str, found: object, wanted: object) -> bool:
-        """Hold a fact against what it should be; True where they agree."""
+        """Hold a fact, told as a sentence, against what it should be; True where they agree."""
         self.checks += 1
         if found == wanted:
-            self.say(f"{click.style('ok', fg='green')}  {what}: {found}")
+            self.say(f"{click.style('ok', fg='green')}  {what}")
             return True
         self.failures.append(f"{what}: {found!r}, should be {wanted!r}")
         self.say(f"{click.style('WRONG', fg='red', bold=True)}  {what}: {found!r}, should be {wanted!r}")
