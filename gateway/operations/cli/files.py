@@ -169,7 +169,7 @@ def translate(
 @click.option(
     "--trust",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of trust anchors; default: the home's.",
+    help="Folder of trust anchors (*.pem); default: the home's. Without either nothing can be proven.",
 )
 @as_json
 @click.pass_context

@@ -36,7 +36,9 @@ def desk(context: click.Context) -> Iterator[Office]:
 def by_officer(command: F) -> F:
     """Add who decides and why."""
     command = click.option(
-        "--reason", default="", help="Why; goes into the audit and, where fit, the answer."
+        "--reason",
+        default="",
+        help="Why, at most 300 characters; most decisions need it. Kept; said in the answer where fit.",
     )(command)
     return click.option("--officer", required=True, help="Who decides.")(command)
 
@@ -52,7 +54,9 @@ def office() -> None:
 
 
 @office.command(name="list")
-@click.option("--state", default="", help="registered, documents, inspection, payment, released, held ...")
+@click.option(
+    "--state", default="", help="documents, inspection, payment, released, held, blocked, amendment ..."
+)
 @click.option("--channel", default="", help="green, yellow or red.")
 @click.option("--kind", default="", help="IM, EX, TRT, CRI, CRE, CONV.")
 @click.option("--principal", default="", help="Partner id of who declared.")

@@ -52,9 +52,12 @@ def partner() -> None:
 @click.option("--name", required=True, help="Its full name.")
 @click.option("--role", "roles", multiple=True, required=True, type=click.Choice([r.value for r in Role]))
 @click.option(
-    "--identifier", "identifiers", multiple=True, help="Its number in messages: tax code, UNB id, BIC."
+    "--identifier",
+    "identifiers",
+    multiple=True,
+    help="Its number in messages: tax code, UNB id, BIC; repeatable.",
 )
-@click.option("--subject", "subjects", multiple=True, help="Certificate subject (RFC 4514) that proves it.")
+@click.option("--subject", "subjects", multiple=True, help="Certificate subject (RFC 4514); repeatable.")
 @click.option("--type", "types", multiple=True, type=click.Choice(KINDS), help="Only these kinds of message.")
 @click.option("--push-url", default="", help="Its own https address for pushed messages.")
 @click.option("--max-bytes", default=0, help="Largest body it may send.")
@@ -86,7 +89,7 @@ def partner_add(
     issue: Path | None,
     in_json: bool,
 ) -> None:
-    """Register a partner, or replace its registration.
+    """Register a partner, or replace its whole registration.
 
     \b
     cvan --home HOME partner add anphat --name "An Phat Co." --role trader \\
@@ -179,7 +182,7 @@ def mandate() -> None:
 @click.option(
     "--type", "types", multiple=True, type=click.Choice(KINDS), help="Only these kinds; default: all."
 )
-@click.option("--from", "since", type=click.DateTime(), help="UTC; default: now.")
+@click.option("--from", "since", type=click.DateTime(), help="UTC; default: at once.")
 @click.option("--until", type=click.DateTime(), help="UTC; default: until revoked.")
 @as_json
 @click.pass_context

@@ -179,6 +179,8 @@ def mailbox(
 ) -> None:
     """Messages that wait for a partner: list them, or fetch and acknowledge one.
 
+    --as and --url stand before fetch and ack.
+
     \b
     cvan mailbox --as partners/anphat
     cvan mailbox --as partners/anphat fetch ID -o decision.xml

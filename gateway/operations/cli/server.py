@@ -39,7 +39,7 @@ UNSTARTABLE = (
 )
 @as_json
 def init(folder: Path, development: bool, in_json: bool) -> None:
-    """Make a home: configuration, schemas, mappings, keys.
+    """Make a home in an empty folder: configuration, schemas, mappings, keys.
 
     \b
     cvan init /var/lib/cvan
@@ -58,7 +58,7 @@ def init(folder: Path, development: bool, in_json: bool) -> None:
 @click.option("--verbose", is_flag=True, help="Log every request.")
 @click.pass_context
 def run(context: click.Context, door: int | None, verbose: bool) -> None:
-    """Keep the gateway up until it is told to stop (SIGTERM); SIGHUP reloads its knowledge.
+    """Keep the gateway up until Ctrl-C or SIGTERM; SIGHUP reloads its knowledge.
 
     \b
     cvan --home /var/lib/cvan run
