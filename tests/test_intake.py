@@ -169,13 +169,13 @@ def test_what_was_answered_once_is_answered_so_though_its_certificate_has_expire
         desk.submit(xml(world, "LRN-NEW"))
 
 
-def test_another_partner_s_same_octets_are_its_own(desk: Desk, world: World) -> None:
-    """Who relays an interchange that its signer filed already hears of the first."""
+def test_another_partner_s_same_octets_are_judged_as_its_own(desk: Desk, world: World) -> None:
+    """Who has no mandate gains nothing by sending on what somebody else signed and filed."""
     submission = xml(world)
     desk.submit(submission)
-    relayed = world.submission(submission.body, by=OTHER)
-    answer = desk.submit(relayed)
-    assert answer.outcome is Outcome.REJECTED or answer.repeated
+    answer = desk.submit(world.submission(submission.body, by=OTHER))
+    assert (answer.outcome, answer.repeated) == (Outcome.REJECTED, False)
+    assert answer.receipt.partner == OTHER.id
 
 
 # -- clashes -----------------------------------------------------------------------------------------

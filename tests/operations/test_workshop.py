@@ -1,0 +1,136 @@
+"""Worker processes: what they say is what the intake would have said itself."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway import safexml, security
+from gateway.inbound import Unreadable
+from gateway.intake import Worked
+from gateway.model import Outcome, Partner, Role, Submission
+from gateway.operations import home as homes
+from gateway.operations import settings
+from gateway.operations.workshop import Declined, Workshop
+from gateway.security import Refused, SigningKey
+from gateway.storage import Ledger, Overloaded
+from tests.operations.knowledge import NOW, TRADER, declaration
+
+SECONDS = 60.0
+
+
+class Bell:
+    """A reactor whose thread is the test's: calls from other threads wait until it looks."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def callFromThread(self, function: Callable[..., None], *args: Any) -> None:  # noqa: N802
+        self._calls.put(lambda: function(*args))
+
+    def until(self, deferred: Deferred[Any]) -> Any:
+        """The result, once it is there; its exception is raised."""
+        heard: list[Any] = []
+        deferred.addBoth(heard.append)
+        while not heard:
+            self._calls.get(timeout=SECONDS)()
+        if isinstance(heard[0], Failure):
+            heard[0].raiseException()
+        return heard[0]
+
+
+class Place:
+    """A home with a ledger and one partner, and its workshop."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        homes.create(home)
+        folder = home.parent / "anphat"
+        subject = homes.issue_partner(home, TRADER, folder)
+        url = settings.database_url(home, settings.load(home).database.ledger)
+        self.ledger = Ledger.open(url, create=True)
+        self.ledger.put_partner(
+            Partner(TRADER.id, TRADER.name, (Role.TRADER,), TRADER.identifiers, (subject,))
+        )
+        self.key = SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem")
+        self.bell = Bell()
+        self.workshop = Workshop(home, self.bell)  # type: ignore[arg-type]
+
+    def submission(self, body: bytes) -> Submission:
+        return Submission("s" * 26, TRADER.id, "https", "application/xml", body, "d" * 64, NOW)
+
+    def signed(self, document: bytes) -> Submission:
+        return self.submission(security.sign_xml(safexml.parse(document), self.key, NOW))
+
+    def work(self, submission: Submission) -> Worked:
+        worked: Worked = self.bell.until(self.workshop.work(submission, None))
+        return worked
+
+    def workers(self) -> list[int]:
+        return list(self.workshop._pool._processes)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("workshop") / "home")
+    yield made
+    made.workshop.stop()
+    made.ledger.close()
+
+
+def test_a_worker_judges_signs_and_numbers(place: Place) -> None:
+    worked = place.work(place.signed(declaration("LRN-1")))
+    assert (worked.verdict.outcome, worked.verdict.claim) == (Outcome.ACCEPTED, "IM:LRN-1")
+    assert worked.verdict.messages[0].declaration is not None
+    assert b"<ds:Signature" in worked.receipt[1]
+    again = place.work(place.signed(declaration("LRN-2")))
+    assert again.receipt[1] != worked.receipt[1]
+
+
+def test_what_gets_no_receipt_comes_back_with_its_findings(place: Place) -> None:
+    with pytest.raises(Refused) as refused:
+        place.work(place.submission(declaration()))
+    assert [f.code for f in refused.value.findings] == ["SIG001"]
+    with pytest.raises(Unreadable) as unreadable:
+        place.work(place.signed(b'<Order xmlns="urn:example:other"/>'))
+    assert [f.code for f in unreadable.value.findings] == ["XML020"]
+
+
+def test_a_declined_submission_is_the_exception_it_was() -> None:
+    findings = Unreadable(()).findings
+    assert isinstance(Declined(True, findings).error(), Unreadable)
+    assert isinstance(Declined(False, findings).error(), Refused)
+
+
+def test_a_worker_knows_a_partner_s_change(place: Place) -> None:
+    place.work(place.signed(declaration("LRN-3")))
+    (known,) = place.ledger.partners()
+    carrier = Partner(known.id, known.name, (Role.CARRIER,), known.identifiers, known.subjects)
+    place.ledger.put_partner(carrier)
+    try:
+        worked = place.work(place.signed(declaration("LRN-4")))
+        assert [f.code for f in worked.verdict.messages[0].findings] == ["PAR004"]
+    finally:
+        place.ledger.put_partner(known)
+
+
+def test_a_worker_that_dies_over_its_message_is_replaced(place: Place) -> None:
+    place.work(place.signed(declaration("LRN-5")))
+    (worker,) = place.workers()
+    os.kill(worker, signal.SIGSTOP)
+    waiting = place.workshop.work(place.signed(declaration("LRN-6")), None)
+    time.sleep(0.2)
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(Overloaded):
+        place.bell.until(waiting)
+    assert place.work(place.signed(declaration("LRN-6"))).verdict.outcome is Outcome.ACCEPTED
+    assert worker not in place.workers()
