@@ -48,9 +48,11 @@ def load(
     register: Register | None = None,
     policy: security.Policy | None = None,
     edifact_limits: syntax.EdifactLimits | None = None,
+    profile: str = "",
 ) -> Handbook:
     """Read a home's ``xsd/``, ``mappings/`` and ``keystore/trust``.
 
+    ``profile``: the rules of ``mappings/rules/profiles/PROFILE.toml`` come on top of the general ones.
     Raises ValueError naming all that is broken in the table, schema or catalogue at fault.
     """
     directories = syntax.Directories.load(home / "xsd" / "edifact")
@@ -66,7 +68,7 @@ def load(
         directories=directories,
         schemas=schema.Schemas.load(packs),
         mappings=mapping.load(home / "mappings", structure),
-        rulebook=rules.load(home / "mappings" / "rules", home / "mappings" / "codes"),
+        rulebook=rules.load(home / "mappings" / "rules", home / "mappings" / "codes", profile),
         trust=security.Trust.load(home / "keystore" / "trust"),
         policy=policy or security.Policy(),
         edifact_limits=edifact_limits or syntax.EdifactLimits(),
@@ -76,8 +78,11 @@ def load(
 
 
 def load_sayings(path: Path) -> Mapping[str, Saying]:
-    """Read the decision profile; raises ValueError where a decision has no words."""
-    sayings = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Saying])
+    """Read the decision profile; raises ValueError, naming the file, where a decision has no words."""
+    try:
+        sayings = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Saying])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"{path.name}: {error}") from error
     missing = {k.value for k in DecisionKind} | {"received", "rejected"}
     missing -= sayings.keys()
     if missing:

@@ -137,6 +137,10 @@ class Intake:
         self._workers = workers
         self._on_settled = on_settled
 
+    def use(self, key: security.SigningKey) -> None:
+        """Sign with another key from the next message on."""
+        self._key = key
+
     def now(self) -> datetime:
         """The time by the gateway's clock, aware, UTC."""
         return self._clock()

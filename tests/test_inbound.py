@@ -13,11 +13,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway import inbound, security
 from gateway.handbook import Handbook
 from gateway.inbound import Inspected, Unreadable
+from gateway.intake import work
 from gateway.model import Finding, Kind, Mandate, Outcome, Partner, Place
+from gateway.model.finding import worst
 from gateway.operations.demo import papers
 from gateway.safexml import parse
 from gateway.security import Refused
@@ -295,6 +299,80 @@ def test_two_processes_say_the_same() -> None:
 def test_the_core_imports_no_clock_no_socket_no_database() -> None:
     source = (ROOT / "gateway" / "inbound.py").read_text("utf-8")
     assert not re.search(r"import (time|socket|random|os|sqlalchemy|twisted)|now\(|utcnow|open\(", source)
+
+
+# -- no sender can break the journey ----------------------------------------------------------------
+
+Edit = tuple[float, int, bytes]
+EDITS = st.lists(
+    st.tuples(
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from((0, 1, 2, 5, 25)),
+        st.sampled_from(
+            (b"", b"'", b"+", b":", b"?", b"\r\n", b"\xff", b"0", b"-1", b"9" * 60, b"A", b"UNT+1+1'")
+        ),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def edited(content: bytes, edits: list[Edit]) -> bytes:
+    """The content with some octets taken out and others put in their place."""
+    for where, count, instead in edits:
+        at = int(where * len(content))
+        content = content[:at] + instead + content[at + count :]
+    return content
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=EDITS)
+def test_an_interchange_of_any_content_is_answered_or_refused(world: World, edits: list[Edit]) -> None:
+    media_type, body = world.sealed(edited(manifest("M1", GOOD, BAD_COUNT), edits))
+    submission = world.submission(body, media_type, CARRIER)
+    try:
+        worked = work(submission, world.handbook, world.own, lambda count: ["1"] * count, NOW)
+    except (Refused, Unreadable) as refused:
+        assert refused.findings
+        return
+    verdict = worked.verdict
+    assert worked.receipt[1]
+    for message in verdict.messages:
+        told = (*verdict.findings, *message.findings)
+        assert (message.outcome is Outcome.ACCEPTED) != worst(told)
+        assert (message.declaration is not None) == (message.outcome is Outcome.ACCEPTED)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    leaf=st.integers(0, 60),
+    text=st.one_of(
+        st.sampled_from(
+            ("", "0", "-1", "1e5", "NaN", "9" * 40, "A" * 600, "20261350", "1,5", " 5 ", "٣", "ZZ")
+        ),
+        st.text(
+            st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=30
+        ),
+    ),
+    whole=st.booleans(),
+)
+def test_a_document_of_any_content_is_answered_or_refused(
+    world: World, leaf: int, text: str, whole: bool
+) -> None:
+    root = parse(declaration())
+    elements = [e for e in root.iter("*") if whole or len(e) == 0]
+    chosen = elements[leaf % len(elements)]
+    for child in list(chosen):
+        chosen.remove(child)
+    chosen.text = text
+    submission = world.submission(security.sign_xml(root, world.keys[TRADER.id], NOW))
+    try:
+        worked = work(submission, world.handbook, world.own, lambda count: ["1"] * count, NOW)
+    except (Refused, Unreadable) as refused:
+        assert refused.findings
+        return
+    (message,) = worked.verdict.messages
+    assert (message.outcome is Outcome.ACCEPTED) != worst(message.findings)
 
 
 # -- places never lie --------------------------------------------------------------------------------

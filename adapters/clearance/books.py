@@ -78,7 +78,13 @@ def _available() -> Iterator[None]:
     try:
         yield
     except UNAVAILABLE as error:
-        raise BackendUnavailable(type(error).__name__) from error
+        raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
+
+
+def _reason(error: sa.exc.SQLAlchemyError) -> str:
+    """What the database's driver said, in one line; never the statement or its values."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    return said.splitlines()[0] if said else "no reason given"
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

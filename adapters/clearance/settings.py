@@ -132,7 +132,7 @@ class _Table:
         if not isinstance(rows, list):
             self.errors.append(f"{self.name}: {key}: write [[{key}]]")
             return []
-        read = [self._convert(row, type_, f"{key} {n}") for n, row in enumerate(rows, start=1)]
+        read = [self._convert(row, type_, f"[[{key}]] number {n}") for n, row in enumerate(rows, start=1)]
         return [row for row in read if row is not None]
 
     def _convert(self, value: Any, type_: type[T], place: str) -> T | None:

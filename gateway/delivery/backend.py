@@ -57,6 +57,10 @@ class BackendCourier(Courier):
         self._unsaid: set[str] = set()
         self._unsaid_by: Handbook | None = None
 
+    def use(self, key: security.SigningKey) -> None:
+        """Sign with another key from the next decision on."""
+        self._key = key
+
     async def round(self) -> bool:
         handed = await self._hand_over()
         decided = await self._bring_back()

@@ -10,11 +10,14 @@ from cryptography import x509
 import gateway
 from gateway.model import Partner
 from gateway.operations import settings
+from gateway.operations.presence import ADDRESS_FILE
 from gateway.security.authority import Authority
 
 ROOMS = ("conf", "xsd", "mappings", "keystore")
 AUTHORITY = "keystore/development-authority"
 DAYS = 365
+NOT_KNOWLEDGE = shutil.ignore_patterns("__pycache__", "*.py", "constraints.txt")
+"""What lies among the shipped files and is for building and installing only."""
 
 
 class NotEmpty(Exception):
@@ -38,7 +41,7 @@ def create(home: Path, *, development: bool = True) -> None:
         raise NotEmpty(f"{home} is not empty")
     home.mkdir(parents=True, exist_ok=True)
     for room in ROOMS:
-        shutil.copytree(shipped() / room, home / room, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+        shutil.copytree(shipped() / room, home / room, ignore=NOT_KNOWLEDGE)
     for private in ("keystore", "keystore/own", "keystore/trust"):
         (home / private).mkdir(exist_ok=True)
         (home / private).chmod(0o700)
@@ -85,9 +88,26 @@ def issue_partner(home: Path, partner: Partner, folder: Path) -> str:
     own.issue(name, folder / "signing.key.pem", folder / "signing.crt.pem", days=DAYS)
     own.issue(name, folder / "tls.key.pem", folder / "tls.crt.pem", days=DAYS, use="tls")
     shutil.copy(own.certificate_path, folder / "authority.pem")
-    url = f"https://localhost:{chosen.listen.port}"
-    (folder / "partner.toml").write_text(f'id = "{partner.id}"\nurl = "{url}"\n', encoding="utf-8")
+    (folder / "partner.toml").write_text(_account(partner, _port(home, chosen)), encoding="utf-8")
     return name
+
+
+def _account(partner: Partner, port: int) -> str:
+    """The partner's own notes.  ``port`` 0: nobody knows yet; then who sends must say where to."""
+    if port:
+        return f'id = "{partner.id}"\nurl = "https://localhost:{port}"\n'
+    note = "# The gateway takes a free port: put its https://HOST:PORT here, or give --url."
+    return f'id = "{partner.id}"\n{note}\nurl = ""\n'
+
+
+def _port(home: Path, chosen: settings.Settings) -> int:
+    """The port that partners reach; that of the running server where it took a free one, 0 without."""
+    if chosen.listen.port:
+        return chosen.listen.port
+    try:
+        return int((home / ADDRESS_FILE).read_text(encoding="ascii").rpartition(":")[2])
+    except (OSError, ValueError):
+        return 0
 
 
 def _cut(name: str) -> str:

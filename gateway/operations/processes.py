@@ -9,28 +9,31 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
+from gateway.operations import signals
+from gateway.operations.presence import Presence
 from gateway.operations.server import Server, deliver, open_door, open_operations
 
 log = logging.getLogger("gateway.processes")
 
-ADDRESS_FILE = "run/address"
-"""Where a running server writes ``host:port``, for tools on the same machine."""
 LISTENING, TOLD = 3, 4
 """A door's inherited descriptors: the shared socket, and the pipe to the supervisor."""
 OPEN, SETTLED = b"o", b"s"
 AGAIN_SECONDS = 1.0
 """Before a door that ended is opened anew."""
+DOOR_SECONDS = 40.0
+"""For a door to answer what is inside and close; what has not ended then is ended."""
 BACKLOG = 512
 
 
@@ -39,29 +42,32 @@ class NotOpened(Exception):
 
 
 def supervise(home: Path, reactor: Any) -> None:
-    """Serve a home until a signal says stop.  Raises NotOpened."""
+    """Serve a home until a signal says stop.  Raises NotOpened, InUse."""
+    signals.supervise(reactor)
+    presence = Presence(home)
     server = Server(home, reactor)
     listen = server.settings.listen
     shared = socket.create_server((listen.host, listen.port), backlog=BACKLOG)
     shared.setblocking(False)
-    address = home / ADDRESS_FILE
-    address.parent.mkdir(exist_ok=True)
-    address.unlink(missing_ok=True)
     wake = deliver(server, reactor) if listen.deliver else _nobody
     if listen.operations_port:
         open_operations(server, reactor, listen.operations_port)
     doors = Doors(home, reactor, shared, listen.processes, wake)
     server.on_stop(doors.stop)
+    server.on_stop(presence.withdraw)
     host, port = shared.getsockname()[:2]
-    doors.all_open.addCallback(lambda _: _announce(address, host, port))
+    doors.all_open.addCallback(lambda _: _announce(presence, host, port))
     reactor.callWhenRunning(doors.start)
     _until_told(server, reactor, doors.hangup)
+    presence.end()
     if doors.failed:
         raise NotOpened(f"door {doors.failed} could not be opened")
+    log.info("stopped")
 
 
 def serve_door(home: Path, reactor: Any, number: int) -> None:
     """One door, on the descriptors inherited from the supervisor."""
+    signals.follow(reactor)
     server = Server(home, reactor)
     _keep_knowledge_out_of_collections()
     told = os.fdopen(TOLD, "wb", buffering=0)
@@ -70,7 +76,7 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
         try:
             told.write(what)
         except BrokenPipeError:
-            reactor.callLater(0, _stop, reactor)
+            reactor.callLater(0, signals.stop, reactor)
 
     if server.settings.listen.operations_port:
         open_operations(server, reactor, server.settings.listen.operations_port + number)
@@ -125,21 +131,21 @@ class Doors:
         """Close every door; fires when all have ended."""
         self._closed = Deferred()
         closed = self._closed
-        for process in self._open.values():
-            process.signalProcess("TERM")
+        self._signal("TERM")
+        late = self._reactor.callLater(DOOR_SECONDS, self._signal, "KILL")
+        closed.addCallback(lambda _: late.cancel() if late.active() else None)
         self._shared.close()
         self._last()
         return closed
 
     def hangup(self) -> None:
-        """Let every door read its knowledge again."""
-        for process in self._open.values():
-            process.signalProcess("HUP")
+        """Let every door read its files again."""
+        self._signal("HUP")
 
     def opened(self, number: int) -> None:
         """A door says that it is open."""
         self._waited_for.discard(number)
-        if not self._waited_for and not self.all_open.called:
+        if not self._waited_for and not self.all_open.called and self._closed is None:
             self.all_open.callback(None)
 
     def ended(self, number: int) -> None:
@@ -147,7 +153,7 @@ class Doors:
         del self._open[number]
         if self._closed is None and number in self._waited_for:
             self.failed = number
-            _stop(self._reactor)
+            signals.stop(self._reactor)
         elif self._closed is None:
             log.error("door %d ended; opening it anew", number)
             self._reactor.callLater(AGAIN_SECONDS, self._spawn, number)
@@ -161,12 +167,19 @@ class Doors:
     def _spawn(self, number: int) -> None:
         if self._closed is not None:
             return
-        arguments = [sys.executable, "-m", "gateway.operations.cli", "--home", str(self._home), "run"]
+        # -P: no module of ours comes from the folder that we were started in.
+        arguments = [sys.executable, "-P", "-m", "gateway.operations.cli", "--home", str(self._home), "run"]
         arguments += ["--door", str(number), *(["--verbose"] if "--verbose" in sys.argv else [])]
         descriptors = {0: "w", 1: 1, 2: 2, LISTENING: self._shared.fileno(), TOLD: "r"}
-        self._open[number] = self._reactor.spawnProcess(
-            _Door(self, number), sys.executable, arguments, os.environ, childFDs=descriptors
-        )
+        with signals.held_back():
+            self._open[number] = self._reactor.spawnProcess(
+                _Door(self, number), sys.executable, arguments, os.environ, childFDs=descriptors
+            )
+
+    def _signal(self, name: str) -> None:
+        for process in self._open.values():
+            with suppress(ProcessExitedAlready):
+                process.signalProcess(name)
 
 
 class _Door(ProcessProtocol):
@@ -196,7 +209,7 @@ class _Leash(Protocol):
 
     def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
         """The supervisor is gone."""
-        _stop(self._reactor)
+        signals.stop(self._reactor)
 
 
 def _keep_knowledge_out_of_collections() -> None:
@@ -214,26 +227,18 @@ def _nobody() -> None:
     """Another node delivers; it finds the work by itself."""
 
 
-def _stop(reactor: Any) -> None:
-    if reactor.running:
-        reactor.stop()
-
-
-def _announce(address: Path, host: str, port: int) -> None:
-    address.write_text(f"{host}:{port}\n", encoding="ascii")
+def _announce(presence: Presence, host: str, port: int) -> None:
+    presence.announce(host, port)
     log.info("listening on %s:%d", host, port)
 
 
 def _until_told(server: Server, reactor: Any, hangup: Callable[[], None]) -> None:
-    """Run the reactor; SIGHUP reloads the knowledge, SIGTERM and SIGINT stop in order."""
+    """Run the reactor; SIGHUP reads files again, and what the supervisor follows stops in order."""
 
     def reload() -> None:
         server.reload()
         hangup()
 
-    def on_hangup(*_: object) -> None:
-        reactor.callFromThread(reload)
-
-    reactor.callWhenRunning(signal.signal, signal.SIGHUP, on_hangup)
+    signals.on_hangup(reactor, reload)
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(server.stop()))
     reactor.run()

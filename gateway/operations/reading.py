@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
 from lxml import etree
 
-from gateway import inbound, rules, safexml, security, syntax
+from gateway import inbound, rules, safexml, security
 from gateway.handbook import Handbook
-from gateway.model import Declaration, Finding, Kind, Place, Segment, Severity
-from gateway.model.finding import worst
+from gateway.model import Declaration, Finding
 
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
-EDIFACT_TYPES = {
-    Kind.IMPORT: "CUSDEC",
-    Kind.EXPORT: "CUSDEC",
-    Kind.TRANSIT: "CUSDEC",
-    Kind.CARGO_IMPORT: "CUSCAR",
-    Kind.CARGO_EXPORT: "CUSCAR",
-}
-LEVEL = "UNOC"
-"""The syntax level of what is written: Latin-1, which every partner reads."""
-USUAL_DIRECTORY = {"CUSDEC": "D.96B", "CUSCAR": "D.95B"}
+UNTYPED = "application/octet-stream"
+SEGMENT = re.compile(rb"\s*[A-Z]{3}[+:']")
+"""What may be an interchange without its beginning: the reader of EDIFACT tells what is missing."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+SHOWN = 20
+"""Octets of a file that is no message that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +27,6 @@ class Checked:
 
     examined: inbound.Examined | None
     findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Translated:
-    """The other syntax, or nothing, and what was lost or wrong."""
-
-    content: bytes
-    findings: tuple[Finding, ...]
 
 
 def media_type(body: bytes) -> str:
@@ -54,7 +41,7 @@ def media_type(body: bytes) -> str:
     for line in body[:8192].splitlines():
         if line.lower().startswith(b"content-type:"):
             return line.split(b":", 1)[1].strip().decode("latin-1")
-    return "application/octet-stream"
+    return UNTYPED
 
 
 def check(body: bytes, handbook: Handbook, now: datetime) -> Checked:
@@ -63,6 +50,9 @@ def check(body: bytes, handbook: Handbook, now: datetime) -> Checked:
     def judge(declaration: Declaration) -> tuple[Finding, ...]:
         return rules.judge(declaration, handbook.rulebook, now)
 
+    stranger = _no_message(body)
+    if stranger is not None:
+        return Checked(None, (stranger,))
     try:
         document, interchange = unwrap(body)
         if document is not None:
@@ -70,6 +60,22 @@ def check(body: bytes, handbook: Handbook, now: datetime) -> Checked:
         return Checked(inbound.examine_edifact(interchange, handbook, judge))
     except (inbound.Unreadable, safexml.XmlRefused, security.Refused) as refused:
         return Checked(None, refused.findings)
+
+
+def _no_message(body: bytes) -> Finding | None:
+    """Why a file cannot be a message in any syntax, as far as its beginning shows."""
+    if not body.strip():
+        return Finding("PAR009")
+    if media_type(body) != UNTYPED or SEGMENT.match(body):
+        return None
+    start = body.lstrip()
+    if body.startswith(UTF_16):
+        found = "UTF-16"
+    elif start[:1] in (b"{", b"["):
+        found = "JSON"
+    else:
+        found = repr(start[:SHOWN])[2:-1]
+    return Finding("PAR010", expected="UN/EDIFACT, XML", found=found)
 
 
 def unwrap(body: bytes) -> tuple[etree._Element | None, bytes]:
@@ -80,7 +86,7 @@ def unwrap(body: bytes) -> tuple[etree._Element | None, bytes]:
     kind = media_type(body)
     if kind == "application/xml":
         return unsigned(safexml.parse(body.lstrip(b"\r\n\t "))), b""
-    if kind == "application/edifact" or kind == "application/octet-stream":
+    if kind in ("application/edifact", UNTYPED):
         return None, body
     content, inner = security.unproven(body, kind, security.Policy())
     if inner == "application/xml":
@@ -95,106 +101,6 @@ def unsigned(root: etree._Element) -> etree._Element:
     return root
 
 
-def translate(body: bytes, handbook: Handbook, target: str, directory: str, now: datetime) -> Translated:
-    """The message in another syntax: ``json``, ``xml`` or ``edifact``."""
-    checked = check(body, handbook, now)
-    if checked.examined is None:
-        return Translated(b"", checked.findings)
-    document, interchange = unwrap(body)
-    findings = list(checked.examined.findings)
-    declarations: list[Declaration] = []
-    if document is not None:
-        readings = [handbook.mappings.xml(checked.examined.table).read(document)]
-    else:
-        readings = []
-        for message in syntax.read(interchange, handbook.directories, handbook.edifact_limits).messages:
-            table = handbook.mappings.edifact(message.type, message.version, message.release)
-            findings += message.findings
-            if table is not None and message.tree is not None:
-                readings.append(table.read(message.tree))
-    for read in readings:
-        declarations += read.declarations
-        findings += read.findings
-    if not declarations:
-        return Translated(b"", tuple(findings))
-    if target == "json":
-        value = declarations[0] if len(declarations) == 1 else declarations
-        return Translated(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", tuple(findings))
-    if target == "xml":
-        return _xml(declarations, handbook, findings)
-    return _edifact(declarations, handbook, directory, findings, now)
-
-
-def _xml(declarations: list[Declaration], handbook: Handbook, findings: list[Finding]) -> Translated:
-    table = handbook.mappings.xml("camt.054" if declarations[0].kind is Kind.PAYMENT else "DEC")
-    documents = [table.write(d) for d in declarations]
-    if len(documents) == 1:
-        return Translated(
-            etree.tostring(documents[0], encoding="UTF-8", xml_declaration=True), tuple(findings)
-        )
-    whole = etree.Element("Messages")
-    whole.extend(documents)
-    return Translated(etree.tostring(whole, encoding="UTF-8", xml_declaration=True), tuple(findings))
-
-
-def _edifact(
-    declarations: list[Declaration],
-    handbook: Handbook,
-    directory: str,
-    findings: list[Finding],
-    now: datetime,
-) -> Translated:
-    messages = []
-    for number, declaration in enumerate(declarations, 1):
-        kind = EDIFACT_TYPES.get(declaration.kind)
-        version, _, release = (directory or USUAL_DIRECTORY.get(kind or "", "")).partition(".")
-        table = handbook.mappings.edifact(kind, version, release) if kind else None
-        if kind is None or table is None:
-            findings.append(
-                Finding("PAR006", Place(), "a kind with an EDIFACT table", declaration.kind.value)
-            )
-            continue
-        written = table.write(declaration.root)
-        segments, lost = _fitting(written.segments)
-        findings += (*written.findings, *lost)
-        messages.append(
-            syntax.OutMessage(
-                type=kind,
-                version=version,
-                release=release,
-                agency="UN",
-                association="",
-                reference=str(number),
-                segments=segments,
-            )
-        )
-    if not messages or worst(findings):
-        return Translated(b"", tuple(findings))
-    content = syntax.write(
-        messages,
-        syntax=(LEVEL, "3"),
-        sender=("SENDER",),
-        recipient=("CUSTOMS",),
-        reference="1",
-        now=now,
-    )
-    return Translated(content, tuple(findings))
-
-
-def _fitting(segments: tuple[Segment, ...]) -> tuple[tuple[Segment, ...], list[Finding]]:
-    """The segments in the repertoire of the level that is written, and a warning for each text that
-    lost something by it."""
-    fitting, lost = [], []
-    for number, segment in enumerate(segments, 2):
-        elements = tuple(tuple(syntax.fold(text, LEVEL) for text in e) for e in segment.elements)
-        for position, (said, meant) in enumerate(zip(elements, segment.elements, strict=True), 1):
-            place = Place(segment=number, tag=segment.tag, element=position)
-            pairs = zip(said, meant, strict=True)
-            lost += [Finding("MAP007", place, s, m, Severity.WARNING) for s, m in pairs if s != m]
-        fitting.append(msgspec.structs.replace(segment, elements=elements))
-    return tuple(fitting), lost
-
-
 def sign(body: bytes, key: security.SigningKey, envelope: str, now: datetime) -> tuple[str, bytes]:
     """Sign XML in place or wrap EDIFACT in CMS; (media type, octets)."""
     kind = media_type(body)
@@ -203,3 +109,11 @@ def sign(body: bytes, key: security.SigningKey, envelope: str, now: datetime) ->
     if kind != "application/edifact":
         raise ValueError("neither XML nor an EDIFACT interchange")
     return security.sign_cms(body, kind, key, envelope, now)
+
+
+def as_file(media_type: str, body: bytes) -> bytes:
+    """What a file of a signed message holds: a multipart's boundary stands in its Content-Type alone, so
+    that without a MIME header (RFC 2045, 4 and 5) nobody could read the file again."""
+    if not media_type.startswith("multipart/"):
+        return body
+    return f"MIME-Version: 1.0\r\nContent-Type: {media_type}\r\n\r\n".encode("ascii") + body

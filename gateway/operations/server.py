@@ -13,15 +13,15 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from adapters.clearance import Clearance
-from gateway import handbook as handbooks
+from adapters.clearance import load as load_clearance
 from gateway import transport
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.handbook import Handbook
@@ -29,6 +29,7 @@ from gateway.intake import Intake, Numbers
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
 from gateway.operations.services import Doorkeeping
+from gateway.operations.tally import keep_tally
 from gateway.operations.workshop import Workshop
 from gateway.security import SigningKey
 from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
@@ -39,6 +40,10 @@ BACKEND = "clearance"
 WATCH_SECONDS = 1.0
 """How soon a partner or mandate that the command line changed is known to a running server."""
 
+BROKEN = (ValueError, OSError, transport.Unusable)
+"""What files of a home can do to who reads them."""
+
+T = TypeVar("T")
 Stop = Callable[[], object]
 
 
@@ -62,16 +67,18 @@ class Server:
     def __init__(self, home: Path, reactor: Any) -> None:
         self.home = home
         self.settings = settings.load(home)
-        self.key: SigningKey = settings.signing_key(home, self.settings)
         self.metrics = transport.Metrics()
         self._reactor = reactor
         url = settings.database_url(home, self.settings.database.ledger)
         self._ledger = Ledger.open(url, create=True)
         self._version = self._ledger.register_version()
-        self._handbook = handbooks.load(home, self._ledger.register(), settings.policy(self.settings))
+        self._handbook, self.key = self._read()
+        self._handbook = self._handbook.with_register(self._ledger.register())
         # Stops run last in, first out: doors close and couriers finish before what they stand on.
         self._stops: list[Stop] = [self._ledger.close]
-        self._reloads: list[Callable[[], None]] = []
+        self._renewals: list[Callable[[], None]] = []
+        self._files: list[tuple[str, Callable[[], None]]] = []
+        self._reloading = DeferredLock()
         self.commits = self._commits()
         self.numbers = Numbers(self._ledger)
         watch = LoopingCall(self._watch)
@@ -88,8 +95,13 @@ class Server:
         self._stops.append(stop)
 
     def on_reload(self, renew: Callable[[], None]) -> None:
-        """Something that keeps knowledge of its own, to be told when there is new."""
-        self._reloads.append(renew)
+        """Something that keeps knowledge or the signing key, to be told when there is new."""
+        self._renewals.append(renew)
+
+    def on_hangup(self, name: str, read: Callable[[], None]) -> None:
+        """Files of its own that ``read`` takes in, in a thread; where they are broken it raises one of
+        BROKEN and changes nothing."""
+        self._files.append((name, read))
 
     async def stop(self) -> None:
         """End everything in order; safe to call once."""
@@ -99,8 +111,9 @@ class Server:
                 await ended
 
     def reload(self) -> Deferred[None]:
-        """Read all knowledge again; the old stays in use where the new is broken."""
-        return Deferred.fromCoroutine(self._reload())
+        """Read knowledge and keys again; the old stays in use where the new is broken."""
+        done: Deferred[None] = self._reloading.run(lambda: Deferred.fromCoroutine(self._reload()))
+        return done.addErrback(lambda failure: log.error("not reloaded: %s", failure.getTraceback()))
 
     def _commits(self) -> GroupCommit:
         commit = self.settings.commit
@@ -125,18 +138,31 @@ class Server:
         self._version = version
         log.info("register reloaded: version %d", version)
 
+    def _read(self) -> tuple[Handbook, SigningKey]:
+        """What workers read too: either all of it is new, or none."""
+        book = settings.handbook(self.home, self.settings)
+        return book, settings.signing_key(self.home, self.settings)
+
     async def _reload(self) -> None:
-        register, policy = self._handbook.register, settings.policy(self.settings)
+        read = await self._try("knowledge", self._read)
+        if read is not None:
+            self._handbook = read[0].with_register(self._handbook.register)
+            self.key = read[1]
+            for renew in self._renewals:
+                renew()
+        for name, take in self._files:
+            await self._try(name, take)
+
+    async def _try(self, name: str, read: Callable[[], T]) -> T | None:
+        """What ``read`` gives in a thread, or None where what it reads is broken."""
         pool = self._reactor.getThreadPool()
         try:
-            fresh = await deferToThreadPool(self._reactor, pool, handbooks.load, self.home, register, policy)
-        except (ValueError, OSError) as error:
-            log.error("knowledge not reloaded: %s", error)
-            return
-        self._handbook = fresh.with_register(self._handbook.register)
-        for renew in self._reloads:
-            renew()
-        log.info("knowledge reloaded")
+            made: T = await deferToThreadPool(self._reactor, pool, read)
+        except BROKEN as error:
+            log.error("%s not reloaded: %s", name, error)
+            return None
+        log.info("%s reloaded", name)
+        return made
 
 
 def deliver(server: Server, reactor: Any) -> Callable[[], None]:
@@ -145,16 +171,17 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     pool = ThreadPool(1, 2, "backend")
     pool.start()
     server.on_stop(pool.stop)
-    clearance = Clearance.open(
-        settings.database_url(server.home, chosen.database.clearance), server.home / "conf" / "clearance"
-    )
+    folder = server.home / "conf" / "clearance"
+    clearance = Clearance.open(settings.database_url(server.home, chosen.database.clearance), folder)
     server.on_stop(clearance.close)
+    server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     tls = transport.ClientTls(
         server.home / chosen.keys.push_trust,
         server.home / chosen.keys.tls_key,
         server.home / chosen.keys.tls_certificate,
     )
+    server.on_hangup("TLS to receivers", tls.reload)
     sender = transport.Push(reactor, tls, server.metrics)
     push = PushCourier(PushSender(sender), server.commits, server.handbook, reactor, now, owner)
     backend = BackendCourier(
@@ -170,6 +197,8 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         owner,
         on_decided=push.poke,
     )
+    server.on_reload(lambda: backend.use(server.key))
+    server.on_stop(keep_tally(server.commits, server.metrics, reactor))
     server.on_stop(sender.close)
     for courier in (push, backend):
         courier.start()
@@ -185,18 +214,21 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
 def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable[[], None]) -> None:
     """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives."""
     chosen = server.settings
-    workshop = Workshop(server.home, reactor)
-    server.on_stop(workshop.stop)
-    server.on_reload(workshop.renew)
-    intake = Intake(
-        server.commits, server.numbers, server.handbook, server.key, now, BACKEND, workshop, on_settled
-    )
-    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
     tls = transport.ServerTls(
         server.home / chosen.keys.tls_key,
         server.home / chosen.keys.tls_certificate,
         server.home / chosen.keys.trust,
     )
+    server.on_hangup("TLS", tls.reload)
+    # Nothing is to fail any more: workers begin here, and who leaves them behind hears of it at length.
+    workshop = Workshop(server.home, reactor, chosen)
+    server.on_stop(workshop.stop)
+    server.on_reload(workshop.renew)
+    intake = Intake(
+        server.commits, server.numbers, server.handbook, server.key, now, BACKEND, workshop, on_settled
+    )
+    server.on_reload(lambda: intake.use(server.key))
+    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
 
@@ -217,6 +249,8 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
     chosen = transport.DoorSettings(bounds=bounds)
     if operations is not None:
         chosen = transport.DoorSettings(bounds=bounds, operations=operations)
+    refusals = transport.RefusalLog(reactor, now)
+    server.on_stop(refusals.flush)
     return transport.Door(
         services,
         server.metrics,
@@ -225,6 +259,7 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         seconds=reactor.seconds,
         randomness=secrets.token_bytes,
         settings=chosen,
+        refusals=refusals,
     )
 
 

@@ -57,6 +57,7 @@ class Doorkeeping:
         known: storage.Status | None = await self._commits.call("status", partner, submission_id)
         if known is None:
             return None
+        catalogue = self.catalogue
         return transport.Status(
             submission=known.submission,
             reference=known.reference,
@@ -72,11 +73,12 @@ class Doorkeeping:
                     lrn=m.lrn,
                     registration=m.registration,
                     decision=m.decisions[-1].kind.value if m.decisions else "",
-                    findings=m.findings,
+                    findings=tuple(transport.said(f, catalogue) for f in m.findings),
                 )
                 for m in known.messages
             ),
             timeline=known.timeline,
+            findings=tuple(transport.said(f, catalogue) for f in known.findings),
         )
 
     def mailbox(

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from gateway import handbook as handbooks
 from gateway import security
+from gateway.model import Register
+
+LAST_PORT = 65_535
+Port = Annotated[int, msgspec.Meta(ge=0, le=LAST_PORT)]
+Doors = Annotated[int, msgspec.Meta(ge=1, le=64)]
+"""At least one answers; more than there are cores only wait for each other."""
+Octets = Annotated[int, msgspec.Meta(ge=1, le=268_435_456)]
+"""No body is larger than all bodies together that a door holds in memory."""
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Linger = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
+"""Longer than a second, every sender would feel it."""
+Batch = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+"""As many as may wait for the writer."""
+Profile = Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]*$")]
 
 
 class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,9 +38,9 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ledger carries declarations to the back end and messages to partners."""
 
     host: str = "127.0.0.1"
-    port: int = 8443
-    operations_port: int = 8444
-    processes: int = 1
+    port: Port = 8443
+    operations_port: Port = 8444
+    processes: Doors = 1
     deliver: bool = True
 
 
@@ -54,19 +69,25 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Literal["fast", "signxml", "both"] = "fast"
 
 
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``profile``: a country's rules on top of the general ones, mappings/rules/profiles/NAME.toml."""
+
+    profile: Profile = ""
+
+
 class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Default bounds of a partner: octets of a body, submissions a minute and at once."""
 
-    max_bytes: int = 10_485_760
-    per_minute: int = 6_000
-    in_flight: int = 64
+    max_bytes: Octets = 10_485_760
+    per_minute: Count = 6_000
+    in_flight: Count = 64
 
 
 class Commit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Group commit: milliseconds to wait for company, settlements in one transaction."""
 
-    linger_ms: float = 2
-    max_batch: int = 100
+    linger_ms: Linger = 2
+    max_batch: Batch = 100
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Database = Database()
     keys: Keys = Keys()
     proof: Proof = Proof()
+    rules: Rules = Rules()
     limits: Bounds = Bounds()
     commit: Commit = Commit()
 
@@ -89,13 +111,27 @@ def load(home: Path) -> Settings:
     """Read ``conf/gateway.toml`` of a home.  Raises BadSettings."""
     path = home / "conf" / "gateway.toml"
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
+        chosen = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
     except FileNotFoundError as error:
         raise BadSettings(
             f"{home} is not a home: {path} is missing; make one with: cvan init {home}"
         ) from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path}: {error}") from error
+    fault = _fault(chosen.listen)
+    if fault:
+        raise BadSettings(f"{path}: {fault}")
+    return chosen
+
+
+def _fault(listen: Listen) -> str:
+    """What is wrong with ports that are each right: the supervisor and every door have one for operators."""
+    first, last = listen.operations_port, listen.operations_port + listen.processes
+    if first and last > LAST_PORT:
+        return f"listen.operations_port: {first} to {last} are needed, the last port is {LAST_PORT}"
+    if first and first <= listen.port <= last:
+        return f"listen.port: {listen.port} is one of the ports for operators, {first} to {last}"
+    return ""
 
 
 def database_url(home: Path, url: str) -> str:
@@ -111,6 +147,15 @@ def policy(chosen: Settings) -> security.Policy:
     return security.Policy(engine=chosen.proof.engine)
 
 
+def handbook(home: Path, chosen: Settings, register: Register | None = None) -> handbooks.Handbook:
+    """The home's knowledge, by the policy and the profile of these settings.  Raises ValueError."""
+    return handbooks.load(home, register, policy(chosen), profile=chosen.rules.profile)
+
+
 def signing_key(home: Path, chosen: Settings) -> security.SigningKey:
-    """The gateway's own signing key.  Raises security's refusal where its file is not private."""
-    return security.SigningKey.load(home / chosen.keys.signing_key, home / chosen.keys.signing_certificate)
+    """The gateway's own signing key.  Raises ValueError where its file is not private or no plain key."""
+    key, certificate = home / chosen.keys.signing_key, home / chosen.keys.signing_certificate
+    try:
+        return security.SigningKey.load(key, certificate)
+    except TypeError as error:
+        raise ValueError(f"{key}: encrypted; nobody is there to type a password") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -44,11 +45,10 @@ class Bench:
 
     here: Bench
 
-    def __init__(self, home: Path) -> None:
-        chosen = settings.load(home)
+    def __init__(self, home: Path, chosen: settings.Settings) -> None:
         self.ledger = Ledger.open(settings.database_url(home, chosen.database.ledger))
         self.version = -1
-        self.handbook = handbooks.load(home, policy=settings.policy(chosen))
+        self.handbook = settings.handbook(home, chosen)
         self.key = settings.signing_key(home, chosen)
         self.numbers = Numbers(self.ledger)
 
@@ -61,9 +61,10 @@ class Bench:
         return self.handbook
 
 
-def _begin(home: Path) -> None:
+def _begin(home: Path, chosen: settings.Settings) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends the doors
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    Bench.here = Bench(home)
+    Bench.here = Bench(home, chosen)
 
 
 def _end_with_parent() -> None:
@@ -89,10 +90,19 @@ def _work(submission: Submission, clash: Finding | None) -> Worked | Declined:
 
 
 class Workshop:
-    """Runs the journey of one submission in a process of its own."""
+    """Runs the journey of one submission in a process of its own.
 
-    def __init__(self, home: Path, reactor: IReactorThreads, processes: int = 1) -> None:
-        self._home = home
+    ``chosen``: the home's settings; workers that begin later go by the same, whatever the file says then.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        reactor: IReactorThreads,
+        chosen: settings.Settings | None = None,
+        processes: int = 1,
+    ) -> None:
+        self._begin = (home, chosen or settings.load(home))
         self._reactor = reactor
         self._processes = processes
         self._pool = self._new_pool()
@@ -148,6 +158,6 @@ class Workshop:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=(self._home,))
+        pool = ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=self._begin)
         pool.submit(_ready)  # begins a worker now, so that the first large message finds it at work
         return pool

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+FEW = 12
+"""Codes that a finding names one by one; of a longer list it gives the title."""
+
 
 class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
     """When a code is valid, both days included."""
@@ -33,6 +36,12 @@ class CodeList(msgspec.Struct, frozen=True):
     periods: Mapping[str, Period]
     numbers: Mapping[str, Decimal]
     number: Decimal | None = None
+
+    @property
+    def told(self) -> str:
+        """What a finding says was expected: the codes, where they are few and always valid."""
+        few = len(self.always) <= FEW and not self.periods
+        return " | ".join(sorted(self.always)) if few else self.title
 
     def period(self, code: str) -> Period | None:
         """When the code is valid; None where there is no such code."""

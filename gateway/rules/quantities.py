@@ -150,9 +150,9 @@ class Amount(Row, frozen=True, kw_only=True):
         currency = attribute_of(value, "currencyID")
         period = known.period(currency)
         if not currency:
-            judgement.tell(self, here, value, expected=known.title, found=value.text, code="RUL054")
+            judgement.tell(self, here, value, expected=known.told, found=value.text, code="RUL054")
         elif period is None:
-            judgement.tell(self, here, value, expected=known.title, found=currency, code="RUL020")
+            judgement.tell(self, here, value, expected=known.told, found=currency, code="RUL020")
         elif not period.start <= judgement.today() <= period.end:
             expected = f"{period.start}..{period.end}"
             judgement.tell(self, here, value, expected=expected, found=currency, code="RUL021")

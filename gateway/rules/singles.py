@@ -110,7 +110,7 @@ class Coded(Row, frozen=True, kw_only=True):
                 return
             period = known.periods.get(text[part]) if known else None
             if period is None:
-                expected = known.title if known else " | ".join(self.one_of)
+                expected = known.told if known else " | ".join(self.one_of)
                 judgement.tell(self, here, value, expected=expected, found=text)
             elif not period.start <= judgement.today() <= period.end:
                 expected = f"{period.start}..{period.end}"

@@ -53,6 +53,10 @@ _UNEXPECTED_ELEMENT = re.compile(
     r"element '([^']+)' (?:is )?not (?:found|allowed)|unavailable namespace '([^']*)'"
 )
 _UNEXPECTED_ATTRIBUTE = re.compile(r"(?:use of attribute )?'([^']+)' (?:attribute not allowed|is prohibited)")
+# One kind of character, once, so often or from so often to so often: [A-Z]{2}, [0-9]{1,4}.
+_SIMPLE_PATTERN = re.compile(r"\[([A-Za-z0-9-]+)\](?:\{([0-9]+)(?:,([0-9]+))?\})?")
+# A field's value inside a tuple of Python's: 'x', Decimal('1'), 1.
+_FIELD_VALUE = re.compile(r"['\"]([^'\"]*)['\"]|[(,] ?([0-9.]+)(?=[,)])")
 # Reasons that no facet stands for, and their codes.
 _REASONS = (
     ("a simple content element can't have child elements", CONTENT),
@@ -155,7 +159,9 @@ def _value(error: xmlschema.XMLSchemaValidationError, element: etree._Element) -
         return Finding(UNEXPECTED_ELEMENT, _at(child), "", local_name(child))
     for start, code in _REASONS:
         if reason.startswith(start):
-            if code in (CONTENT, DOUBLED):
+            if code == DOUBLED:
+                return Finding(code, place, "", _doubled(reason.partition(" for ")[0]))
+            if code == CONTENT:
                 return Finding(code, place, "", _short(reason.partition(" for ")[0]))
             return Finding(code, place, _short(reason.removeprefix(start)), _short(found))
     return Finding(OTHER, place, "", _short(reason))
@@ -166,7 +172,7 @@ def _wanted(facet: object) -> str:
     if isinstance(facet, facets.XsdEnumerationFacets):
         return _short(", ".join(str(v) for v in facet.enumeration), 4 * MAX_SHOWN)
     if isinstance(facet, facets.XsdPatternFacets):
-        return _short(" or ".join(facet.regexps), 4 * MAX_SHOWN)
+        return _short(" or ".join(_form(facet, n) for n in range(len(facet.regexps))), 4 * MAX_SHOWN)
     names: dict[type, str] = {
         facets.XsdMaxLengthFacet: "at most {} characters",
         facets.XsdMinLengthFacet: "at least {} characters",
@@ -179,6 +185,27 @@ def _wanted(facet: object) -> str:
         facets.XsdMaxExclusiveFacet: "< {}",
     }
     return names.get(type(facet), "{}").format(getattr(facet, "value", ""))
+
+
+def _form(facet: facets.XsdPatternFacets, number: int) -> str:
+    """A pattern in words, where the schema has some for it or it is one kind of character; else itself."""
+    annotation = facet.get_annotation(number)
+    if annotation is not None:
+        words = " ".join(e.text or "" for e in annotation.documentation)
+        if words.strip():
+            return words
+    pattern = facet.regexps[number]
+    simple = _SIMPLE_PATTERN.fullmatch(pattern)
+    if simple is None:
+        return pattern
+    least, most = simple[2] or "1", simple[3] or simple[2] or "1"
+    return f"{least if least == most else f'{least}..{most}'} × {simple[1]}"
+
+
+def _doubled(reason: str) -> str:
+    """The values that an identity constraint found twice, without the explaining engine's own notation."""
+    values = [one or other for one, other in _FIELD_VALUE.findall(reason)]
+    return ", ".join(values) or _short(reason)
 
 
 def _text(element: etree._Element, attribute: re.Match[str] | None) -> str:

@@ -19,6 +19,7 @@ from gateway.security.policy import Policy
 from gateway.security.refused import refusal
 from gateway.security.signer_id import SignerId
 
+_CERTIFICATE, _PRIVATE_KEY = b"-----BEGIN CERTIFICATE-----", b" PRIVATE KEY-----"
 _REMEMBERED = 4_096
 """Chains kept: more than a customs network has signers; about 4 KB each."""
 
@@ -49,16 +50,21 @@ class Trust:
         self._remembered: dict[tuple[object, ...], Chain] = {}
 
     @classmethod
-    def load(cls, folder: Path) -> Trust:
-        """Every certificate of the folder's ``*.pem`` and ``*.crt`` files.
+    def load(cls, place: Path) -> Trust:
+        """Every certificate of a PEM file, or of a folder's ``*.pem`` and ``*.crt`` files.
 
-        Raises ValueError naming each file that holds no readable certificate.
+        A folder's private keys are no anchors and are passed over.  Raises ValueError naming each other
+        file that holds no readable certificate.
         """
         anchors: list[x509.Certificate] = []
         broken: list[str] = []
-        for path in sorted((*folder.glob("*.pem"), *folder.glob("*.crt"))):
+        folder = place.is_dir()
+        for path in sorted((*place.glob("*.pem"), *place.glob("*.crt"))) if folder else [place]:
+            octets = path.read_bytes()
+            if folder and _PRIVATE_KEY in octets and _CERTIFICATE not in octets:
+                continue
             try:
-                anchors += x509.load_pem_x509_certificates(path.read_bytes())
+                anchors += x509.load_pem_x509_certificates(octets)
             except ValueError as error:
                 broken.append(f"{path.name}: {error}")
         if broken:

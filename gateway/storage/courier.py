@@ -142,6 +142,13 @@ def dead(connection: Connection, delivery: str, error: str, at: datetime) -> boo
     return bool(rows)
 
 
+def due(connection: Connection, destination: str, limit: int) -> list[Delivery]:
+    """Deliveries that have not arrived and are not dead, whether their time has come or not, in order of
+    arrival."""
+    waiting = select(tables.delivery).where(_due, _to(destination)).order_by(_d.position).limit(limit)
+    return [_delivery(row) for row in connection.execute(waiting)]
+
+
 def dead_letters(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Dead deliveries, oldest first."""
     letters = select(tables.delivery).where(_dead, _to(destination)).order_by(_d.position).limit(limit)

@@ -161,6 +161,10 @@ class Ledger:
         """Not tried again until revived.  False where it is no longer due."""
         return self._write(lambda c: courier.dead(c, delivery_id, error, at))
 
+    def due(self, destination: str, limit: int) -> list[Delivery]:
+        """Deliveries that wait, for a courier or for their next time; ``destination`` as for claim_due."""
+        return self._read(lambda c: courier.due(c, destination, limit))
+
     def dead_letters(self, destination: str, limit: int) -> list[Delivery]:
         """Dead deliveries, oldest first; ``destination`` as for claim_due."""
         return self._read(lambda c: courier.dead_letters(c, destination, limit))

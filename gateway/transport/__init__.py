@@ -8,14 +8,18 @@ from gateway.transport.exchange import Unreachable
 from gateway.transport.listener import Listener, listen, listen_operations
 from gateway.transport.metrics import Metrics
 from gateway.transport.push import Push, PushFailed
+from gateway.transport.push import checked as checked_push_url
+from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import FOR_OPERATORS, METRICS, OPERATIONS
 from gateway.transport.services import (
     Entry,
     MessageStatus,
     Overloaded,
     Refusal,
+    Said,
     Services,
     Status,
+    said,
 )
 from gateway.transport.tls import ClientTls, ServerTls, Unusable
 
@@ -40,11 +44,15 @@ __all__ = [
     "PushFailed",
     "Receipt",
     "Refusal",
+    "RefusalLog",
+    "Said",
     "ServerTls",
     "Services",
     "Status",
     "Unreachable",
     "Unusable",
+    "checked_push_url",
     "listen",
     "listen_operations",
+    "said",
 ]

@@ -13,9 +13,12 @@ from gateway.transport.admission import Pass
 from gateway.transport.call import Head, Reply
 from gateway.transport.metrics import Metrics
 from gateway.transport.problem import language_of, problem
+from gateway.transport.refusals import RefusalLog, Refused
 from gateway.transport.routes import Operation
 from gateway.transport.services import Services
 
+MAX_CODES = 20  # of one refusal in the log: a broken file has thousands of findings, and few kinds
+OURS = 500  # an error of ours is an incident, and written down as one
 # Stands in the log and the metrics for requests that name no operation.
 NONE = Operation("none", "", "", public=True)
 
@@ -35,16 +38,19 @@ class Admitted(msgspec.Struct):
     limit: int = 0
     leave: Pass | None = None
     received: int = 0
-    code: str = ""
+    codes: tuple[str, ...] = ()
 
 
 class Counter:
-    """Refuses in the caller's language, and keeps the log and the figures."""
+    """Refuses in the caller's language, and keeps the logs and the figures."""
 
-    def __init__(self, services: Services, metrics: Metrics, log: AccessLog) -> None:
+    def __init__(
+        self, services: Services, metrics: Metrics, log: AccessLog, refusals: RefusalLog | None
+    ) -> None:
         self._services = services
         self._metrics = metrics
         self._log = log
+        self._refusals = refusals
 
     def refuse(
         self,
@@ -59,7 +65,7 @@ class Counter:
         """The problem document.  Its language: the request's, else the partner's, else English."""
         for finding in findings:
             self._metrics.refused(finding.code)
-        admitted.code = findings[0].code if findings else ""
+        admitted.codes = tuple(dict.fromkeys(f.code for f in findings))
         default = admitted.partner.language if admitted.partner else "en"
         return problem(
             status,
@@ -86,12 +92,27 @@ class Counter:
             path=admitted.head.path if operation is NONE else "",
             partner=admitted.partner.id if admitted.partner else "",
             submission=reply.header("Cvan-Submission"),
-            code=admitted.code,
+            code=admitted.codes[0] if admitted.codes else "",
             received=admitted.received,
             sent=len(reply.body),
             seconds=round(spent, 6),
         )
         self._log.write(access, at)
+        if self._refusals is not None and admitted.codes and reply.status >= 400 and reply.status != OURS:
+            self._refusals.note(_refused(admitted, access))
+
+
+def _refused(admitted: Admitted, access: Access) -> Refused:
+    return Refused(
+        request=access.request,
+        status=access.status,
+        codes=admitted.codes[:MAX_CODES],
+        partner=access.partner,
+        subject="" if access.partner else admitted.head.subject,
+        peer=access.peer,
+        operation=access.operation,
+        received=access.received,
+    )
 
 
 def stamped(reply: Reply, admitted: Admitted) -> Reply:

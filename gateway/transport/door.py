@@ -24,15 +24,17 @@ from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
 from gateway.transport.metrics import Metrics
+from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import OPERATIONS, Body, Operation, Routes
 from gateway.transport.services import Overloaded, Refusal, Services
 
+# Known, but without a place for a signature: taken in to be told just that, and offered to nobody.
+UNSIGNED_TYPES = frozenset({"application/edifact"})
 # The media types that the rooms below can prove and read.
-MESSAGE_TYPES = frozenset(
+MESSAGE_TYPES = UNSIGNED_TYPES | frozenset(
     {
         "application/xml",
         "text/xml",
-        "application/edifact",
         "multipart/signed",
         "application/pkcs7-mime",
         "application/x-pkcs7-mime",
@@ -74,6 +76,7 @@ class Door:
         seconds: Callable[[], float],
         randomness: Callable[[int], bytes],
         settings: DoorSettings | None = None,
+        refusals: RefusalLog | None = None,
     ) -> None:
         self.settings = settings or DoorSettings()
         self.bounds = self.settings.bounds
@@ -86,7 +89,7 @@ class Door:
         self._api = Api(services, metrics, now)
         self._services = services
         self._log = log
-        self._counter = Counter(services, metrics, log)
+        self._counter = Counter(services, metrics, log, refusals)
         self._now = now
         self._seconds = seconds
         self._randomness = randomness
@@ -191,7 +194,8 @@ class Door:
         if len(sent) != 1 or essence(sent[0]) not in types or "content-encoding" in head.headers:
             encoding = head.header("content-encoding")
             given = f"{', '.join(sent)} {encoding}".strip()[:80]
-            found = Finding("API415", Place(part="Content-Type"), ", ".join(sorted(types)), given)
+            offered = ", ".join(sorted(types - UNSIGNED_TYPES))
+            found = Finding("API415", Place(part="Content-Type"), offered, given)
             return self._refuse(admitted, 415, [found])
         return None
 

@@ -18,6 +18,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from gateway.transport.farewell import Endpoints
 from gateway.transport.reactor import Clock
 from gateway.transport.tls import ClientTls
 
@@ -61,10 +62,11 @@ class Exchange:
         self._pool.maxPersistentPerHost = KEPT_PER_HOST
         self._pool.cachedConnectionTimeout = KEEP_SECONDS
         self._pool.retryAutomatically = False
-        self._agent = Agent(reactor, tls, CONNECT_SECONDS, pool=self._pool)
+        endpoints = Endpoints(reactor, tls, CONNECT_SECONDS)
+        self._agent: Any = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
 
     def close(self) -> Deferred[None]:
-        """Close the idle connections."""
+        """Close the idle connections; fires when they are, whatever the other sides do."""
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
 

@@ -23,6 +23,7 @@ from gateway.transport.admission import body_due
 from gateway.transport.call import Head, Reply
 from gateway.transport.counter import Admitted
 from gateway.transport.door import Door, Visit
+from gateway.transport.farewell import GOODBYE_SECONDS
 from gateway.transport.reactor import Clock, Delayed
 from gateway.transport.tls import Peer, peer_of
 
@@ -216,8 +217,8 @@ class Channel(http.HTTPChannel):
         super().requestDone(request)
 
     def close(self) -> None:
-        """Say goodbye to a client between requests."""
-        self._farewell()
+        """Say goodbye to a client between requests: there is nothing that it still has to read."""
+        self._farewell(GOODBYE_SECONDS)
         self.loseConnection()
 
     def refuse(self, request: Request, reply: Reply) -> None:
@@ -272,14 +273,14 @@ class Channel(http.HTTPChannel):
         self._farewell()
         self.loseConnection()
 
-    def _farewell(self) -> None:
+    def _farewell(self, seconds: float = LINGER_SECONDS) -> None:
         """TLS says goodbye and waits for the client's; not for ever."""
         if not self.over:
             self.over = True
             _cancel(self._header_due, self._body_due)
             self.setTimeout(None)
             if self._abortingCall is None:
-                self._abortingCall = self.clock.callLater(LINGER_SECONDS, self.forceAbortClient)
+                self._abortingCall = self.clock.callLater(seconds, self.forceAbortClient)
 
     def _abort(self) -> None:
         self.over = True

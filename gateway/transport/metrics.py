@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -13,6 +13,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 # Codes of findings are a closed set, but a large one; a registry keeps this many and sums up the rest.
 MAX_CODES = 256
 OTHER = "other"
+DELIVERY_KINDS = ("backend", "push")
 
 
 class Metrics:
@@ -49,6 +50,12 @@ class Metrics:
         self._acknowledged = Counter(
             "cvan_mailbox_acknowledged", "Messages acknowledged in mailboxes", registry=self.registry
         )
+        self._deliveries = Gauge(
+            "cvan_deliveries",
+            "Deliveries that wait, by kind and state",
+            ["kind", "state"],
+            registry=self.registry,
+        )
         self._in_flight = Gauge("cvan_in_flight", "Submissions inside the gateway", registry=self.registry)
         self._bytes_held = Gauge("cvan_bytes_held", "Octets of bodies in memory", registry=self.registry)
         self.connections = Gauge("cvan_connections", "Open connections", registry=self.registry)
@@ -82,6 +89,17 @@ class Metrics:
     def pushed(self, result: str) -> None:
         """An attempt to push ended: ``delivered`` or the finding's code."""
         self._pushes.labels(result).inc()
+
+    def deliveries(self, state: str, by_destination: Mapping[str, int]) -> None:
+        """So many deliveries are ``due`` or ``dead`` now.  A destination's kind is what stands before its
+        colon (``push:anphat``); its name would make a new series for each partner."""
+        totals = dict.fromkeys(DELIVERY_KINDS, 0)
+        for destination, number in by_destination.items():
+            kind = destination.partition(":")[0]
+            if kind in totals:
+                totals[kind] += number
+        for kind, number in totals.items():
+            self._deliveries.labels(kind, state).set(number)
 
     def fetched(self) -> None:
         """A message of a mailbox was fetched."""

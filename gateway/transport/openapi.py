@@ -27,6 +27,8 @@ _TOO_LARGE_VI = (
     "Nội dung có từ 20971520 byte trở lên; chỉ nhận tối đa 10485760 byte. "
     "Hãy chia nhỏ bản tin, hoặc thỏa thuận giới hạn cao hơn với đơn vị vận hành."
 )
+_MISSING = "The mandatory data element 1004 is missing. Send a value for the data element."
+_MISSING_VI = "Thiếu phần tử dữ liệu bắt buộc 1004. Gửi giá trị cho phần tử dữ liệu này."
 EXAMPLES: dict[str, Json] = {
     "Summary": {
         "submission": _ID,
@@ -39,7 +41,7 @@ EXAMPLES: dict[str, Json] = {
     "Status": {
         "submission": _ID,
         "reference": "MANIFEST-4711",
-        "outcome": "accepted",
+        "outcome": "partly",
         "received_at": _AT,
         "receipt": "01m9x4t2s1aaaaaaaaaaaaaaaa",
         "messages": [
@@ -51,7 +53,24 @@ EXAMPLES: dict[str, Json] = {
                 "lrn": "MANIFEST-4711",
                 "registration": "26VN0000012345",
                 "decision": "green",
-            }
+            },
+            {
+                "ordinal": 2,
+                "type": "CUSCAR",
+                "reference": "2",
+                "outcome": "rejected",
+                "findings": [
+                    {
+                        "code": "EDI013",
+                        "severity": "error",
+                        "place": {"message": "2", "segment": 2, "tag": "BGM", "element": 2, "offset": 188},
+                        "expected": "1004",
+                        "found": "",
+                        "text": _MISSING,
+                        "text_vi": _MISSING_VI,
+                    }
+                ],
+            },
         ],
         "timeline": [{"about": _ID, "at": _AT, "what": "received", "detail": "https"}],
     },
@@ -71,7 +90,7 @@ EXAMPLES: dict[str, Json] = {
     },
     "Acknowledged": {"acknowledged": 1},
     "Live": {"live": True},
-    "Ready": {"ready": True, "parts": {"ledger": True, "handbook": True}},
+    "Ready": {"ready": True, "parts": {"ledger": True}},
     "Problem": {
         "type": "/docs#API413",
         "title": "Content Too Large",
@@ -248,4 +267,4 @@ def _schemas() -> Json:
 _ID_PARAMETER: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _ANY: Json = {"content": {JSON: {"schema": {"type": "object"}}}}
 _ANSWERS = ("application/xml", "multipart/signed", "application/pkcs7-mime")
-_MESSAGES = ("application/xml", "application/edifact", "multipart/signed", "application/pkcs7-mime")
+_MESSAGES = ("application/xml", "multipart/signed", "application/pkcs7-mime")

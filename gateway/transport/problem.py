@@ -7,23 +7,12 @@ from http import HTTPStatus
 
 import msgspec
 
-from gateway.model import Catalogue, Finding, Place, Severity
+from gateway.model import Catalogue, Finding
 from gateway.transport.call import PROBLEM, Head, Reply
+from gateway.transport.services import Said, said
 
 # Findings in one problem document: a broken file can have thousands, and a person reads the first.
 MAX_FINDINGS = 200
-
-
-class Said(msgspec.Struct, frozen=True):
-    """A finding with its sentences."""
-
-    code: str
-    severity: Severity
-    place: Place
-    expected: str
-    found: str
-    text: str
-    text_vi: str
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,7 +47,7 @@ def problem(
         status=status,
         detail=catalogue.say(findings[0], language) if findings else HTTPStatus(status).phrase,
         request=request,
-        findings=tuple(_said(f, catalogue) for f in findings[:MAX_FINDINGS]),
+        findings=tuple(said(f, catalogue) for f in findings[:MAX_FINDINGS]),
         retry_after=retry_after,
     )
     fixed: tuple[tuple[str, str], ...] = (("Content-Type", PROBLEM), ("Cache-Control", "no-store"))
@@ -71,15 +60,3 @@ def language_of(head: Head, default: str = "en") -> str:
     """``vi`` or ``en``: what the request's Accept-Language begins with, else the default."""
     wanted = head.header("accept-language").strip().lower()[:2]
     return wanted if wanted in ("en", "vi") else default
-
-
-def _said(finding: Finding, catalogue: Catalogue) -> Said:
-    return Said(
-        finding.code,
-        finding.severity,
-        finding.place,
-        finding.expected,
-        finding.found,
-        catalogue.say(finding, "en"),
-        catalogue.say(finding, "vi"),
-    )

@@ -9,10 +9,45 @@ from typing import Protocol
 import msgspec
 from twisted.internet.defer import Deferred
 
-from gateway.model import Answer, Catalogue, Event, Finding, Outgoing, Register, Submission
+from gateway.model import (
+    Answer,
+    Catalogue,
+    Event,
+    Finding,
+    Outgoing,
+    Place,
+    Register,
+    Severity,
+    Submission,
+)
 
 # What a refusal may be to HTTP: everything else would say that the gateway, not the sender, is at fault.
 REFUSAL_STATUSES = frozenset({400, 403, 409, 413, 415, 422})
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A finding with its sentences."""
+
+    code: str
+    severity: Severity
+    place: Place
+    expected: str
+    found: str
+    text: str
+    text_vi: str
+
+
+def said(finding: Finding, catalogue: Catalogue) -> Said:
+    """The finding as people are told it, in English and Vietnamese."""
+    return Said(
+        finding.code,
+        finding.severity,
+        finding.place,
+        finding.expected,
+        finding.found,
+        catalogue.say(finding, "en"),
+        catalogue.say(finding, "vi"),
+    )
 
 
 class MessageStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,11 +64,12 @@ class MessageStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     lrn: str = ""
     registration: str = ""
     decision: str = ""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Said, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a submission.  ``receipt``: the id of the signed receipt in the mailbox."""
+    """What became of a submission.  ``receipt``: the id of the signed receipt in the mailbox;
+    ``findings``: those about the whole."""
 
     submission: str
     reference: str
@@ -42,6 +78,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     receipt: str
     messages: tuple[MessageStatus, ...] = ()
     timeline: tuple[Event, ...] = ()
+    findings: tuple[Said, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -111,4 +148,4 @@ class Services(Protocol):
         """Mark as received, durably; fires with how many of them are this partner's (again included)."""
 
     def ready(self) -> Deferred[dict[str, bool]]:
-        """Each part the gateway depends on (``ledger``, ``handbook`` ...) and whether it works."""
+        """Each part the gateway depends on (``ledger``) and whether it works."""

@@ -85,10 +85,7 @@ class ServerTls:
             enableSessions=True,
             enableSessionTickets=True,
         )
-        try:
-            options.getContext().set_timeout(SESSION_SECONDS)
-        except SSL.Error as error:
-            raise Unusable(f"{key} is not the key of {certificate}") from error
+        _matching(options, key, certificate).set_timeout(SESSION_SECONDS)
         return options
 
 
@@ -98,17 +95,31 @@ class ClientTls:
     the host name; our own certificate is presented where the server asks.  Raises Unusable."""
 
     def __init__(self, anchors: Path, key: Path | None = None, certificate: Path | None = None) -> None:
-        self._trust = ssl.trustRootFromCertificates(
+        self._files = (anchors, key, certificate)
+        self._trust, self._extra = self._read()
+        self._creators: dict[bytes, IOpenSSLClientConnectionCreator] = {}
+
+    def reload(self) -> None:
+        """Read the files again for new connections; open ones go on.  Raises Unusable and keeps the
+        old ones."""
+        self._trust, self._extra = self._read()
+        self._creators = {}
+
+    def _read(self) -> tuple[Any, dict[str, object]]:
+        anchors, key, certificate = self._files
+        trust = ssl.trustRootFromCertificates(
             [ssl.Certificate(_anchor(c)) for c in read_certificates(anchors)]
         )
-        self._extra: dict[str, object] = {
+        extra: dict[str, object] = {
             "acceptableCiphers": CIPHERS,
             "raiseMinimumTo": ssl.TLSVersion.TLSv1_2,
         }
         if key is not None and certificate is not None:
             first, *rest = read_certificates(certificate)
-            self._extra |= {"privateKey": read_key(key), "certificate": first, "extraCertChain": rest}
-        self._creators: dict[bytes, IOpenSSLClientConnectionCreator] = {}
+            own = {"privateKey": read_key(key), "certificate": first, "extraCertChain": rest}
+            _matching(ssl.CertificateOptions(**own), key, certificate)
+            extra |= own
+        return trust, extra
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:  # noqa: N802
         """How to connect to a host; one context per host, as there are few hosts."""
@@ -166,6 +177,14 @@ def read_certificates(path: Path) -> list[Any]:
         return list(x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise Unusable(f"{path}: no readable certificate: {type(error).__name__}") from error
+
+
+def _matching(options: ssl.CertificateOptions, key: Path, certificate: Path) -> SSL.Context:
+    """OpenSSL's context, where the key is the certificate's.  Raises Unusable where it is not."""
+    try:
+        return options.getContext()
+    except SSL.Error as error:
+        raise Unusable(f"{key} is not the key of {certificate}") from error
 
 
 def _anchor(certificate: x509.Certificate) -> crypto.X509:

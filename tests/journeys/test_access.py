@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from gateway.model import Kind, Mandate, Partner, Role
 from tests.journeys.town import (
@@ -118,6 +119,7 @@ def said_on_receipt(town: Town, padding: int = 0) -> str:
     return text_of(answer.body, "AdditionalInformation/StatementDescription")
 
 
+@pytest.mark.parametrize("town", ["sqlite"], indirect=True)
 def test_knowledge_is_reloaded_on_sighup_without_restart(town: Town) -> None:
     sayings = town.home / "mappings" / "profiles" / "decisions.toml"
     before, new = "Received; customs will answer.", "Received on the second try."
@@ -132,6 +134,7 @@ def test_knowledge_is_reloaded_on_sighup_without_restart(town: Town) -> None:
     assert town.gateway.pid == pid
 
 
+@pytest.mark.parametrize("town", ["sqlite"], indirect=True)
 def test_broken_knowledge_leaves_the_old_in_use(town: Town) -> None:
     sayings = town.home / "mappings" / "profiles" / "decisions.toml"
     log = len(town.gateway.log())

@@ -67,6 +67,8 @@ def test_what_is_rejected_and_what_is_not_taken(town: Town, folder: Path, tmp_pa
     refused = complaint(cvan_alone("send", tmp_path / "unsigned.xml", "--as", folder))
     assert "403" in refused
     assert "SIG001" in refused
-    assert "404" in complaint(cvan_alone("status", "01m800arygz7gv1022z6z5hjak", "--as", folder))
     nowhere = cvan_alone("mailbox", "--as", folder, "--url", "https://localhost:1")
     assert "is the gateway running?" in complaint(nowhere)
+    for address in ("http://localhost:1", "localhost:1"):
+        said = town.cvan("send", tmp_path / "wrong.xml", "--as", folder, "--url", address)
+        assert "https://" in complaint(said)

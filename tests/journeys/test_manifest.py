@@ -84,7 +84,9 @@ def test_the_status_tells_each_message_and_its_timeline(town: Town) -> None:
     assert re.fullmatch(r"\d\dVNDEM1\w{10}", first["registration"])
     assert (second["outcome"], second.get("registration")) == ("rejected", None)
     assert [f["code"] for f in second["findings"]] == ["EDI039"]
-    assert [e["what"] for e in told["timeline"]] == ["received", "partly", "registered"]
+    happened = [e["what"] for e in told["timeline"]]
+    assert happened[:2] == ["received", "partly"]
+    assert "registered" in happened[2:]  # and, before it or after it, that it was delivered to the office
 
 
 def test_a_large_number_of_bills_is_answered_one_by_one(town: Town) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import random
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from gateway.security.authority import Authority
 from tests.journeys.plain import Answer, Plain
 from tests.journeys.town import AN_PHAT, FEEDER, LAPTOPS, LINE, Town
 
+ENVELOPES = ("multipart/signed", "application/pkcs7-mime")
 STRANGER = Partner("stranger", "Stranger Trading Co.", (Role.TRADER,), ("0101243150",))
 
 
@@ -97,6 +99,22 @@ class TestUnproven:
         before = town.ledger.counts().refusals.get("SIG001", 0)
         town.client(AN_PHAT).submit(town.declaration(AN_PHAT, LAPTOPS))
         assert town.ledger.counts().refusals["SIG001"] == before + 1
+
+
+def test_no_mutilated_body_is_an_error_of_the_gateway(town: Town) -> None:
+    """Octets changed, lost and added anywhere in what was signed."""
+    chance = random.Random(town.reference())
+    sealed = [town.sealed(town.manifest([town.bill()]), envelope=e) for e in ENVELOPES]
+    sealed.append((town.signed(AN_PHAT, LAPTOPS), "application/xml"))
+    log = len(town.gateway.log())
+    for body, media_type in sealed:
+        for _ in range(30):
+            at, lost = chance.randrange(len(body)), chance.choice((0, 1, 1, 40, 4000))
+            mutilated = body[:at] + chance.randbytes(chance.choice((0, 1, 1, 8))) + body[at + lost :]
+            answer = town.client(LINE).submit(mutilated, media_type)
+            assert answer.status in (200, 403, 413, 422), (answer, at)
+            assert answer.status != 200 or mutilated == body or answer.outcome != "accepted"
+    assert "Traceback" not in town.gateway.log()[log:]
 
 
 class TestUnreadable:

@@ -70,6 +70,7 @@ class Town:
     """Everything a journey needs; one for many tests, which keep apart by their references."""
 
     def __init__(self, root: Path, ledger_url: str, clearance_url: str) -> None:
+        self._keys: dict[str, SigningKey] = {}
         self.home = root / "home"
         self.partners = root / "partners"
         homes.create(self.home)
@@ -109,6 +110,7 @@ class Town:
 
     def issue(self, partner: Partner) -> str:
         """Keys and certificates for a partner, registered or not; the certificates' subject."""
+        self._keys.pop(partner.id, None)
         folder, own = self.folder(partner), homes.authority(self.home)
         folder.mkdir(parents=True, exist_ok=True)
         name = homes.subject(partner.name, partner.id, "VN")
@@ -122,7 +124,9 @@ class Town:
 
     def key(self, partner: Partner) -> SigningKey:
         folder = self.folder(partner)
-        return SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem")
+        if partner.id not in self._keys:
+            self._keys[partner.id] = SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem")
+        return self._keys[partner.id]
 
     def late_key(self, partner: Partner) -> SigningKey:
         """A key of the partner's whose certificate ran out yesterday."""

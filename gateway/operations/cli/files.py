@@ -1,4 +1,4 @@
-"""Commands on files, with no server: check, translate, verify, sign; and schema packs."""
+"""Commands on files, with no server: check, translate; and schema packs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import click
 from rich.progress import Progress
 
 from gateway import handbook as handbooks
-from gateway import safexml, schema, security
-from gateway.inbound import outcome
-from gateway.model import Outcome
-from gateway.model.finding import load_catalogue
+from gateway import schema
+from gateway.inbound import Examined, outcome
+from gateway.model import Judged, Outcome
 from gateway.operations import home as homes
-from gateway.operations import reading, settings
+from gateway.operations import reading, settings, translating
 from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines, need_home
 
 MANY = 20
@@ -24,11 +23,15 @@ MANY = 20
 
 
 def knowledge(home: Path | None) -> handbooks.Handbook:
-    """The home's handbook, or what the package ships where no home is named.  Raises Trouble."""
+    """The home's handbook, or what the package ships where no home is named.
+
+    Raises Trouble, and BadSettings for a folder that is no home.
+    """
+    folder = home or homes.shipped()
     try:
-        return handbooks.load(home or homes.shipped())
+        return settings.handbook(folder, settings.load(folder))
     except ValueError as error:
-        raise Trouble(f"the knowledge in {home or homes.shipped()} is broken: {error}") from error
+        raise Trouble(f"the knowledge in {folder} is broken: {error}") from error
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -57,6 +60,8 @@ def check(context: click.Context, paths: tuple[Path, ...], language: str, in_jso
     """
     book = knowledge(context.obj)
     files = expand(paths)
+    if not files and not in_json:
+        raise Trouble(f"no file in {', '.join(map(str, paths))}")
     results = list(_check_all(files, book, show=len(files) >= MANY and not in_json))
     single = len(files) == 1 and not paths[0].is_dir()
     if in_json:
@@ -93,7 +98,7 @@ def _check_json(
     value["messages"] = [
         {
             "type": m.type,
-            "reference": m.reference or m.lrn,
+            "reference": _reference(m, result.examined),
             "accepted": m.outcome is Outcome.ACCEPTED,
             "findings": [finding_json(f, book.catalogue) for f in m.findings],
         }
@@ -102,6 +107,11 @@ def _check_json(
     whole = result.examined.findings if result.examined else result.findings
     value["findings"] = [finding_json(f, book.catalogue) for f in whole]
     return value
+
+
+def _reference(message: Judged, examined: Examined | None) -> str:
+    """How the sender calls a message; where it could not be read, what its document is called."""
+    return message.reference or message.lrn or (examined.reference if examined else "")
 
 
 def _check_lines(
@@ -117,7 +127,8 @@ def _check_lines(
         yield from finding_lines(finding, book.catalogue, language)
     for message in result.examined.messages:
         if message.findings or len(result.examined.messages) == 1:
-            yield f"  {message.type} {message.reference or message.lrn}: {message.outcome.value}"
+            name = f"{message.type} {_reference(message, result.examined)}".rstrip()
+            yield f"  {name}: {message.outcome.value}"
         for finding in message.findings:
             yield from finding_lines(finding, book.catalogue, language)
 
@@ -143,7 +154,7 @@ def translate(
     cvan translate declaration.xml --to edifact --directory D.96B -o declaration.edi
     """
     book = knowledge(context.obj)
-    done = reading.translate(path.read_bytes(), book, target, directory, datetime.now(UTC))
+    done = translating.translate(path.read_bytes(), book, target, directory, datetime.now(UTC))
     for finding in done.findings:
         for line in finding_lines(finding, book.catalogue):
             click.echo(line, err=True)
@@ -161,102 +172,6 @@ def translate(
     else:
         sys.stdout.buffer.write(done.content)
     sys.exit(0 if done.content else 1)
-
-
-@click.command()
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--media-type", default="", help="Content-Type of the file; guessed where not given.")
-@click.option(
-    "--trust",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of trust anchors (*.pem); default: the home's. Without either nothing can be proven.",
-)
-@as_json
-@click.pass_context
-def verify(context: click.Context, path: Path, media_type: str, trust: Path | None, in_json: bool) -> None:
-    """Prove who signed a message.
-
-    \b
-    Exit code: 0 proven, 1 refused.
-    cvan --home HOME verify receipt.xml
-    cvan verify interchange.p7m --trust anchors/
-    """
-    home: Path | None = context.obj
-    book = knowledge(home)
-    try:
-        anchors = security.Trust.load(trust) if trust else book.trust
-    except ValueError as error:
-        raise Trouble(str(error)) from error
-    body = path.read_bytes()
-    try:
-        verified = security.verify(
-            body, media_type or reading.media_type(body), anchors, book.policy, datetime.now(UTC)
-        )
-    except security.Refused as refused:
-        emit(
-            in_json,
-            {"proven": False, "findings": [finding_json(f, book.catalogue) for f in refused.findings]},
-            [f"{path}: refused", *(x for f in refused.findings for x in finding_lines(f, book.catalogue))],
-        )
-        sys.exit(1)
-    signer = verified.signer
-    facts = {
-        "proven": True,
-        "subject": signer.subject,
-        "issuer": signer.issuer,
-        "serial": signer.serial,
-        "fingerprint": signer.fingerprint,
-        "algorithm": signer.algorithm,
-        "signed_at": signer.signed_at,
-    }
-    emit(in_json, facts, [f"{path}: proven", *(f"  {k}: {v}" for k, v in list(facts.items())[1:] if v)])
-
-
-@click.command()
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--key", type=click.Path(exists=True, path_type=Path), help="PEM private key, mode 0600.")
-@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="PEM certificate (chain).")
-@click.option(
-    "--as", "folder", type=click.Path(exists=True, path_type=Path), help="A partner folder; has both."
-)
-@click.option(
-    "--envelope",
-    type=click.Choice(["multipart/signed", "application/pkcs7-mime"]),
-    default="application/pkcs7-mime",
-    help="How EDIFACT is wrapped.",
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@as_json
-def sign(
-    path: Path,
-    key: Path | None,
-    certificate: Path | None,
-    folder: Path | None,
-    envelope: str,
-    output: Path,
-    in_json: bool,
-) -> None:
-    """Sign a message: XML gets an enveloped XML signature, EDIFACT a CMS envelope.
-
-    \b
-    cvan sign declaration.xml --as partners/anphat -o signed.xml
-    cvan sign manifest.edi --key k.pem --certificate c.pem --envelope multipart/signed -o manifest.eml
-    """
-    if folder is not None:
-        key, certificate = folder / "signing.key.pem", folder / "signing.crt.pem"
-    if key is None or certificate is None:
-        raise Trouble("name the signer: --as FOLDER, or --key and --certificate")
-    try:
-        signing = security.SigningKey.load(key, certificate)
-        media_type, body = reading.sign(path.read_bytes(), signing, envelope, datetime.now(UTC))
-    except (OSError, ValueError) as error:
-        raise Trouble(f"{path} cannot be signed: {error}") from error
-    except safexml.XmlRefused as refused:
-        catalogue = load_catalogue(homes.shipped() / "mappings" / "findings")
-        why = "; ".join(f"line {f.place.line}: {catalogue.say(f)}" for f in refused.findings)
-        raise Trouble(f"{path} cannot be signed: {why}") from refused
-    output.write_bytes(body)
-    emit(in_json, {"file": str(output), "media_type": media_type}, [f"{output}: {media_type}"])
 
 
 @click.group(name="schema")
@@ -306,4 +221,4 @@ def schema_list(context: click.Context, in_json: bool) -> None:
     emit(in_json, rows, [f"{r['pack']:12} {r['type']:10} {{{r['namespace']}}}{r['root']}" for r in rows])
 
 
-COMMANDS = (check, translate, verify, sign, schemas)
+COMMANDS = (check, translate, schemas)

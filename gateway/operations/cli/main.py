@@ -10,7 +10,7 @@ import click
 
 from gateway.operations import home as homes
 from gateway.operations import settings
-from gateway.operations.cli import files, office, parties, people, server
+from gateway.operations.cli import deliveries, files, mandates, office, parties, people, server, signatures
 from gateway.operations.cli.say import Trouble
 
 
@@ -34,8 +34,9 @@ def cvan(context: click.Context, home: Path | None) -> None:
     context.obj = home
 
 
-for command in (*files.COMMANDS, *server.COMMANDS, *parties.COMMANDS, *people.COMMANDS, *office.COMMANDS):
-    cvan.add_command(command)
+for room in (files, signatures, server, parties, mandates, deliveries, people, office):
+    for command in room.COMMANDS:
+        cvan.add_command(command)
 
 
 def main() -> None:

@@ -1,24 +1,29 @@
-"""Commands on partners and mandates."""
+"""Commands on partners."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import msgspec
+from cryptography import x509
 
-from gateway.model import Channel, Kind, Limits, Mandate, Partner, Role
+from gateway import transport
+from gateway.model import Channel, Kind, Limits, Partner, Role
 from gateway.operations import home as homes
 from gateway.operations import settings
 from gateway.operations.cli.say import Trouble, as_json, emit, need_home
 from gateway.storage import Ledger, LedgerError, LedgerUnavailable
 
 KINDS = [k.value for k in Kind]
+BOUND = click.IntRange(min=0)
+IDENTITY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""What names a partner: it is part of delivery destinations, mandate ids and folder names."""
 
 
 @contextmanager
@@ -32,6 +37,8 @@ def ledger(context: click.Context) -> Iterator[Ledger]:
         raise Trouble(f"the ledger cannot be opened: {error}") from error
     try:
         yield books
+    except LedgerUnavailable as error:
+        raise Trouble(f"the ledger is away: {error}") from error
     except LedgerError as error:
         raise Trouble(str(error)) from error
     finally:
@@ -60,9 +67,9 @@ def partner() -> None:
 @click.option("--subject", "subjects", multiple=True, help="Certificate subject (RFC 4514); repeatable.")
 @click.option("--type", "types", multiple=True, type=click.Choice(KINDS), help="Only these kinds of message.")
 @click.option("--push-url", default="", help="Its own https address for pushed messages.")
-@click.option("--max-bytes", default=0, help="Largest body it may send.")
-@click.option("--per-minute", default=0, help="Submissions a minute.")
-@click.option("--in-flight", default=0, help="Submissions at once.")
+@click.option("--max-bytes", default=0, type=BOUND, help="Largest body it may send.")
+@click.option("--per-minute", default=0, type=BOUND, help="Submissions a minute.")
+@click.option("--in-flight", default=0, type=BOUND, help="Submissions at once.")
 @click.option("--language", type=click.Choice(["en", "vi"]), default="en", help="Language of answers.")
 @click.option("--token", is_flag=True, help="Also let it in by a bearer token, printed once.")
 @click.option(
@@ -95,15 +102,14 @@ def partner_add(
     cvan --home HOME partner add anphat --name "An Phat Co." --role trader \\
         --identifier 0100109106 --issue partners/anphat
     """
-    if push_url and not push_url.startswith("https://"):
-        raise Trouble("a push URL begins with https://")
+    _check(identity, push_url)
     secret = secrets.token_urlsafe(32) if token else ""
     known = Partner(
         id=identity,
         name=name,
         roles=tuple(Role(r) for r in roles),
         identifiers=identifiers or (identity,),
-        subjects=subjects,
+        subjects=tuple(_subject(s) for s in subjects),
         token_digest=hashlib.sha256(secret.encode()).hexdigest() if secret else "",
         channel=Channel.PUSH if push_url else Channel.MAILBOX,
         push_url=push_url,
@@ -113,14 +119,48 @@ def partner_add(
     )
     if issue is not None:
         subject = _issued(need_home(context), known, issue)
-        known = msgspec.structs.replace(known, subjects=(*subjects, subject))
+        known = msgspec.structs.replace(known, subjects=(*known.subjects, subject))
     if not known.subjects and not secret:
         raise Trouble("say how the partner is proven: --subject, --issue FOLDER or --token")
     with ledger(context) as books:
+        before = next((p for p in books.partners() if p.id == identity), None)
+        # What an operator stopped stays stopped until an operator lets it go on.
+        known = msgspec.structs.replace(known, active=before is None or before.active)
         books.put_partner(known)
-    lines = [f"{identity}: registered", *(f"  proven by {s}" for s in known.subjects)]
+    lines = [_done(known, before), *(f"  proven by {s}" for s in known.subjects)]
     lines += [f"  token (shown once): {secret}"] if secret else []
     emit(in_json, {**msgspec.to_builtins(known), **({"token": secret} if secret else {})}, lines)
+
+
+def _check(identity: str, push_url: str) -> None:
+    """Raises Trouble for an id that is none, and for an address that nothing is pushed to."""
+    if not IDENTITY.fullmatch(identity):
+        raise Trouble(
+            f"an id is 1 to 64 of a-z, 0-9, dot, underscore and hyphen, a letter or digit first: {identity}"
+        )
+    try:
+        if push_url:
+            transport.checked_push_url(push_url)
+    except transport.PushFailed as error:
+        raise Trouble(
+            f"a push URL has the form https://HOST/PATH, without credentials: {push_url}"
+        ) from error
+
+
+def _subject(text: str) -> str:
+    """A certificate's subject, written as the doors will read it from the certificate.  Raises Trouble."""
+    try:
+        name = x509.Name.from_rfc4514_string(text)
+    except ValueError:
+        name = x509.Name([])
+    if not name.rdns:
+        raise Trouble(f"a subject is RFC 4514 text, as CN=An Phat,O=An Phat,C=VN: {text}")
+    return name.rfc4514_string()
+
+
+def _done(known: Partner, before: Partner | None) -> str:
+    word = "registered" if before is None else "replaced; nothing of its former registration stays"
+    return f"{known.id}: {word}{'' if known.active else '; still suspended'}"
 
 
 def _issued(home: Path, known: Partner, folder: Path) -> str:
@@ -131,6 +171,36 @@ def _issued(home: Path, known: Partner, folder: Path) -> str:
         return homes.issue_partner(home, known, folder)
     except ValueError as error:
         raise Trouble(f"no certificate can be made for {known.id}: {error}") from error
+
+
+def _standing(name: str, active: bool, done: str, words: str) -> click.Command:
+    """A command that shuts a partner out, or lets it in again."""
+
+    @click.command(name=name, help=f"{words}\n\n\b\ncvan --home HOME partner {name} anphat")
+    @click.argument("identity")
+    @as_json
+    @click.pass_context
+    def stand(context: click.Context, identity: str, in_json: bool) -> None:
+        with ledger(context) as books:
+            found = next((p for p in books.partners() if p.id == identity), None)
+            if found is None:
+                raise Trouble(f"no partner {identity}; `cvan partner list` shows all")
+            books.put_partner(msgspec.structs.replace(found, active=active))
+        emit(in_json, {"id": identity, "active": active}, [f"{identity}: {done}"])
+
+    return stand
+
+
+for _command in (
+    _standing(
+        "suspend",
+        False,
+        "suspended; a running gateway shuts it out within a second",
+        "Shut a partner out: nothing that it sends or signs is taken, nothing is pushed to it.",
+    ),
+    _standing("resume", True, "active", "Let a suspended partner in again; what waited is pushed."),
+):
+    partner.add_command(_command)
 
 
 @partner.command(name="list")
@@ -144,7 +214,10 @@ def partner_list(context: click.Context, in_json: bool) -> None:
     """
     with ledger(context) as books:
         partners = books.partners()
-    lines = [f"{p.id:16} {','.join(p.roles):12} {p.channel.value:8} {p.name}" for p in partners]
+    lines = [
+        f"{p.id:16} {','.join(p.roles):12} {p.channel.value:8} {p.name}{'' if p.active else ' (suspended)'}"
+        for p in partners
+    ]
     emit(in_json, [msgspec.to_builtins(p) for p in partners], lines)
 
 
@@ -163,93 +236,12 @@ def partner_show(context: click.Context, identity: str, in_json: bool) -> None:
         mandates = [m for m in books.mandates() if identity in (m.agent, m.principal)]
     if found is None:
         raise Trouble(f"no partner {identity}; `cvan partner list` shows all")
-    value = {**msgspec.to_builtins(found), "mandates": [msgspec.to_builtins(m) for m in mandates]}
+    value = {
+        **msgspec.to_builtins(found),
+        "active": found.active,
+        "mandates": [msgspec.to_builtins(m) for m in mandates],
+    }
     emit(in_json, value, [f"{k}: {v}" for k, v in value.items()])
 
 
-@click.group()
-def mandate() -> None:
-    """Who may file for whom.
-
-    \b
-    cvan --home HOME mandate list
-    """
-
-
-@mandate.command(name="add")
-@click.argument("agent")
-@click.argument("principal")
-@click.option(
-    "--type", "types", multiple=True, type=click.Choice(KINDS), help="Only these kinds; default: all."
-)
-@click.option("--from", "since", type=click.DateTime(), help="UTC; default: at once.")
-@click.option("--until", type=click.DateTime(), help="UTC; default: until revoked.")
-@as_json
-@click.pass_context
-def mandate_add(
-    context: click.Context,
-    agent: str,
-    principal: str,
-    types: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
-    in_json: bool,
-) -> None:
-    """Let AGENT file messages signed by PRINCIPAL.
-
-    \b
-    cvan --home HOME mandate add vanlink anphat --type IM --type EX
-    """
-    new = Mandate(
-        id=f"{agent}.{principal}.{secrets.token_hex(4)}",
-        agent=agent,
-        principal=principal,
-        types=types,
-        valid_from=since.replace(tzinfo=UTC) if since else None,
-        valid_to=until.replace(tzinfo=UTC) if until else None,
-    )
-    with ledger(context) as books:
-        unknown = {agent, principal} - {p.id for p in books.partners()}
-        if unknown:
-            raise Trouble(f"not registered: {', '.join(sorted(unknown))}; see `cvan partner add --help`")
-        books.put_mandate(new)
-    emit(in_json, msgspec.to_builtins(new), [f"{new.id}: {agent} may file for {principal}"])
-
-
-@mandate.command(name="list")
-@as_json
-@click.pass_context
-def mandate_list(context: click.Context, in_json: bool) -> None:
-    """Every mandate, revoked ones too.
-
-    \b
-    cvan --home HOME mandate list --json
-    """
-    with ledger(context) as books:
-        mandates = books.mandates()
-    lines = [
-        f"{m.id:32} {m.agent} for {m.principal} {','.join(m.types) or 'all'}"
-        + (f" revoked {m.revoked_at:%Y-%m-%d %H:%M}" if m.revoked_at else "")
-        for m in mandates
-    ]
-    emit(in_json, [msgspec.to_builtins(m) for m in mandates], lines)
-
-
-@mandate.command(name="revoke")
-@click.argument("identity")
-@as_json
-@click.pass_context
-def mandate_revoke(context: click.Context, identity: str, in_json: bool) -> None:
-    """End a mandate at once; its id is in the list.
-
-    \b
-    cvan --home HOME mandate revoke vanlink.anphat.5f2c81d0
-    """
-    with ledger(context) as books:
-        if not any(m.id == identity for m in books.mandates()):
-            raise Trouble(f"no mandate {identity}; `cvan mandate list` shows all")
-        books.revoke_mandate(identity, datetime.now(UTC))
-    emit(in_json, {"id": identity, "revoked": True}, [f"{identity}: revoked"])
-
-
-COMMANDS = (partner, mandate)
+COMMANDS = (partner,)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 import msgspec
 
 from gateway import transport
 from gateway.operations import reading
-from gateway.operations.cli.say import Trouble, as_json, emit
+from gateway.operations.cli.say import Trouble, as_json, emit, said_lines
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+Who = tuple[Path | None, str]
+"""What --as and --url say."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -49,7 +52,23 @@ def account(folder: Path | None, url: str) -> Account:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise Trouble(f"{folder} is no partner folder: {error}") from error
     token = os.environ.get("CVAN_TOKEN", "")
-    return Account(url or told.get("url", ""), folder, token)
+    return Account(_secure(url or str(told.get("url", "")), folder), folder, token)
+
+
+def _secure(url: str, folder: Path) -> str:
+    """The gateway's address, where what we send stays between it and us.  Raises Trouble."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not url:
+        raise Trouble(
+            f"{folder / 'partner.toml'} names no gateway: add --url https://HOST:PORT, or url there"
+        )
+    if not sound or "@" in parts.netloc or not url.isascii() or parts.query or parts.fragment:
+        raise Trouble(f"a gateway's address has the form https://HOST:PORT; this has not: {url}")
+    return url
 
 
 def as_partner(command: F) -> F:
@@ -72,9 +91,10 @@ def ask(who: Account, talk: Callable[[transport.Client], Awaitable[T]]) -> T:
 
     outcome: list[T] = []
     trouble: list[str] = []
+    # Made before the reactor runs: what is wrong with the keys is for the person, not for its log.
+    client = who.client(reactor)
 
     async def conversation(_: Any) -> None:
-        client = who.client(reactor)
         try:
             outcome.append(await talk(client))
         except transport.Declined as declined:
@@ -101,9 +121,11 @@ def _coroutine(work: Any) -> Any:
 
 
 def _declined(declined: transport.Declined) -> str:
-    lines = [f"the gateway answered {declined.status}: {declined.problem.detail}"]
-    lines += [f"  {f.code}: {f.text}" for f in declined.problem.findings]
-    return "\n".join(lines)
+    findings = declined.problem.findings
+    if not findings:
+        return f"the gateway answered {declined.status}: {declined.problem.detail}"
+    lines = [line for finding in findings for line in said_lines(finding)]
+    return "\n".join((f"the gateway answered {declined.status}:", *lines))
 
 
 @click.command()
@@ -125,20 +147,51 @@ def send(
     cvan send signed.xml --as partners/anphat
     """
     body = path.read_bytes()
-    receipt = ask(
-        account(folder, url), lambda client: client.submit(body, media_type or reading.media_type(body))
+    receipt, told = ask(
+        account(folder, url), lambda client: _submit(client, body, media_type or reading.media_type(body))
     )
     if output is not None:
-        output.write_bytes(receipt.body)
+        output.write_bytes(reading.as_file(receipt.media_type, receipt.body))
     again = " (as before)" if receipt.repeated else ""
     value = {
         "submission": receipt.submission,
         "outcome": receipt.outcome,
         "repeated": receipt.repeated,
         "receipt": receipt.media_type,
+        "findings": told.findings if told else (),
+        "messages": told.messages if told else (),
     }
-    emit(in_json, value, [f"{receipt.submission}: {receipt.outcome}{again}"])
+    emit(in_json, value, [f"{receipt.submission}: {receipt.outcome}{again}", *_why(told)])
     sys.exit(0 if receipt.outcome == "accepted" else 1)
+
+
+async def _submit(
+    client: transport.Client, body: bytes, media_type: str
+) -> tuple[transport.Receipt, transport.Status | None]:
+    """The receipt and, where not everything was accepted, what the gateway has against it.
+
+    None also where only the second question failed: the receipt is what was asked for.
+    """
+    receipt = await client.submit(body, media_type)
+    if receipt.outcome == "accepted":
+        return receipt, None
+    try:
+        return receipt, await client.status(receipt.submission)
+    except (transport.Declined, transport.Unreachable):
+        return receipt, None
+
+
+def _why(told: transport.Status | None) -> Iterator[str]:
+    """Everything found in a submission, below the message that it was found in."""
+    if told is None:
+        return
+    for finding in told.findings:
+        yield from said_lines(finding)
+    for message in told.messages:
+        if message.findings:
+            yield f"  {message.ordinal}. {message.type} {message.lrn or message.reference}: {message.outcome}"
+        for finding in message.findings:
+            yield from said_lines(finding)
 
 
 @click.command()
@@ -153,10 +206,11 @@ def status(submission: str, folder: Path | None, url: str, in_json: bool) -> Non
     """
     told = ask(account(folder, url), lambda client: client.status(submission))
     lines = [f"{told.submission}: {told.outcome} (reference {told.reference})"]
+    lines += [line for finding in told.findings for line in said_lines(finding)]
     for m in told.messages:
         number = f" registered {m.registration}" if m.registration else ""
         lines.append(f"  {m.ordinal}. {m.type} {m.lrn or m.reference}: {m.decision or m.outcome}{number}")
-        lines += [f"     {f.code} {f.expected} / {f.found}" for f in m.findings]
+        lines += [line for finding in m.findings for line in said_lines(finding)]
     lines += [f"  {e.at:%Y-%m-%d %H:%M:%S} {e.about} {e.what} {e.detail}".rstrip() for e in told.timeline]
     emit(in_json, told, lines)
 
@@ -179,12 +233,10 @@ def mailbox(
 ) -> None:
     """Messages that wait for a partner: list them, or fetch and acknowledge one.
 
-    --as and --url stand before fetch and ack.
-
     \b
     cvan mailbox --as partners/anphat
-    cvan mailbox --as partners/anphat fetch ID -o decision.xml
-    cvan mailbox --as partners/anphat ack ID
+    cvan mailbox fetch ID --as partners/anphat -o decision.xml
+    cvan mailbox ack ID --as partners/anphat
     """
     context.obj = (folder, url)
     if context.invoked_subcommand is not None:
@@ -194,22 +246,28 @@ def mailbox(
     emit(in_json, page, lines or ["nothing waits"])
 
 
+def _account(who: Who, folder: Path | None, url: str) -> Account:
+    """--as and --url may stand before the command or behind it; what stands behind it counts."""
+    return account(folder or who[0], url or who[1])
+
+
 @mailbox.command()
 @click.argument("identity")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output."
 )
+@as_partner
 @as_json
 @click.pass_obj
-def fetch(who: tuple[Path | None, str], identity: str, output: Path | None, in_json: bool) -> None:
+def fetch(who: Who, identity: str, output: Path | None, folder: Path | None, url: str, in_json: bool) -> None:
     """Fetch one message as it was signed.
 
     \b
-    cvan mailbox --as partners/anphat fetch ID -o decision.xml
+    cvan mailbox fetch ID --as partners/anphat -o decision.xml
     """
-    message = ask(account(*who), lambda client: client.fetch(identity))
+    message = ask(_account(who, folder, url), lambda client: client.fetch(identity))
     if output is not None:
-        output.write_bytes(message.body)
+        output.write_bytes(reading.as_file(message.media_type, message.body))
     value = {"id": message.id, "kind": message.kind, "media_type": message.media_type}
     if in_json or output is not None:
         emit(in_json, value, [f"{output}: {message.kind}, {message.media_type}"])
@@ -219,15 +277,16 @@ def fetch(who: tuple[Path | None, str], identity: str, output: Path | None, in_j
 
 @mailbox.command()
 @click.argument("identities", nargs=-1, required=True)
+@as_partner
 @as_json
 @click.pass_obj
-def ack(who: tuple[Path | None, str], identities: tuple[str, ...], in_json: bool) -> None:
+def ack(who: Who, identities: tuple[str, ...], folder: Path | None, url: str, in_json: bool) -> None:
     """Say that these messages are safely received.
 
     \b
-    cvan mailbox --as partners/anphat ack ID ID
+    cvan mailbox ack ID ID --as partners/anphat
     """
-    count = ask(account(*who), lambda client: client.acknowledge(identities))
+    count = ask(_account(who, folder, url), lambda client: client.acknowledge(identities))
     emit(in_json, {"acknowledged": count}, [f"acknowledged: {count}"])
 
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from gateway.model import Catalogue, Finding
+from gateway.model import Catalogue, Finding, Place
+from gateway.transport import Said
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,25 +65,37 @@ def finding_json(finding: Finding, catalogue: Catalogue) -> dict[str, object]:
 
 def finding_lines(finding: Finding, catalogue: Catalogue, language: str = "en") -> list[str]:
     """A finding for a person: severity, code and place on one line, the sentence below."""
-    place = finding.place
-    where = []
-    if place.message:
-        where.append(f"message {place.message}")
-    if place.tag:
-        where.append(f"{place.tag} (segment {place.segment})" if place.segment else place.tag)
-    if place.group:
-        where.append(place.group)
-    if place.element:
-        where.append(f"element {place.element}" + (f".{place.component}" if place.component else ""))
-    if place.offset >= 0:
-        where.append(f"octet {place.offset}")
-    if place.xpath:
-        where.append(place.xpath)
-    if place.line:
-        where.append(f"line {place.line}")
-    if place.part:
-        where.append(place.part)
     return [
-        f"  {finding.severity.value:7} {finding.code:8} {', '.join(where)}",
+        f"  {finding.severity.value:7} {finding.code:8} {where(finding.place)}".rstrip(),
         f"          {catalogue.say(finding, language)}",
     ]
+
+
+def said_lines(said: Said) -> list[str]:
+    """A finding that a gateway told, as finding_lines prints our own."""
+    return [
+        f"  {said.severity.value:7} {said.code:8} {where(said.place)}".rstrip(),
+        f"          {said.text}",
+    ]
+
+
+def where(place: Place) -> str:
+    """Everything that is known of a place, in one line."""
+    told = []
+    if place.message:
+        told.append(f"message {place.message}")
+    if place.tag:
+        told.append(f"{place.tag} (segment {place.segment})" if place.segment else place.tag)
+    if place.group:
+        told.append(place.group)
+    if place.element:
+        told.append(f"element {place.element}" + (f".{place.component}" if place.component else ""))
+    if place.offset >= 0:
+        told.append(f"octet {place.offset}")
+    if place.xpath:
+        told.append(place.xpath)
+    if place.line:
+        told.append(f"line {place.line}")
+    if place.part:
+        told.append(place.part)
+    return ", ".join(told)

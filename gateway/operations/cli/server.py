@@ -14,7 +14,7 @@ from adapters.clearance import ConfigBroken, SchemaTooNew
 from gateway import transport
 from gateway.adapter import BackendUnavailable
 from gateway.operations import home as homes
-from gateway.operations.cli.say import as_json, emit, need_home
+from gateway.operations.cli.say import Trouble, as_json, emit, need_home
 from gateway.storage import LedgerError
 
 UNSTARTABLE = (
@@ -96,13 +96,17 @@ def demo(folder: Path | None, in_json: bool) -> None:
     """A customs day over real TLS sockets: three kinds of partner, every kind of answer.
 
     \b
-    Exit code: 0 only if everything went as it should.
+    Exit code: 0 only if everything went as it should, to the day's end.
     cvan demo
     cvan demo --home ./demo-home --json
     """
-    from gateway.operations.demo import play
+    from gateway.operations.demo import Unplayable, play
 
-    sys.exit(play(folder, in_json))
+    try:
+        code = play(folder, in_json)
+    except Unplayable as error:
+        raise Trouble(str(error)) from error
+    sys.exit(code)
 
 
 COMMANDS = (init, run, demo)

@@ -1,5 +1,5 @@
 """The demonstration: a customs day over real sockets, checked as it is told."""
 
-from gateway.operations.demo.stage import play
+from gateway.operations.demo.stage import Unplayable, play
 
-__all__ = ["play"]
+__all__ = ["Unplayable", "play"]

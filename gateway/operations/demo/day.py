@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import msgspec
 from twisted.internet.defer import TimeoutError
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 
 from gateway import handbook as handbooks
 from gateway import outbound, safexml, security, transport
-from gateway.model import Partner, Severity
+from gateway.model import Finding, Partner, Severity
 from gateway.operations import reading
 from gateway.operations.demo import papers
 from gateway.operations.demo.papers import Bill, Goods, Paying
@@ -172,7 +171,9 @@ class Day:
         await self._declined(AN_PHAT, "A value changed on the way", tampered, "SIG011")
         late = self._town.expired_key(AN_PHAT)
         document = self._declaration(AN_PHAT, f"{reference}-E", LAPTOPS)
-        await self._declined(AN_PHAT, "A certificate that has expired", self._sign_late(document, late), "SIG022")
+        await self._declined(
+            AN_PHAT, "A certificate that has expired", self._sign_late(document, late), "SIG022"
+        )
         bomb = b'<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
         await self._declined(AN_PHAT, "An entity bomb", bomb, "XML004")
         await self._truncated()
@@ -192,8 +193,8 @@ class Day:
         status = await self._clients[partner.id].status(submission)
         for message in status.messages:
             for finding in [f for f in message.findings if f.severity is Severity.ERROR]:
-                words = self._book.catalogue.say(finding)
-                self._tell.say(f"      {message.lrn or message.reference}: {words} {outbound.where(finding)}")
+                where = outbound.where(Finding(finding.code, finding.place))
+                self._tell.say(f"      {message.lrn or message.reference}: {finding.text} {where}")
 
     async def _declined(self, partner: Partner, what: str, body: bytes, code: str) -> None:
         try:
@@ -312,7 +313,7 @@ class Day:
         return Paying(reference, amount, trader.name, f"{self._stamp}-{trader.id}")
 
     async def _cvan(self, arguments: list[str]) -> tuple[str, int]:
-        command = ["-m", "gateway.operations.cli", "--home", str(self._town.home), *arguments]
+        command = ["-P", "-m", "gateway.operations.cli", "--home", str(self._town.home), *arguments]
         waiting: Awaitable[tuple[bytes, bytes, int]] = getProcessOutputAndValue(
             sys.executable, command, reactor=self._reactor
         )
@@ -345,4 +346,4 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["Day", "msgspec", "outbound"]
+__all__ = ["Day"]

@@ -11,11 +11,15 @@ import click
 
 
 class Teller:
-    """Prints the story; ``failures`` lists what went otherwise than it should."""
+    """Prints the story; ``failures`` lists what went otherwise than it should.
+
+    ``ended``: the day was told to its end; facts of half a day prove nothing.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self.failures: list[str] = []
         self.checks = 0
+        self.ended = False
         self.counts: dict[str, int] = {}
         self.latencies: dict[str, list[float]] = {}
         self._quiet = quiet
@@ -51,6 +55,11 @@ class Teller:
         yield
         self.latencies.setdefault(what, []).append(time.perf_counter() - began)
 
+    @property
+    def passed(self) -> bool:
+        """The whole day was told, and everything went as it should."""
+        return self.ended and not self.failures
+
     def table(self) -> None:
         """Counts and latencies."""
         self.chapter("The day in figures")
@@ -63,14 +72,17 @@ class Teller:
             self._print(f"  {len(times):6}   {middle:9.1f} {most:9.1f}   {what}")
         self._print("")
         verdict = f"{self.checks} facts held against what should happen, {len(self.failures)} differ"
-        self._print(click.style(verdict, fg="red" if self.failures else "green", bold=True))
+        if not self.ended:
+            verdict += "; the day did not reach its end"
+        self._print(click.style(verdict, fg="green" if self.passed else "red", bold=True))
         for failure in self.failures:
             self._print(f"  {failure}")
 
     def value(self) -> dict[str, object]:
         """The same for programs."""
         return {
-            "ok": not self.failures,
+            "ok": self.passed,
+            "ended": self.ended,
             "checks": self.checks,
             "failures": self.failures,
             "counts": self.counts,

@@ -16,7 +16,7 @@ import msgspec
 from gateway.model import Channel, Kind, Limits, Mandate, Partner, Role
 from gateway.operations import home as homes
 from gateway.operations import settings
-from gateway.operations.processes import ADDRESS_FILE
+from gateway.operations.presence import ADDRESS_FILE
 from gateway.security import SigningKey
 from gateway.storage import Ledger
 
@@ -89,6 +89,10 @@ def found(root: Path, push_url: str) -> Town:
     return town
 
 
+class NotStarted(Exception):
+    """The gateway did not come up; the text has the end of its log."""
+
+
 class Gateway:
     """The gateway's own process."""
 
@@ -97,7 +101,7 @@ class Gateway:
         (home / ADDRESS_FILE).unlink(missing_ok=True)
         self._log = (home / "gateway.log").open("ab")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "gateway.operations.cli", "--home", str(home), "run"],
+            [sys.executable, "-P", "-m", "gateway.operations.cli", "--home", str(home), "run"],
             stdout=self._log,
             stderr=self._log,
             stdin=subprocess.DEVNULL,
@@ -105,7 +109,7 @@ class Gateway:
         )
 
     def wait(self) -> str:
-        """The address once it serves.  Raises RuntimeError with the end of its log where it does not."""
+        """The address once it serves.  Raises NotStarted where it does not."""
         until = time.monotonic() + START_SECONDS
         path = self._home / ADDRESS_FILE
         while time.monotonic() < until and self._process.poll() is None:
@@ -114,7 +118,7 @@ class Gateway:
             time.sleep(0.02)
         self.stop()
         tail = (self._home / "gateway.log").read_text(encoding="utf-8", errors="replace")[-2000:]
-        raise RuntimeError(f"the gateway did not start:\n{tail}")
+        raise NotStarted(f"the gateway did not start:\n{tail}")
 
     def stop(self) -> None:
         """End it in order."""

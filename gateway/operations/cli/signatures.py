@@ -1,0 +1,115 @@
+"""Commands on signatures, with no server: verify and sign."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gateway import safexml, security
+from gateway.model.finding import load_catalogue
+from gateway.operations import home as homes
+from gateway.operations import reading
+from gateway.operations.cli.files import knowledge
+from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--media-type", default="", help="Content-Type of the file; guessed where not given.")
+@click.option(
+    "--trust",
+    type=click.Path(exists=True, path_type=Path),
+    help="Trust anchors: a PEM file, or a folder of them; default: the home's. Without, nothing is proven.",
+)
+@as_json
+@click.pass_context
+def verify(context: click.Context, path: Path, media_type: str, trust: Path | None, in_json: bool) -> None:
+    """Prove who signed a message.
+
+    \b
+    Exit code: 0 proven, 1 refused.
+    cvan --home HOME verify receipt.xml
+    cvan verify interchange.p7m --trust partners/anphat/authority.pem
+    """
+    home: Path | None = context.obj
+    book = knowledge(home)
+    try:
+        anchors = security.Trust.load(trust) if trust else book.trust
+    except ValueError as error:
+        raise Trouble(str(error)) from error
+    body = path.read_bytes()
+    try:
+        verified = security.verify(
+            body, media_type or reading.media_type(body), anchors, book.policy, datetime.now(UTC)
+        )
+    except security.Refused as refused:
+        emit(
+            in_json,
+            {"proven": False, "findings": [finding_json(f, book.catalogue) for f in refused.findings]},
+            [f"{path}: refused", *(x for f in refused.findings for x in finding_lines(f, book.catalogue))],
+        )
+        sys.exit(1)
+    signer = verified.signer
+    facts = {
+        "proven": True,
+        "subject": signer.subject,
+        "issuer": signer.issuer,
+        "serial": signer.serial,
+        "fingerprint": signer.fingerprint,
+        "algorithm": signer.algorithm,
+        "signed_at": signer.signed_at,
+    }
+    emit(in_json, facts, [f"{path}: proven", *(f"  {k}: {v}" for k, v in list(facts.items())[1:] if v)])
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", type=click.Path(exists=True, path_type=Path), help="PEM private key, mode 0600.")
+@click.option("--certificate", type=click.Path(exists=True, path_type=Path), help="PEM certificate (chain).")
+@click.option(
+    "--as", "folder", type=click.Path(exists=True, path_type=Path), help="A partner folder; has both."
+)
+@click.option(
+    "--envelope",
+    type=click.Choice(["multipart/signed", "application/pkcs7-mime"]),
+    default="application/pkcs7-mime",
+    help="How EDIFACT is wrapped.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@as_json
+def sign(
+    path: Path,
+    key: Path | None,
+    certificate: Path | None,
+    folder: Path | None,
+    envelope: str,
+    output: Path,
+    in_json: bool,
+) -> None:
+    """Sign a message: XML gets an enveloped XML signature, EDIFACT a CMS envelope.
+
+    \b
+    cvan sign declaration.xml --as partners/anphat -o signed.xml
+    cvan sign manifest.edi --key k.pem --certificate c.pem --envelope multipart/signed -o manifest.eml
+    """
+    if folder is not None:
+        key, certificate = folder / "signing.key.pem", folder / "signing.crt.pem"
+    if key is None or certificate is None:
+        raise Trouble("name the signer: --as FOLDER, or --key and --certificate")
+    try:
+        signing = security.SigningKey.load(key, certificate)
+        media_type, body = reading.sign(path.read_bytes(), signing, envelope, datetime.now(UTC))
+    except (OSError, ValueError) as error:
+        raise Trouble(f"{path} cannot be signed: {error}") from error
+    except safexml.XmlRefused as refused:
+        catalogue = load_catalogue(homes.shipped() / "mappings" / "findings")
+        why = "; ".join(f"line {f.place.line}: {catalogue.say(f)}" for f in refused.findings)
+        raise Trouble(f"{path} cannot be signed: {why}") from refused
+    output.write_bytes(reading.as_file(media_type, body))
+    emit(in_json, {"file": str(output), "media_type": media_type}, [f"{output}: {media_type}"])
+
+
+COMMANDS = (verify, sign)

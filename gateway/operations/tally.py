@@ -1,0 +1,37 @@
+"""Keeps the figures of what waits for delivery up to date, for the operator's metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import LoopingCall
+
+from gateway import transport
+from gateway.storage import Counts, GroupCommit, LedgerUnavailable, Overloaded
+
+log = logging.getLogger("gateway.tally")
+
+TALLY_SECONDS = 10.0
+"""How old the figures may be: a scrape comes every 15 s or more, and counting costs a query."""
+
+
+def keep_tally(commits: GroupCommit, metrics: transport.Metrics, reactor: Any) -> Callable[[], None]:
+    """Count now and again and again while the reactor runs; returns what ends it."""
+    loop = LoopingCall(count, commits, metrics)
+    loop.clock = reactor
+    reactor.callWhenRunning(loop.start, TALLY_SECONDS, now=True)
+    return lambda: loop.stop() if loop.running else None
+
+
+async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
+    """Tell the metrics how many deliveries are due and how many are dead."""
+    try:
+        counts: Counts = await commits.call("counts")
+    except (LedgerUnavailable, Overloaded) as away:
+        # An error here would end the loop for good; the ledger will be back.
+        log.warning("the deliveries cannot be counted: %s", away)
+        return
+    metrics.deliveries("due", counts.due)
+    metrics.deliveries("dead", counts.dead)
