@@ -5,6 +5,7 @@ Drafting is pure; only :func:`seal` uses a key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ RESPONSE_TABLE = "RES"
 CUSRES_FALLBACK = ("D", "96B")
 PLAIN_SYNTAX = ("UNOB", "3")
 """Level and version that any partner can read."""
+_UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 MAX_ERRORS = 999
 """Error classes in one response; CONTRL's own bound on UCS, and more than a person reads."""
 
@@ -149,12 +151,13 @@ def _statements(saying: Saying, taken: Decision | None, language: str) -> Iterab
     vi = language == "vi"
     words = saying.text_vi if vi else saying.text
     own = "" if taken is None else (taken.statement_vi if vi else taken.statement)
-    values = [Value("StatementDescription", own or words), Value("StatementTypeCode", "AAI")]
+    values = [Value("StatementDescription", _sayable(own) or words), Value("StatementTypeCode", "AAI")]
     if taken is not None and taken.limit_at is not None:
         values.insert(1, _moment("LimitDateTime", taken.limit_at))
     yield Entity("AdditionalInformation", tuple(values))
     for document in () if taken is None else taken.documents:
-        wanted = _given(("StatementCode", document.type), ("StatementDescription", document.reason))
+        reason = _sayable(document.reason)
+        wanted = _given(("StatementCode", document.type), ("StatementDescription", reason))
         yield Entity("AdditionalInformation", (*wanted, Value("StatementTypeCode", "ACA")))
 
 
@@ -214,9 +217,15 @@ def _errors(findings: Iterable[Finding], handbook: Handbook, route: Route) -> tu
     errors = []
     for finding in tuple(findings)[:MAX_ERRORS]:
         words = f"{handbook.catalogue.say(finding, route.language)} {where(finding)}".strip()
-        values = (Value("Description", words[:512]), Value("ValidationCode", finding.code))
+        values = (Value("Description", _sayable(words)[:512]), Value("ValidationCode", finding.code))
         errors.append(Entity("Error", values, _pointers(finding, handbook)))
     return tuple(errors)
+
+
+def _sayable(words: str) -> str:
+    """What an officer typed, or a sender wrote, without the characters that no message can hold (XML
+    1.0, 2.2)."""
+    return _UNSAYABLE.sub(" ", words).strip()
 
 
 def where(finding: Finding) -> str:

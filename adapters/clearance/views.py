@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from adapters.clearance import tables
 from adapters.clearance.case import Case, Entry, Version
-from adapters.clearance.states import allowed
+from adapters.clearance.states import State, allowed
 from gateway.model import Decision, Declaration, DutyLine
 
 T = TypeVar("T")
@@ -106,7 +106,9 @@ class CaseView(msgspec.Struct, frozen=True):
 
 def line(case: Case, now: datetime) -> CaseLine:
     """The case at a glance."""
-    unpaid = case.outstanding > Decimal(0)
+    # Of a case that ended without goods nothing is owed, whatever was assessed before.
+    outstanding = Decimal(0) if case.state in (State.CANCELLED, State.REFUSED) else case.outstanding
+    unpaid = outstanding > Decimal(0)
     late_payment = unpaid and case.due_at is not None and case.due_at < now
     late_answer = case.limit_at is not None and case.limit_at < now and bool(allowed(case.family, case.state))
     return CaseLine(
@@ -120,7 +122,7 @@ def line(case: Case, now: datetime) -> CaseLine:
         channel=case.channel,
         total=f"{case.total:f}",
         paid=f"{case.paid:f}",
-        outstanding=f"{case.outstanding:f}",
+        outstanding=f"{outstanding:f}",
         payment_reference=case.reference,
         due_at=case.due_at,
         limit_at=case.limit_at,

@@ -245,7 +245,7 @@ def test_one_decision_that_cannot_be_said_does_not_hold_up_the_others(
 ) -> None:
     filed = [file() for _ in range(3)]
     office.outbox = [
-        decided(filed[0], 1, statement="not \x00 XML"),
+        decided(filed[0], 1, registration="26VN\x00"),
         decided(filed[1], 2),
         decided(filed[2], 3),
     ]
@@ -265,7 +265,7 @@ def test_more_poison_than_a_batch_holds_up_nobody(
     desk: Desk, office: PaperOffice, file: File, caplog: pytest.LogCaptureFixture
 ) -> None:
     filed = file()
-    poison = [decided(filed, n, statement="\x00") for n in range(1, BATCH + 3)]
+    poison = [decided(filed, n, registration="\x00") for n in range(1, BATCH + 3)]
     office.outbox = [*poison, decided(filed, 1000)]
     with caplog.at_level(logging.CRITICAL, "gateway.delivery"):
         for _ in range(4):

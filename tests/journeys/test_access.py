@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from gateway.model import Kind, Mandate, Partner, Role
@@ -59,12 +58,17 @@ def test_a_new_partner_is_known_to_a_running_gateway(town: Town) -> None:
     assert answer.outcome == "accepted"
 
 
-def test_a_partner_that_is_no_longer_active_is_shut_out(town: Town) -> None:
+def test_a_partner_is_shut_out_while_it_is_suspended(town: Town) -> None:
     leaver = town.enrol(Partner("leaver", "Leaver Trading Co.", (Role.TRADER,), ("0101246190",)))
     client = town.new_client(leaver)
     until(lambda: client.mailbox().status == 200)
-    town.ledger.put_partner(msgspec.structs.replace(leaver, active=False))
+    assert town.cvan("partner", "suspend", leaver.id).code == 0
     within(KNOWN_WITHIN, lambda: client.mailbox().status == 401)
+    # Nor does its signature count when somebody else brings it.
+    refused = town.client(AN_PHAT).submit(town.signed(leaver, LAPTOPS))
+    assert (refused.status, refused.codes) == (403, ["PAR001"])
+    assert town.cvan("partner", "resume", leaver.id).code == 0
+    within(KNOWN_WITHIN, lambda: client.mailbox().status == 200)
 
 
 def test_a_mandate_counts_from_its_registration_to_its_revocation(town: Town) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -66,14 +66,28 @@ def test_a_receiver_that_says_never_is_not_asked_again(town: Town) -> None:
     town.receiver.answers["/never"] = 400
     answer = town.client(partner).submit(town.signed(partner, BOOKS))
     town.await_entries(partner, answer.submission, *KINDS)
-    until(lambda: len(town.ledger.dead_letters("push:never", 10)) == len(KINDS))
-    assert len([p for p in town.receiver.came if p.path == "/never"]) == len(KINDS)
-    letter = town.ledger.dead_letters("push:never", 10)[0]
-    assert "400" in letter.error
-    # An operator who knows better lets it go again.
+
+    def dead() -> list[dict[str, Any]]:
+        listed = town.cvan("deliveries", "list", "--dead", "--json").json()
+        return [d for d in listed if d["destination"] == "push:never"]
+
+    def came() -> list[str]:
+        return [p.delivery for p in town.receiver.came if p.path == "/never"]
+
+    until(lambda: len(dead()) == len(KINDS))
+    assert len(came()) == len(KINDS)
+    letter = dead()[0]
+    assert "400" in letter["error"]
+    # An operator who knows better lets it go again, or has a message sent once more.
     town.receiver.answers["/never"] = 204
-    town.ledger.revive([letter.id], datetime.now(UTC))
-    town.receiver.until(lambda: len([p for p in town.receiver.came if p.path == "/never"]) == len(KINDS) + 1)
+    assert town.cvan("deliveries", "retry", letter["id"]).code == 0
+    town.receiver.until(lambda: len(came()) == len(KINDS) + 1)
+    assert came()[-1] == letter["payload"]
+    until(lambda: len(dead()) == len(KINDS) - 1)
+    assert town.cvan("deliveries", "retry", letter["id"]).code == 2
+    assert town.cvan("deliveries", "resend", letter["payload"]).code == 0
+    town.receiver.until(lambda: came()[-1] == letter["payload"] and len(came()) == len(KINDS) + 2)
+    assert town.cvan("deliveries", "resend", "nothing").code == 2
 
 
 def test_a_failing_partner_does_not_delay_another(town: Town, elsewhere: Receiver) -> None:

@@ -261,12 +261,20 @@ def test_xml_becomes_json_with_the_wco_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["import.xml", "export.xml", "transit.xml", "cargo-import.xml", "conveyance.xml"]
+    "name",
+    [
+        "wco/import.xml",
+        "wco/export.xml",
+        "wco/transit.xml",
+        "wco/cargo-import.xml",
+        "wco/conveyance.xml",
+        "camt/credit-notification.xml",
+    ],
 )
 def test_xml_to_xml_is_the_same_declaration(tmp_path: Path, name: str) -> None:
     there = tmp_path / "there.xml"
-    assert cvan("translate", SAMPLES / "wco" / name, "--to", "xml", "-o", there).code == 0
-    before = cvan("translate", SAMPLES / "wco" / name, "--to", "json").json()
+    assert cvan("translate", SAMPLES / name, "--to", "xml", "-o", there).code == 0
+    before = cvan("translate", SAMPLES / name, "--to", "json").json()
     after = cvan("translate", there, "--to", "json").json()
     assert after == before
 

@@ -193,6 +193,33 @@ def test_a_hangup_takes_in_new_keys_and_the_broken_keep_the_old(
     assert running.process.wait(SECONDS) == 0
 
 
+def test_a_hangup_while_it_begins_counts_when_it_has_begun(run: Callable[[], Running]) -> None:
+    running = run()
+    until = time.monotonic() + SECONDS
+    while not (running.home / "run" / "lock").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    for _ in range(15):
+        os.killpg(running.process.pid, signal.SIGHUP)
+        time.sleep(0.1)
+    assert running.said("listening on"), running.log.read_text()
+    assert running.said("TLS reloaded"), running.log.read_text()
+    running.process.terminate()
+    assert running.process.wait(SECONDS) == 0
+
+
+def test_a_refusal_is_in_the_log(run: Callable[[], Running]) -> None:
+    running = run()
+    assert running.said("listening on")
+    with mute(running.port) as wire:
+        wire.sendall(b"GET /v1/mailbox HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert wire.recv(4_096).startswith(b"HTTP/1.1 401")
+    assert running.said('"event": "refused"')
+    (line,) = [x for x in running.log.read_text().splitlines() if "refused" in x]
+    assert '"codes": ["API401"]' in line
+    running.process.terminate()
+    assert running.process.wait(SECONDS) == 0
+
+
 def test_missing_anchors_are_the_last_word(run: Callable[[], Running], free: Path) -> None:
     for anchor in (free / settings.load(free).keys.trust).glob("*.pem"):
         anchor.unlink()

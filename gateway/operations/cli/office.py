@@ -4,16 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
-from adapters.clearance import CaseLine, CaseView, ConfigBroken, NotAllowed, Office, SchemaTooNew, Unknown
+from adapters.clearance import (
+    CaseLine,
+    CaseView,
+    Channel,
+    ConfigBroken,
+    Move,
+    NotAllowed,
+    Office,
+    SchemaTooNew,
+    State,
+    Unknown,
+)
 from gateway.adapter import BackendUnavailable
+from gateway.model import Kind
 from gateway.operations import settings
 from gateway.operations.cli.say import Trouble, as_json, emit, need_home
 
 F = TypeVar("F", bound=Callable[..., Any])
+STATES = [state.value for state in State]
+CHANNELS = [channel.value for channel in Channel if channel is not Channel.NONE]
+KINDS = [kind.value for kind in Kind if kind is not Kind.PAYMENT]
+COMMAND_OF: dict[str, str] = {
+    Move.DOCUMENTS_ACCEPTED: "accept-documents",
+    Move.DOCUMENTS_ASKED: "ask-documents",
+    Move.INSPECTION_ORDERED: "order-inspection",
+    Move.INSPECTION_PASSED: "pass-inspection",
+    Move.AMENDMENT_WANTED: "request-amendment",
+    Move.REFUSED: "refuse",
+    Move.DISCHARGED: "discharge",
+    Move.HELD: "hold",
+    Move.HOLD_RELEASED: "release-hold",
+    Move.BLOCKED: "do-not-load, do-not-unload",
+    Move.LIFTED: "lift",
+}
+"""What an officer types; other moves are the trader's, the bank's or the office's own."""
 
 
 @contextmanager
@@ -23,11 +53,15 @@ def desk(context: click.Context) -> Iterator[Office]:
     url = settings.database_url(home, settings.load(home).database.clearance)
     try:
         office = Office.open(url, home / "conf" / "clearance")
-    except (ConfigBroken, SchemaTooNew, BackendUnavailable) as error:
+    except BackendUnavailable as error:
+        raise Trouble(f"the office's database is not to be had: {error}") from error
+    except (ConfigBroken, SchemaTooNew) as error:
         raise Trouble(str(error)) from error
     try:
         yield office
-    except (Unknown, NotAllowed, ValueError, BackendUnavailable) as error:
+    except BackendUnavailable as error:
+        raise Trouble(f"the office's database is not to be had: {error}") from error
+    except (Unknown, NotAllowed, ValueError) as error:
         raise Trouble(str(error)) from error
     finally:
         office.close()
@@ -54,17 +88,21 @@ def office() -> None:
 
 
 @office.command(name="list")
-@click.option(
-    "--state", default="", help="documents, inspection, payment, released, held, blocked, amendment ..."
-)
-@click.option("--channel", default="", help="green, yellow or red.")
-@click.option("--kind", default="", help="IM, EX, TRT, CRI, CRE, CONV.")
+@click.option("--state", type=click.Choice(STATES), metavar="STATE", help=f"{', '.join(STATES)}.")
+@click.option("--channel", type=click.Choice(CHANNELS), metavar="CHANNEL", help="green, yellow or red.")
+@click.option("--kind", type=click.Choice(KINDS), metavar="KIND", help=f"{', '.join(KINDS)}.")
 @click.option("--principal", default="", help="Partner id of who declared.")
 @click.option("--limit", default=100)
 @as_json
 @click.pass_context
 def work(
-    context: click.Context, state: str, channel: str, kind: str, principal: str, limit: int, in_json: bool
+    context: click.Context,
+    state: str | None,
+    channel: str | None,
+    kind: str | None,
+    principal: str,
+    limit: int,
+    in_json: bool,
 ) -> None:
     """Cases, oldest first.
 
@@ -72,7 +110,7 @@ def work(
     cvan --home HOME office list --state documents --channel yellow
     """
     with desk(context) as officer:
-        cases = officer.work(state, channel, kind, principal, limit)
+        cases = officer.work(state or "", channel or "", kind or "", principal, limit)
     emit(in_json, cases, [_line(c) for c in cases] or ["no such case"])
 
 
@@ -217,18 +255,34 @@ def _line(case: CaseLine) -> str:
     )
 
 
+def commands(case: CaseLine) -> list[str]:
+    """The officer's commands that the case allows."""
+    moves = (m for m in case.moves if m != Move.DISCHARGED or case.kind == Kind.TRANSIT.value)
+    return [COMMAND_OF[m] for m in moves if m in COMMAND_OF]
+
+
 def _whole(case: CaseView) -> Iterator[str]:
     yield _line(case.line)
-    yield f"  may now: {', '.join(case.line.moves) or 'nothing more'}"
+    yield f"  an officer may now: {', '.join(commands(case.line)) or 'nothing more'}"
     for step in case.history:
-        yield f"  {step.at:%Y-%m-%d %H:%M:%S} {step.who}: {step.what} ({step.before} to {step.after}) {step.why}"
+        yield f"  {_time(step.at)} {step.who}: {step.what} ({step.before} to {step.after}) {step.why}".rstrip()
     for hit in case.hits:
         yield f"  risk: {hit.criterion} at {hit.pointer}: {hit.outcome}"
     for duty in case.duties:
         yield f"  item {duty.item} {duty.type}: {duty.assessed} {duty.currency} ({duty.rate} % of {duty.base})"
+    for entry in case.payments:
+        yield f"  payment: {_time(entry.at)} {entry.type} {entry.amount:f} for {entry.reference} ({entry.entry})"
     for order in case.orders:
         lifted = f", lifted by {order.lifted_by}" if order.lifted_at else ""
         yield f"  {order.action} {order.consignment}: {order.reason} ({order.placed_by}{lifted})"
+    for said in case.decisions:
+        sent = f"sent {_time(said.confirmed_at)}" if said.confirmed_at else "not sent yet"
+        words = said.decision.statement
+        yield f"  decision: {_time(said.decision.at)} {said.decision.kind.value} ({sent}) {words}".rstrip()
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 COMMANDS = (office,)

@@ -1,0 +1,113 @@
+"""A partner reads why: the status carries the sentences, and the command prints them, once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.intake import Intake, Numbers
+from gateway.model import Catalogue, Finding, Meaning, Place
+from gateway.operations.cli import people
+from gateway.operations.cli.say import Trouble
+from gateway.operations.services import Doorkeeping
+from gateway.storage import Ledger
+from gateway.transport import Declined, MessageStatus, Status, said
+from gateway.transport.problem import Problem
+from tests.delivery.fakes import InlineCommits, done
+from tests.operations.knowledge import CARRIER, NOW, World, declaration, manifest
+from tests.operations.shell import cvan_alone
+
+CATALOGUE = Catalogue({"TST001": Meaning("{found} is wrong.", "{found} sai.")})
+TOLD = said(Finding("TST001", Place(line=7), found="x"), CATALOGUE)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_status_has_the_sentences_of_messages_and_of_the_whole(world: World, sqlite_url: str) -> None:
+    ledger = Ledger.open(sqlite_url)
+    commits: Any = InlineCommits(ledger)
+    intake = Intake(commits, Numbers(ledger), lambda: world.handbook, world.own, lambda: NOW, "office")
+    services = Doorkeeping(intake, commits, lambda: world.handbook)
+    wrong = declaration().replace(b"<TotalPackageQuantity>60<", b"<TotalPackageQuantity>61<")
+    answer = done(services.submit(world.submission(world.signed(wrong))))
+    (message,) = done(services.status("anphat", answer.submission)).messages
+    (finding,) = message.findings
+    assert (finding.expected, finding.found, finding.place.line > 0) == ("60", "61", True)
+    assert "61" in finding.text
+    assert finding.text_vi not in ("", finding.text)
+
+    kind, body = world.sealed(manifest().rpartition(b"UNZ")[0])
+    cut = done(services.submit(world.submission(body, kind, by=CARRIER)))
+    status = done(services.status(CARRIER.id, cut.submission))
+    assert status.outcome == "rejected"
+    assert [f for f in status.findings if f.text and f.text_vi]
+    ledger.close()
+
+
+def test_everything_found_is_printed_below_its_message() -> None:
+    status = Status(
+        "s1",
+        "R",
+        "partly",
+        datetime.now(UTC),
+        "s1.r",
+        (
+            MessageStatus(1, "IM", "M1", "accepted"),
+            MessageStatus(2, "IM", "M2", "rejected", findings=(TOLD,)),
+        ),
+        findings=(TOLD,),
+    )
+    finding = ["  error   TST001   line 7", "          x is wrong."]
+    assert list(people._why(status)) == [*finding, "  2. IM M2: rejected", *finding]
+    assert list(people._why(None)) == []
+
+
+def test_a_refusal_is_told_once() -> None:
+    problem = Problem("/docs#TST001", "Forbidden", 403, TOLD.text, "r1", (TOLD,))
+    words = people._declined(Declined(problem))
+    assert words.count("x is wrong.") == 1
+    assert "403" in words
+    assert "TST001" in words
+    bare = msgspec.structs.replace(problem, findings=(), detail="no answer of a gateway")
+    assert people._declined(Declined(bare)) == "the gateway answered 403: no answer of a gateway"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:1",
+        "localhost:1",
+        "https://",
+        "https://u:p@h:1",
+        "https://h:0",
+        "https://h:x",
+        "ftp://h",
+    ],
+)
+def test_what_is_sent_goes_over_tls_or_not_at_all(tmp_path: Path, url: str) -> None:
+    (tmp_path / "partner.toml").write_text(f'id = "p"\nurl = "{url}"\n')
+    with pytest.raises(Trouble, match=r"https://HOST:PORT"):
+        people.account(tmp_path, "")
+    assert people.account(tmp_path, "https://h:1").url == "https://h:1"
+
+
+def test_a_folder_without_an_address_wants_one(tmp_path: Path) -> None:
+    (tmp_path / "partner.toml").write_text('id = "p"\nurl = ""\n')
+    with pytest.raises(Trouble, match="--url"):
+        people.account(tmp_path, "")
+
+
+def test_a_folder_without_a_certificate_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "partner.toml").write_text('id = "p"\nurl = "https://localhost:1"\n')
+    (tmp_path / "file.xml").write_text("<a/>")
+    said = cvan_alone("send", tmp_path / "file.xml", "--as", tmp_path)
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 1
+    assert "authority.pem" in said.err
