@@ -32,7 +32,7 @@ Use = Literal["sign", "tls"]
 _KEY = "authority.key"
 _CERTIFICATE = "authority.pem"
 _YEARS = timedelta(days=3650)
-_BACKDATED = timedelta(minutes=5)
+_BACKDATED = timedelta(hours=1)
 """New certificates are valid a little before now, for receivers whose clocks are behind."""
 
 

@@ -125,7 +125,10 @@ def test_no_mutilated_body_is_an_error_of_the_gateway(town: Town) -> None:
 
 
 def canonical(document: bytes) -> bytes:
-    return etree.tostring(etree.fromstring(document), method="c14n")
+    """The document without its signature, of which more than one writing is the same."""
+    root = etree.fromstring(document)
+    root.remove(root[-1])
+    return etree.tostring(root, method="c14n")
 
 
 class TestUnreadable:
