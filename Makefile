@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .demo/home
 
-.PHONY: demo run test bench lint clean
+.PHONY: demo run test bench bench-edifact lint clean
 
 $(VENV)/.ready: setup.cfg pyproject.toml conf/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,10 @@ test: $(VENV)/.ready-test lint
 
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m bench.journey
+
+bench-edifact: $(VENV)/.ready-test
+	$(BIN)/python -m bench.edifact
+	$(BIN)/python -m bench.edifact_peers
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info

@@ -13,6 +13,9 @@ from gateway import mapping, rules, schema, security, syntax
 from gateway.model import Catalogue, DecisionKind, Directory, MessageTable, Register
 from gateway.model.finding import load_catalogue
 
+TRUST = "keystore/trust"
+"""Where a home keeps its trust anchors, unless its settings name another folder."""
+
 
 class Saying(msgspec.Struct, frozen=True):
     """How one decision is said: RES FunctionCode, Status/NameCode (= 7365), and words."""
@@ -49,13 +52,16 @@ def load(
     policy: security.Policy | None = None,
     edifact_limits: syntax.EdifactLimits | None = None,
     profile: str = "",
+    trust: Path | None = None,
 ) -> Handbook:
-    """Read a home's ``xsd/``, ``mappings/`` and ``keystore/trust``.
+    """Read a home's ``xsd/``, ``mappings/`` and trust anchors.
 
+    ``trust``: the folder of the anchors for signers' certificates, ``keystore/trust`` where not given.
     ``profile``: the rules of ``mappings/rules/profiles/PROFILE.toml`` come on top of the general ones.
     Raises ValueError naming all that is broken in the table, schema or catalogue at fault.
     """
-    directories = syntax.Directories.load(home / "xsd" / "edifact")
+    directories = syntax.Directories.load(home / "xsd" / "edifact", home / "directories")
+    directories.check_added()
 
     def structure(kind: str, version: str, release: str) -> tuple[MessageTable, Directory] | None:
         message = directories.message(kind, version, release)
@@ -69,7 +75,7 @@ def load(
         schemas=schema.Schemas.load(packs),
         mappings=mapping.load(home / "mappings", structure),
         rulebook=rules.load(home / "mappings" / "rules", home / "mappings" / "codes", profile),
-        trust=security.Trust.load(home / "keystore" / "trust"),
+        trust=security.Trust.load(trust or home / TRUST),
         policy=policy or security.Policy(),
         edifact_limits=edifact_limits or syntax.EdifactLimits(),
         sayings=load_sayings(home / "mappings" / "profiles" / "decisions.toml"),

@@ -19,6 +19,7 @@ from gateway.model import (
     Delivery,
     Event,
     Finding,
+    Judged,
     Outcome,
     Outgoing,
     Place,
@@ -33,6 +34,9 @@ log = logging.getLogger("gateway.intake")
 INLINE_BYTES = 64 * 1024
 """Up to this a submission is inspected on the reactor's thread: some ten milliseconds at most, where a
 hand-off would cost more than it saves.  Larger ones go to a worker process."""
+
+NO_MANDATE = "PAR003"
+"""What routing.authority finds where no mandate joins filer and signer."""
 
 
 class Numbers:
@@ -237,7 +241,13 @@ def settlement(
         events=tuple(_events(submission, verdict, now)),
         claim=claim and verdict.outcome is not Outcome.REJECTED,
         answers=answers,
+        entitled=tuple(m.ordinal for m in verdict.messages if _entitled(m)),
     )
+
+
+def _entitled(message: Judged) -> bool:
+    """True where the message was read, and who filed it is its signer or has its signer's mandate."""
+    return message.kind is not None and all(f.code != NO_MANDATE for f in message.findings)
 
 
 def _events(submission: Submission, verdict: Verdict, now: datetime) -> Iterable[Event]:

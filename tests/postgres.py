@@ -33,17 +33,24 @@ class PostgresServer:
             initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "cvan", "-E", "UTF8"]
             self._run([*initdb, "--no-sync", "--locale=C"]).check_returncode()
             self._log = (self.folder / "log").open("wb")
-            self._server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-k", self.folder, "-c", "listen_addresses="],
-                stdout=self._log,
-                stderr=self._log,
-                **self._as_user(),
-            )
-            self._await()
-            self._admin = psycopg.connect(self._conninfo("postgres"), autocommit=True)
+            postgres = [binaries / "postgres", "-D", data, "-k", self.folder, "-c", "listen_addresses="]
+            self._command = [str(word) for word in postgres]
+            self.start()
         except BaseException:
             self.close()
             raise
+
+    def start(self) -> None:
+        """Begin to serve; after :meth:`crash` it recovers what was committed."""
+        self._server = subprocess.Popen(self._command, stdout=self._log, stderr=self._log, **self._as_user())
+        self._await()
+        self._admin = psycopg.connect(self._conninfo("postgres"), autocommit=True)
+
+    def crash(self) -> None:
+        """Immediate shutdown: every connection is cut, nothing is written any more."""
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait(START_SECONDS)
+        self._admin.close()
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://cvan@/{database}?host={self.folder}"

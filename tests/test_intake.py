@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,11 +14,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from gateway import security
 from gateway.inbound import Unreadable
 from gateway.intake import INLINE_BYTES, Intake, Numbers, Worked, settlement, work
-from gateway.model import Answer, Channel, Finding, Outcome, Place, Register, Submission
+from gateway.model import Answer, Channel, Finding, Mandate, Outcome, Place, Register, Submission
 from gateway.security import Refused
 from gateway.storage import Ledger, LedgerUnavailable, Overloaded
 from tests.delivery.fakes import InlineCommits, done
-from tests.operations.knowledge import BANK, CARRIER, NOW, OTHER, TRADER, World, declaration, manifest
+from tests.operations.knowledge import BANK, CARRIER, NOW, OTHER, TRADER, VAN, World, declaration, manifest
 from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
 
 
@@ -176,6 +177,56 @@ def test_another_partner_s_same_octets_are_judged_as_its_own(desk: Desk, world: 
     answer = desk.submit(world.submission(submission.body, by=OTHER))
     assert (answer.outcome, answer.repeated) == (Outcome.REJECTED, False)
     assert answer.receipt.partner == OTHER.id
+
+
+def mandated(desk: Desk, world: World, *types: str) -> Desk:
+    """The VAN may file these types for trader and carrier."""
+    mandates = [Mandate(f"m.{p.id}", VAN.id, p.id, types) for p in (TRADER, CARRIER)]
+    register = Register(world.partners.values(), mandates)
+    desk.handbook = desk.handbook.with_register(register)
+    return desk
+
+
+def test_an_agent_s_same_octets_are_answered_as_before_and_can_be_followed(
+    desk: Desk, world: World, ledger: Ledger
+) -> None:
+    submission = xml(world)
+    first = desk.submit(submission)
+    assert ledger.status(VAN.id, first.submission) is None
+    again = mandated(desk, world, "IM").submit(world.submission(submission.body, by=VAN))
+    assert (again.submission, again.receipt, again.repeated) == (first.submission, first.receipt, True)
+    told = ledger.status(VAN.id, again.submission)
+    assert told is not None
+    assert [m.lrn for m in told.messages] == ["LRN-1"]
+    assert ledger.fetch(VAN.id, told.receipt) == first.receipt
+    assert len(ledger.due("backend:office", 9)) == 1  # customs hears of it once
+
+
+def test_an_agent_follows_the_messages_that_its_mandate_names(
+    desk: Desk, world: World, ledger: Ledger
+) -> None:
+    """An interchange of an arrival and a departure report; the mandate is for arrivals."""
+    other = dataclasses.replace(GOOD, number="EOLUSGN000009")
+    arrival, departure = manifest("M1", GOOD, other).split(b"UNH+2+")
+    departure = departure.replace(b"BGM+785", b"BGM+833").replace(b"DTM+132", b"DTM+133")
+    media_type, body = world.sealed(b"UNH+2+".join((arrival, departure)))
+    first = desk.submit(world.submission(body, media_type, CARRIER))
+    assert first.outcome is Outcome.ACCEPTED
+    agent = mandated(desk, world, "CRI").submit(world.submission(body, media_type, VAN))
+    assert (agent.submission, agent.repeated) == (first.submission, True)
+    told = ledger.status(VAN.id, first.submission)
+    assert told is not None
+    assert [m.ordinal for m in told.messages] == [1]
+
+
+def test_an_agent_without_a_mandate_for_it_follows_nothing(desk: Desk, world: World, ledger: Ledger) -> None:
+    submission = xml(world)
+    first = desk.submit(submission)
+    own = mandated(desk, world, "EX").submit(world.submission(submission.body, by=VAN))
+    assert (own.outcome, own.repeated) == (Outcome.REJECTED, False)
+    assert own.submission != first.submission
+    assert ledger.status(VAN.id, first.submission) is None
+    assert ledger.fetch(VAN.id, first.receipt.id) is None
 
 
 # -- clashes -----------------------------------------------------------------------------------------

@@ -9,22 +9,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from adapters.clearance import filing, risk
-from adapters.clearance.case import Block, Case, changed
+from adapters.clearance import filing, orders
+from adapters.clearance.case import Case, changed
+from adapters.clearance.conditions import Subject
+from adapters.clearance.criteria import Action
 from adapters.clearance.docket import Docket
 from adapters.clearance.filing import Purpose
-from adapters.clearance.progress import CUSTOMS, move
-from adapters.clearance.risk import Action, Hit
-from adapters.clearance.statements import join
+from adapters.clearance.progress import move
+from adapters.clearance.selectivity import Hit, hits_of
 from adapters.clearance.states import Family, Move, State
 from gateway.adapter import Handover
-from gateway.model import DecisionKind, Declaration, Entity, Finding, Place, Severity, parse_pointer
-
-MAX_DOCUMENT = 70
-"""WCO D023 is an..70."""
-
-ORDERS = {Action.DO_NOT_LOAD: DecisionKind.DO_NOT_LOAD, Action.DO_NOT_UNLOAD: DecisionKind.DO_NOT_UNLOAD}
-CODES = {Action.DO_NOT_LOAD: "CLR020", Action.DO_NOT_UNLOAD: "CLR021"}
+from gateway.model import DecisionKind, Declaration, Finding, Place, parse_pointer
 
 CURABLE, LASTING = "curable", "lasting"
 """Orders by criteria, as kept: lifted by a corrected report, or by an officer only."""
@@ -99,24 +94,26 @@ def _screen(docket: Docket, case: Case, handover: Handover, declaration: Declara
     if case.family is not Family.CARGO:
         return case
     config = docket.config
-    subject = risk.Subject(declaration, handover.principal, handover.filer, config.exchange)
-    hits = list(risk.hits_of(subject, config.criteria))
+    subject = Subject(declaration, handover.principal, handover.filer, config.exchange)
+    hits = list(hits_of(subject, config.criteria))
     loaded = has_departed(declaration, docket.now, ZoneInfo(config.office.time_zone))
     stops = list(_stops(declaration, hits, loaded))
     for stop in stops:
         docket.note_hits(case, stop.hits, stop.action)
     stopped = {stop.consignment for stop in stops}
-    standing = docket.blocks(case.registration)
+    standing = orders.standing(docket, case.registration)
     cured = [block for block in standing if block.criterion == CURABLE and block.consignment not in stopped]
     for block in cured:
-        docket.lift(block, filing.who_filed(handover), "corrected by an amendment")
-        case = say_lifted(docket, case, declaration, block, config.statements.say("lifted-by-amendment"))
+        orders.lift(docket, block, filing.who_filed(handover), "corrected by an amendment")
+        case = orders.say_lifted(
+            docket, case, declaration, block, config.statements.say("lifted-by-amendment")
+        )
     known = {(block.consignment, block.action) for block in standing}
     for stop in stops:
         if (stop.consignment, stop.action) not in known:
             criterion = CURABLE if stop.curable else LASTING
             reasons = dict.fromkeys((hit.statement, hit.statement_vi) for hit in stop.hits)
-            case = order(docket, case, stop.number, stop.consignment, stop.action, criterion, *reasons)
+            case = orders.give(docket, case, stop.number, stop.consignment, stop.action, criterion, *reasons)
     if len(standing) > len(cured) and case.state is not State.BLOCKED:
         case = move(docket, case, Move.BLOCKED, why="earlier orders stand")
     return case
@@ -131,63 +128,9 @@ def _stops(declaration: Declaration, hits: Iterable[Hit], loaded: bool) -> Itera
             number = parse_pointer(hit.pointer)[1].occurrence
             effective = Action.DO_NOT_UNLOAD if loaded else action
             gathered.setdefault((number, effective), []).append(hit)
-    names = [name for name, _ in consignments(declaration)]
+    names = [name for name, _ in orders.consignments(declaration)]
     for (number, action), some in sorted(gathered.items()):
         yield Stop(number, names[number - 1], action, tuple(some))
-
-
-def order(
-    docket: Docket,
-    case: Case,
-    number: int,
-    consignment: str,
-    action: Action,
-    criterion: str,
-    *reasons: tuple[str, str],
-    who: str = CUSTOMS,
-) -> Case:
-    """The order not to load or unload a consignment."""
-    en, vi = join(*reasons)
-    docket.block(case.registration, consignment, action, criterion, en, who)
-    case = move(docket, case, Move.BLOCKED, who, f"{action} {consignment}: {en}")
-    say = docket.config.statements.say
-    statement = (
-        say(action, consignment=consignment, reason=en)[0],
-        say(action, consignment=consignment, reason=vi)[1],
-    )
-    place = Place(pointer=_pointer(number))
-    finding = Finding(CODES[action], place, "", consignment)
-    return docket.tell(case, ORDERS[action], statement, findings=(finding,))
-
-
-def say_lifted(
-    docket: Docket, case: Case, declaration: Declaration, block: Block, reason: tuple[str, str]
-) -> Case:
-    """The news that an order is lifted: the consignment is released, under the report's number."""
-    numbers = [n for n, (name, _) in enumerate(consignments(declaration), 1) if name == block.consignment]
-    say = docket.config.statements.say
-    statement = (
-        say("lifted", consignment=block.consignment, reason=reason[0])[0],
-        say("lifted", consignment=block.consignment, reason=reason[1])[1],
-    )
-    place = Place(pointer=_pointer(numbers[0]) if numbers else "Declaration/Consignment")
-    finding = Finding("CLR022", place, "", block.consignment, Severity.NOTE)
-    return docket.tell(case, DecisionKind.RELEASED, statement, findings=(finding,))
-
-
-def consignments(declaration: Declaration) -> list[tuple[str, Entity]]:
-    """Every consignment with its name: its transport document, or ``#n`` where it has none."""
-    return [(_name(entity, n), entity) for n, entity in enumerate(declaration.root.each("Consignment"), 1)]
-
-
-def _name(consignment: Entity, number: int) -> str:
-    document = consignment.text("TransportContractDocument/ID").strip()
-    usable = 0 < len(document) <= MAX_DOCUMENT and document.isprintable()
-    return document if usable else f"#{number}"
-
-
-def _pointer(number: int) -> str:
-    return "Declaration/Consignment" + (f"[{number}]" if number > 1 else "")
 
 
 def has_departed(declaration: Declaration, now: datetime, zone: ZoneInfo) -> bool:

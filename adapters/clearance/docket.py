@@ -10,18 +10,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 import sqlalchemy as sa
 
-from adapters.clearance import identifiers, tables
-from adapters.clearance.case import ZERO, Block, Case, Entry
-from adapters.clearance.risk import Hit
+from adapters.clearance import tables
+from adapters.clearance.case import ZERO, Case
+from adapters.clearance.numbering import Numbers
+from adapters.clearance.selectivity import Hit
 from adapters.clearance.settings import Config
-from adapters.clearance.states import LETTERS, Family
+from adapters.clearance.states import Family
 from gateway.adapter import Handover
-from gateway.model import Decision, DecisionKind, Declaration, DutyLine, Kind
+from gateway.model import Decision, DecisionKind, Declaration, DutyLine
 
 Row = dict[str, Any]
 
@@ -48,7 +48,7 @@ class Docket:
         self._by_lrn: dict[tuple[str, str, str], str] = {}
         self._versions: dict[tuple[str, int], Row] = {}
         self._notices: dict[str, Row] = {}
-        self._running: dict[str, int] = {}
+        self.numbers = Numbers(connection, config.office, now)
         self._pending: dict[str, list[Row]] = {"history": [], "hit": [], "decision": [], "handover": []}
         turn = sa.select(tables.counter.c.value).where(tables.counter.c.name == tables.TURN)
         connection.execute(turn.with_for_update())
@@ -109,13 +109,6 @@ class Docket:
         query = sa.select(tables.notice.c.registration).where(tables.notice.c.reference == reference)
         return self.connection.scalar(query) or ""
 
-    def entry(self, account: str, entry: str, type_: str) -> Entry | None:
-        """A bank's entry that was booked before."""
-        c = tables.payment.c
-        query = tables.payment.select().where(c.account == account, c.entry == entry, c.type == type_)
-        row = self.connection.execute(query).first()
-        return None if row is None else msgspec.convert(tables.named(row), Entry)
-
     def secured_under(self, guarantee: str, but: str) -> Decimal:
         """What all cases but one draw on a guarantee."""
         c = tables.case.c
@@ -125,34 +118,7 @@ class Docket:
             drawn[case.registration] = case.secured if case.guarantee == guarantee else ZERO
         return sum((sum_ for number, sum_ in drawn.items() if number != but), ZERO)
 
-    def blocks(self, registration: str) -> tuple[Block, ...]:
-        """The orders that stand on a cargo report's consignments."""
-        c = tables.block.c
-        query = (
-            sa.select(c.position, c.registration, c.consignment, c.action, c.criterion)
-            .where(c.registration == registration, c.lifted_at.is_(None))
-            .order_by(c.position)
-        )
-        return tuple(Block(*row) for row in self.connection.execute(query))
-
     # -- what is new ----------------------------------------------------------------------------------
-
-    def number(self, kind: Kind) -> str:
-        """The next registration number of the office's year.  Raises OverflowError after the last."""
-        office = self.config.office
-        year = self.now.astimezone(ZoneInfo(office.time_zone)).year
-        name = f"registered-{year}"
-        if name not in self._running:
-            query = sa.select(tables.counter.c.value).where(tables.counter.c.name == name)
-            current = self.connection.scalar(query)
-            if current is None:
-                self.connection.execute(tables.counter.insert().values(name=name, value=0))
-            self._running[name] = current or 0
-        self._running[name] += 1
-        letter = LETTERS[kind]
-        return identifiers.registration_number(
-            year, office.country, office.registration_code, self._running[name], letter
-        )
 
     def open(self, case: Case) -> None:
         """A new case; its number and reference are taken from now on."""
@@ -217,35 +183,6 @@ class Docket:
             "amount": str(case.outstanding),
             "at": self.now,
         }
-
-    def book(self, entry: Entry) -> None:
-        """A bank's entry, which counts from now on."""
-        row = msgspec.structs.asdict(entry) | {"amount": str(entry.amount)}
-        self.connection.execute(tables.payment.insert().values(row))
-
-    def block(
-        self, registration: str, consignment: str, action: str, criterion: str, reason: str, who: str
-    ) -> None:
-        """An order on a consignment, which stands from now on."""
-        self.connection.execute(
-            tables.block.insert().values(
-                registration=registration,
-                consignment=consignment,
-                action=action,
-                criterion=criterion,
-                reason=plain(reason),
-                placed_by=plain(who),
-                placed_at=self.now,
-                lifted_by="",
-                lift_reason="",
-            )
-        )
-
-    def lift(self, block: Block, who: str, why: str) -> None:
-        """The order stands no longer."""
-        values = {"lifted_by": plain(who), "lift_reason": plain(why), "lifted_at": self.now}
-        query = tables.block.update().where(tables.block.c.position == block.position)
-        self.connection.execute(query.values(values))
 
     def say(self, decision: Decision) -> None:
         """A decision for the gateway to fetch."""
@@ -312,9 +249,7 @@ class Docket:
         old = [{"key": number, **self._row(number)} for number in sorted(self._touched - self._new)]
         for row in old:
             del row["registration"]
-        for name, value in self._running.items():
-            query = tables.counter.update().where(tables.counter.c.name == name)
-            self.connection.execute(query.values(value=value))
+        self.numbers.write()
         statements: tuple[tuple[sa.Executable, list[Row]], ...] = (
             (tables.case.insert(), fresh),
             (_UPDATE_CASE, old),

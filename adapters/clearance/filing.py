@@ -99,7 +99,7 @@ def open_case(docket: Docket, handover: Handover) -> Case:
     """A new case with its registration number, in state REGISTERED."""
     declaration = handover.declaration
     case = Case(
-        registration=docket.number(declaration.kind),
+        registration=docket.numbers.next(declaration.kind),
         family=family_of(declaration.kind),
         kind=declaration.kind,
         lrn=declaration.reference,

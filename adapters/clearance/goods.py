@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from adapters.clearance import assessment, filing, money, risk
+from adapters.clearance import assessment, filing, money, selectivity
 from adapters.clearance.assessment import Assessment
 from adapters.clearance.case import Case, changed
+from adapters.clearance.conditions import Subject
 from adapters.clearance.docket import Docket
 from adapters.clearance.filing import Purpose
 from adapters.clearance.progress import advance, give_notice, move
@@ -90,10 +91,10 @@ def _guarantee(docket: Docket, principal: str, declaration: Declaration) -> str:
 def _channel(docket: Docket, case: Case, handover: Handover, declaration: Declaration) -> Case:
     """Selectivity.  An amendment may raise the control of a declaration and never lowers it."""
     config = docket.config
-    subject = risk.Subject(declaration, handover.principal, handover.filer, config.exchange)
-    selection = risk.select(subject, case.registration, config.criteria)
+    subject = Subject(declaration, handover.principal, handover.filer, config.exchange)
+    selection = selectivity.select(subject, case.registration, config.criteria)
     docket.note_hits(case, selection.hits)
-    channel = risk.heaviest((selection.channel, case.channel))
+    channel = selectivity.heaviest((selection.channel, case.channel))
     case = changed(case, channel=channel, limit_at=None)
     if channel is Channel.GREEN:
         case = move(docket, case, Move.GREEN)

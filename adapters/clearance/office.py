@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.clearance import cargo, views
+from adapters.clearance import orders, views
 from adapters.clearance.books import Books
 from adapters.clearance.case import Case, changed
 from adapters.clearance.clearance import Clearance, Clock, wall_clock
+from adapters.clearance.criteria import Action
 from adapters.clearance.docket import Docket
 from adapters.clearance.progress import NotAllowed, advance, move, remind
-from adapters.clearance.risk import Action
 from adapters.clearance.settings import Config
 from adapters.clearance.states import Channel, Move, State, allowed
 from adapters.clearance.views import CaseLine, CaseView
@@ -38,7 +38,8 @@ class Unknown(LookupError):
 
 class Office:
     """What ``cvan office`` calls.  Raises NotAllowed (state and allowed moves) for a move that the
-    table does not have, Unknown for what does not exist, ValueError for a blank officer or reason."""
+    table does not have, Unknown for what does not exist, ValueError for an officer or reason that is
+    blank, too long or not printable."""
 
     def __init__(self, clearance: Clearance) -> None:
         self._clearance = clearance
@@ -83,13 +84,13 @@ class Office:
 
     def accept_documents(self, registration: str, officer: str, remark: str = "") -> CaseLine:
         """The documents are in order; the goods are released where nothing else is due."""
-        with self._acting(registration, officer) as (docket, case):
+        with self._acting(registration, officer, remark, needs_reason=False) as (docket, case):
             case = move(docket, case, Move.DOCUMENTS_ACCEPTED, officer, remark)
             return self._checked(docket, changed(case, limit_at=None), "documents-accepted")
 
     def pass_inspection(self, registration: str, officer: str, remark: str = "") -> CaseLine:
         """The inspection found nothing; the goods are released where nothing else is due."""
-        with self._acting(registration, officer) as (docket, case):
+        with self._acting(registration, officer, remark, needs_reason=False) as (docket, case):
             case = move(docket, case, Move.INSPECTION_PASSED, officer, remark)
             return self._checked(docket, changed(case, limit_at=None), "inspection-passed")
 
@@ -112,6 +113,9 @@ class Office:
         wanted = tuple(MandatoryDocument(type_, why) for type_, why in documents)
         if not wanted or not all(document.type.strip() for document in wanted):
             raise ValueError("name the documents' types")
+        for document in wanted:
+            _check("a document's type", document.type, needed=True)
+            _check("a document's reason", document.reason, needed=False)
         with self._acting(registration, officer, reason) as (docket, case):
             config = docket.config
             limit = config.limit(docket.now, config.documents.days if days is None else days)
@@ -149,7 +153,7 @@ class Office:
 
     def discharge(self, registration: str, officer: str, remark: str = "") -> CaseLine:
         """The transit has arrived at its office of destination: the declaration is cleared."""
-        with self._acting(registration, officer) as (docket, case):
+        with self._acting(registration, officer, remark, needs_reason=False) as (docket, case):
             if case.kind is not Kind.TRANSIT:
                 raise self._not_allowed(case, Move.DISCHARGED)
             case = move(docket, case, Move.DISCHARGED, officer, remark)
@@ -172,21 +176,21 @@ class Office:
         with self._acting(registration, officer, reason) as (docket, case):
             if Move.BLOCKED not in allowed(case.family, case.state):
                 raise self._not_allowed(case, Move.BLOCKED)
-            names = [name for name, _ in cargo.consignments(docket.declaration(case))]
+            names = [name for name, _ in orders.consignments(docket.declaration(case))]
             if consignment not in names:
                 raise Unknown(f"no consignment {consignment}; the report has {', '.join(names)}")
-            standing = docket.blocks(registration)
+            standing = orders.standing(docket, registration)
             if any((block.consignment, block.action) == (consignment, action) for block in standing):
                 raise ValueError(f"{action} stands already on {consignment}")
             number = names.index(consignment) + 1
             said = (reason, reason)
-            case = cargo.order(docket, case, number, consignment, action, "", said, who=officer)
+            case = orders.give(docket, case, number, consignment, action, "", said, who=officer)
             return self._put(docket, case)
 
     def lift(self, registration: str, consignment: str, officer: str, reason: str) -> CaseLine:
         """Lift every order that stands on a consignment."""
         with self._acting(registration, officer, reason) as (docket, case):
-            standing = docket.blocks(registration)
+            standing = orders.standing(docket, registration)
             lifted = [block for block in standing if block.consignment == consignment]
             if not lifted:
                 raise Unknown(f"no order stands on {consignment}")
@@ -194,8 +198,8 @@ class Office:
             case = move(docket, case, step, officer, f"{consignment}: {reason}")
             declaration = docket.declaration(case)
             for block in lifted:
-                docket.lift(block, officer, reason)
-            case = cargo.say_lifted(docket, case, declaration, lifted[0], (reason, reason))
+                orders.lift(docket, block, officer, reason)
+            case = orders.say_lifted(docket, case, declaration, lifted[0], (reason, reason))
             return self._put(docket, case)
 
     # -- any ------------------------------------------------------------------------------------------
@@ -236,13 +240,11 @@ class Office:
 
     @contextmanager
     def _acting(
-        self, registration: str, officer: str, reason: str | None = None
+        self, registration: str, officer: str, reason: str, needs_reason: bool = True
     ) -> Iterator[tuple[Docket, Case]]:
-        """A transaction on one case.  ``reason`` None: none is needed."""
-        if not officer.strip():
-            raise ValueError("an officer's name is needed")
-        if reason is not None and not 0 < len(reason.strip()) <= MAX_REASON:
-            raise ValueError(f"a reason of 1 to {MAX_REASON} characters is needed")
+        """A transaction on one case, by an officer who says why."""
+        _check("an officer's name", officer, needed=True)
+        _check("a reason", reason, needed=needs_reason)
         with self._books.writing(self._clearance.config, self._clearance.clock()) as docket:
             case = docket.case(registration)
             if case is None:
@@ -256,6 +258,15 @@ class Office:
     @staticmethod
     def _not_allowed(case: Case, step: Move) -> NotAllowed:
         return NotAllowed(case.registration, case.state, step, tuple(allowed(case.family, case.state)))
+
+
+def _check(what: str, text: str, *, needed: bool) -> None:
+    """Raises ValueError for a text that an officer cannot have meant, or that no message can carry."""
+    if len(text) > MAX_REASON or (needed and not text.strip()):
+        raise ValueError(f"{what} of 1 to {MAX_REASON} characters is needed")
+    for at, character in enumerate(text, 1):
+        if not character.isprintable():
+            raise ValueError(f"{what} is one line of text; character {at} is U+{ord(character):04X}")
 
 
 RESTATED: dict[State, DecisionKind] = {

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.clearance import identifiers, money
+from adapters.clearance import identifiers, money, tables
 from adapters.clearance.case import ZERO, Case, Entry, changed
 from adapters.clearance.docket import Docket
 from adapters.clearance.progress import advance, move, remind
@@ -91,7 +91,7 @@ def _book_one(docket: Docket, handover: Handover, credit: Credit) -> None:
     if case is None or findings:
         _unmatched(docket, handover, credit, findings)
         return
-    before = docket.entry(credit.account, credit.entry, credit.type)
+    before = _booked(docket, credit)
     if before is not None:
         _again(docket, handover, credit, before)
         return
@@ -99,20 +99,35 @@ def _book_one(docket: Docket, handover: Handover, credit: Credit) -> None:
         finding = credit.finding("CLR038", "PaymentAmount", money.say(case.paid), credit.amount_text)
         _unmatched(docket, handover, credit, (finding,))
         return
-    docket.book(
-        Entry(
-            account=credit.account,
-            entry=credit.entry,
-            type=credit.type,
-            reference=credit.reference,
-            registration=case.registration,
-            amount=credit.amount,
-            delivery=handover.delivery,
-            at=docket.now,
-        )
-    )
+    _keep(docket, handover, credit, case)
     step = _taken_back if credit.type in TAKEN_BACK else _paid
     docket.put(step(docket, handover, credit, case))
+
+
+def _booked(docket: Docket, credit: Credit) -> Entry | None:
+    """What was booked before under the bank's own reference."""
+    c = tables.payment.c
+    query = tables.payment.select().where(
+        c.account == credit.account, c.entry == credit.entry, c.type == credit.type
+    )
+    row = docket.connection.execute(query).first()
+    return None if row is None else msgspec.convert(tables.named(row), Entry)
+
+
+def _keep(docket: Docket, handover: Handover, credit: Credit, case: Case) -> None:
+    """The entry counts from now on."""
+    entry = Entry(
+        account=credit.account,
+        entry=credit.entry,
+        type=credit.type,
+        reference=credit.reference,
+        registration=case.registration,
+        amount=credit.amount,
+        delivery=handover.delivery,
+        at=docket.now,
+    )
+    row = msgspec.structs.asdict(entry) | {"amount": str(entry.amount)}
+    docket.connection.execute(tables.payment.insert().values(row))
 
 
 def _matched(docket: Docket, credit: Credit) -> tuple[Case | None, tuple[Finding, ...]]:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from adapters.clearance import identifiers, money, risk, statements, tariff
+from adapters.clearance import criteria, identifiers, money, statements, tariff
+from adapters.clearance.criteria import Criteria, Criterion, Sampling, Thresholds
 from adapters.clearance.exchange import Exchange
 from gateway.model import MandatoryDocument
 
@@ -80,7 +81,7 @@ class Config(msgspec.Struct, frozen=True):
     documents: Documents
     release: Release
     guarantees: Mapping[str, Guarantee]
-    criteria: risk.Criteria
+    criteria: Criteria
     tariff: tariff.Tariff
     statements: statements.Statements
 
@@ -156,28 +157,28 @@ def load(folder: Path) -> Config:
     release = facts.one("release", Release)
     guarantees = facts.rows("guarantee", Guarantee)
     national = office.currency if office else ""
-    criteria = _criteria(folder / "risk.toml", errors)
+    risk = _criteria(folder / "risk.toml", errors)
     table = _tariff(folder / "tariff.toml", national, errors)
     sentences = _statements(folder / "statements.toml", errors)
     if not (office and payment and documents and release):
         raise ConfigBroken(tuple(errors))
     by_reference = {guarantee.reference: guarantee for guarantee in guarantees}
-    config = Config(office, payment, documents, release, by_reference, criteria, table, sentences)
+    config = Config(office, payment, documents, release, by_reference, risk, table, sentences)
     errors += [f"office.toml: {fault}" for fault in _office_faults(config, len(guarantees))]
     if errors:
         raise ConfigBroken(tuple(errors))
     return config
 
 
-def _criteria(path: Path, errors: list[str]) -> risk.Criteria:
+def _criteria(path: Path, errors: list[str]) -> Criteria:
     table = _Table(path, errors, ("criterion", "thresholds", "random"))
-    criteria = risk.Criteria(
-        tuple(table.rows("criterion", risk.Criterion)),
-        table.one("thresholds", risk.Thresholds) or risk.Thresholds(),
-        table.one("random", risk.Sampling) or risk.Sampling(),
+    read = Criteria(
+        tuple(table.rows("criterion", Criterion)),
+        table.one("thresholds", Thresholds) or Thresholds(),
+        table.one("random", Sampling) or Sampling(),
     )
-    errors += [f"{path.name}: {fault}" for fault in risk.faults(criteria)]
-    return criteria
+    errors += [f"{path.name}: {fault}" for fault in criteria.faults(read)]
+    return read
 
 
 class _Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

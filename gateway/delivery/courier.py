@@ -9,6 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from gateway.adapter import BackendUnavailable
+from gateway.storage import LedgerUnavailable
+
 log = logging.getLogger("gateway.delivery")
 
 IDLE = timedelta(seconds=0.5)
@@ -61,6 +64,9 @@ class Courier:
             try:
                 more = await self.round()
                 pause = IDLE
+            except (LedgerUnavailable, BackendUnavailable) as away:
+                log.warning("%s waits: %s", self.name, away)
+                more, pause = False, AFTER_FAILURE
             except Exception:
                 log.exception("round failed", extra={"courier": self.name})
                 more, pause = False, AFTER_FAILURE

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
 import msgspec
 
 from gateway.mapping.language import KindRule
 from gateway.mapping.plan import Plan
-from gateway.mapping.reader import Node, Reader
+from gateway.mapping.reader import Mark, Reader
 from gateway.mapping.reading import Reading
+from gateway.mapping.target import Target
 from gateway.mapping.writer import Writer
 from gateway.model import Declaration, Entity, Finding, Kind, Place, Severity, parse_pointer
 from gateway.model.edifact import Group, Segment
@@ -56,23 +60,42 @@ class EdifactTable:
         return Written(segments, _capped(writer.findings))
 
     def locate(self, tree: Group, pointer: str) -> Place:
-        """Where in the message the value or class at ``pointer`` came from.
+        """Where in the message the value or class at ``pointer`` came from (see :class:`Locator`)."""
+        return self.locator(tree)(pointer)
 
-        For what the message does not have: where the nearest class around it came from.  Raises
-        ValueError on a text that is no pointer.
+    def locator(self, tree: Group) -> Callable[[str], Place]:
+        """The same for many pointers into one message: it is read again once, when first asked."""
+        return Locator(self._plan, tree).locate
+
+    def _kind_of(self, root: Entity, hint: Kind | None) -> Kind:
+        found = self._kind.codes.get(root.text(self._kind.path)) if self._kind.path else None
+        return Kind(found) if found else hint or Kind(self._kind.default)
+
+
+class Locator:
+    """Where the values and classes of one message came from; the message is read again once, when asked."""
+
+    def __init__(self, plan: Plan, tree: Group) -> None:
+        self._plan = plan
+        self._tree = tree
+        self._filled: dict[tuple[int, int], list[Target]] = {}
+
+    def locate(self, pointer: str) -> Place:
+        """For what the message does not have: where the nearest class around it came from.
+
+        Raises ValueError on a text that is no pointer.
         """
         steps = parse_pointer(pointer)
-        reader = Reader(track=True)
-        here = reader.read(self._plan, tree)
-        marks = reader.marks or {}
-        mark = next(((s, 0, 0) for s in tree.children if isinstance(s, Segment) and s.tag != "UNH"), None)
+        here, marks = self._read
+        segments = (s for s in self._tree.children if isinstance(s, Segment) and s.tag != "UNH")
+        mark = next(((s, 0, 0) for s in segments), None)
         for step in steps[1:]:
             mark = marks.get((id(here), -1), mark) or _any_mark(marks, here) or mark
             names = here.shape.value_names
             if step.name in names and here.values[names.index(step.name)] is not None:
                 mark = marks.get((id(here), names.index(step.name)), mark)
                 break
-            below = _child(here, step.name, step.occurrence)
+            below = self._child(here, step.name, step.occurrence)
             if below is None:
                 break
             here = below
@@ -83,32 +106,37 @@ class EdifactTable:
         return Place(
             segment=segment.number,
             tag=segment.tag,
-            group=_paths(tree).get(id(segment), ""),
+            group=self._paths.get(id(segment), ""),
             element=element,
             component=component,
             offset=segment.offset,
             pointer=pointer,
         )
 
-    def _kind_of(self, root: Entity, hint: Kind | None) -> Kind:
-        found = self._kind.codes.get(root.text(self._kind.path)) if self._kind.path else None
-        return Kind(found) if found else hint or Kind(self._kind.default)
+    def _child(self, target: Target, name: str, occurrence: int) -> Target | None:
+        slot = next((slot for slot, shape in enumerate(target.shape.kids) if shape.name == name), None)
+        if slot is None:
+            return None
+        key = (id(target), slot)
+        if key not in self._filled:
+            self._filled[key] = [kid for kid in target.kids[slot] or () if not kid.empty()]
+        filled = self._filled[key]
+        return filled[occurrence - 1] if occurrence <= len(filled) else None
+
+    @cached_property
+    def _read(self) -> tuple[Target, dict[tuple[int, int], Mark]]:
+        reader = Reader(track=True)
+        return reader.read(self._plan, self._tree), reader.marks or {}
+
+    @cached_property
+    def _paths(self) -> dict[int, str]:
+        return _paths(self._tree)
 
 
-def _child(node: Node, name: str, occurrence: int) -> Node | None:
-    for slot, shape in enumerate(node.shape.kids):
-        if shape.name == name:
-            filled = [kid for kid in node.kids[slot] or () if not kid.empty()]
-            return filled[occurrence - 1] if occurrence <= len(filled) else None
-    return None
-
-
-def _any_mark(
-    marks: dict[tuple[int, int], tuple[Segment, int, int]], node: Node
-) -> tuple[Segment, int, int] | None:
+def _any_mark(marks: dict[tuple[int, int], Mark], target: Target) -> Mark | None:
     """The segment of the first value of a class that has no segment of its own."""
-    for slot in range(len(node.values)):
-        found = marks.get((id(node), slot))
+    for slot in range(len(target.values)):
+        found = marks.get((id(target), slot))
         if found is not None:
             return found[0], 0, 0
     return None
@@ -132,6 +160,8 @@ def _placed(found: list[tuple[Segment, Finding]], tree: Group) -> tuple[Finding,
     """Findings with the group path of their segments."""
     if not found:
         return ()
+    if len(found) > MAX_FINDINGS:  # many warnings must not hide an error
+        found = sorted(found, key=lambda pair: pair[1].severity is not Severity.ERROR)
     paths = _paths(tree)
     placed = [
         msgspec.structs.replace(f, place=msgspec.structs.replace(f.place, group=paths.get(id(s), "")))

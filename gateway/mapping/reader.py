@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway.mapping.convert import date_read, decimal_read, join, pointer_read, width
-from gateway.mapping.plan import KNOWN, Chain, Conversion, Field, Plan, Rule, Shape
-from gateway.model import Entity, Finding, Place, Severity, Value
+from gateway.mapping.plan import KNOWN, Conversion, Field, Plan, Rule
+from gateway.mapping.target import Target
+from gateway.model import Finding, Place, Severity, Value
 from gateway.model.edifact import Group, Segment
 
 _SERVICE = frozenset(("UNH", "UNT", "UNS"))
@@ -20,60 +21,6 @@ Attributes = tuple[tuple[str, str], ...]
 Mark = tuple[Segment, int, int]
 
 
-class Node:
-    """A class being filled.  ``counts``: occurrences taken so far by blocks that repeat."""
-
-    __slots__ = ("counts", "kids", "ordinal", "shape", "values")
-
-    def __init__(self, shape: Shape, ordinal: int = 1) -> None:
-        self.shape = shape
-        self.ordinal = ordinal
-        self.values: list[Value | None] = [None] * len(shape.value_names)
-        self.kids: list[list[Node] | None] = [None] * len(shape.kids)
-        self.counts: dict[int, int] | None = None
-
-    def first(self, slot: int) -> Node:
-        """The first occurrence of a class."""
-        nodes = self.kids[slot]
-        if nodes is None:
-            nodes = self.kids[slot] = [Node(self.shape.kids[slot])]
-        return nodes[0]
-
-    def next(self, slot: int) -> Node:
-        """The next occurrence of a class that no block has taken yet."""
-        if self.counts is None:
-            self.counts = {}
-        taken = self.counts.get(slot, 0)
-        self.counts[slot] = taken + 1
-        nodes = self.kids[slot]
-        if nodes is None:
-            nodes = self.kids[slot] = []
-        if taken == len(nodes):
-            nodes.append(Node(self.shape.kids[slot], taken + 1))
-        return nodes[taken]
-
-    def freeze(self) -> Entity | None:
-        """The class as a value, in WCO order; None where nothing was filled in."""
-        values = self.values
-        shape = self.shape
-        found = tuple([v for i in shape.value_order if (v := values[i]) is not None])
-        entities = []
-        for slot in shape.kid_order:
-            nodes = self.kids[slot]
-            if nodes is not None:
-                for node in nodes:
-                    entity = node.freeze()
-                    if entity is not None:
-                        entities.append(entity)
-        if not found and not entities:
-            return None
-        return Entity(shape.name, found, tuple(entities))
-
-    def empty(self) -> bool:
-        """True where nothing was filled in."""
-        return not any(self.values) and all(n.empty() for nodes in self.kids for n in nodes or ())
-
-
 class Reader:
     """One reading.  With ``marks`` it also remembers where every value came from."""
 
@@ -82,19 +29,19 @@ class Reader:
         self.tails: dict[tuple[int, int], int] = {}
         self.marks: dict[tuple[int, int], Mark] | None = {} if track else None
 
-    def read(self, plan: Plan, tree: Group) -> Node:
+    def read(self, plan: Plan, tree: Group) -> Target:
         """Walk the message; the findings are in ``found``."""
-        root = Node(plan.shape)
+        root = Target(plan.shape)
         self._group(plan, tree, root)
         return root
 
-    def _group(self, plan: Plan, group: Group, node: Node) -> None:
+    def _group(self, plan: Plan, group: Group, target: Target) -> None:
         choose, segment_read = plan.choose, self._segment
         for child in group.children:
             if type(child) is Segment:
                 rule = choose(child)
                 if rule is not None:
-                    segment_read(rule, child, node)
+                    segment_read(rule, child, target)
                 elif child.tag not in _SERVICE:
                     self._unread(child)
             elif type(child) is Group:
@@ -103,33 +50,21 @@ class Reader:
                 if entry is None:
                     self._unread_group(child)
                 else:
-                    holder = self._target(node, entry.chain, entry.repeat, entry.sequence)
+                    holder = target.at(entry.chain, entry.repeat, entry.sequence)
                     if entry.chain:
                         self._mark(holder, -1, trigger, 0, 0)
                     self._group(entry.plan, child, holder)
 
-    def _target(self, node: Node, chain: Chain, repeat: bool, sequence: Field | None) -> Node:
-        if not chain:
-            return node
-        for slot in chain[:-1]:
-            node = node.first(slot)
-        if not repeat:
-            return node.first(chain[-1])
-        node = node.next(chain[-1])
-        if sequence is not None:
-            node.values[sequence.slot] = Value(sequence.name, str(node.ordinal))
-        return node
-
-    def _segment(self, rule: Rule, segment: Segment, node: Node) -> None:
+    def _segment(self, rule: Rule, segment: Segment, target: Target) -> None:
         if rule.chain:
-            node = self._target(node, rule.chain, rule.repeat, rule.sequence)
-            self._mark(node, -1, segment, 0, 0)
+            target = target.at(rule.chain, rule.repeat, rule.sequence)
+            self._mark(target, -1, segment, 0, 0)
         elements = segment.elements
         places, cells = rule.places, rule.cells
         known = len(cells)
         for at, components in enumerate(elements):
             if at in places:
-                self._composite(rule, segment, elements, at, node)
+                self._composite(rule, segment, elements, at, target)
                 continue
             row = cells[at] if at < known else ()
             size = len(row)
@@ -139,26 +74,26 @@ class Reader:
                     if field is None:
                         self._lost(segment, at, spot, components)
                     elif field is not KNOWN:
-                        self._value(field, segment, elements, at, text, node)
+                        self._value(field, segment, elements, at, text, target)
         for field in rule.wide:
             at = field.element
             if (at < len(elements) and any(elements[at])) or field.attributes:
-                self._wide(field, segment, elements, 0, node)
+                self._wide(field, segment, elements, 0, target)
         if segment.repeats:
-            self._repeats(rule, segment, node)
+            self._repeats(rule, segment, target)
 
-    def _repeats(self, rule: Rule, segment: Segment, node: Node) -> None:
+    def _repeats(self, rule: Rule, segment: Segment, target: Target) -> None:
         """Syntax 4 repetitions: of a composite with rules of its own, one more; else not carried."""
         for element, occurrences in segment.repeats:
             for number, components in enumerate(occurrences, 2):
                 if element - 1 in rule.places:
                     line = ((),) * (element - 1) + (components,)
-                    self._composite(rule, segment, line, element - 1, node)
+                    self._composite(rule, segment, line, element - 1, target)
                 elif any(components):
                     place = replace(_place(segment, element, 0), repetition=number)
                     self._report(segment, "MAP002", found=":".join(components)[:70], place=place)
 
-    def _composite(self, rule: Rule, segment: Segment, elements: Elements, at: int, node: Node) -> None:
+    def _composite(self, rule: Rule, segment: Segment, elements: Elements, at: int, target: Target) -> None:
         components = elements[at]
         if not any(components):
             return
@@ -167,8 +102,8 @@ class Reader:
             self._report(segment, "MAP002", found=":".join(components)[:70], place=_place(segment, at + 1, 0))
             return
         if inner.chain:
-            node = self._target(node, inner.chain, inner.repeat, inner.sequence)
-            self._mark(node, -1, segment, at + 1, 0)
+            target = target.at(inner.chain, inner.repeat, inner.sequence)
+            self._mark(target, -1, segment, at + 1, 0)
         row = inner.cells[0] if inner.cells else ()
         for spot, text in enumerate(components):
             if text:
@@ -176,12 +111,12 @@ class Reader:
                 if field is None:
                     self._lost(segment, at, spot, components)
                 elif field is not KNOWN:
-                    self._value(field, segment, elements, at, text, node)
+                    self._value(field, segment, elements, at, text, target)
         for field in inner.wide:
-            self._wide(field, segment, elements, at, node)
+            self._wide(field, segment, elements, at, target)
 
     def _value(
-        self, field: Field, segment: Segment, elements: Elements, at: int, text: str, node: Node
+        self, field: Field, segment: Segment, elements: Elements, at: int, text: str, target: Target
     ) -> None:
         """Set a value that one component gives."""
         attributes = _attributes(field, elements, at - field.element) if field.attributes else ()
@@ -189,30 +124,30 @@ class Reader:
             text = self._convert(field, segment, text, attributes, at)
             if not text:
                 return
-        self._set(field, segment, at, text, attributes, node)
+        self._set(field, segment, at, text, attributes, target)
 
     def _set(
-        self, field: Field, segment: Segment, at: int, text: str, attributes: Attributes, node: Node
+        self, field: Field, segment: Segment, at: int, text: str, attributes: Attributes, target: Target
     ) -> None:
         for slot in field.chain:
-            node = node.first(slot)
+            target = target.first(slot)
         slot = field.slot
-        old = node.values[slot]
+        old = target.values[slot]
         component = 0 if field.alone else field.component + 1
         if old is not None and old.text != text and field.conversion not in _REPLACES:
             self._report(segment, "MAP003", old.text[:70], text[:70], _place(segment, at + 1, component))
             return
-        node.values[slot] = Value(field.name, text, attributes)
+        target.values[slot] = Value(field.name, text, attributes)
         if self.marks is not None:
-            self._mark(node, slot, segment, at + 1, component)
+            self._mark(target, slot, segment, at + 1, component)
 
-    def _wide(self, field: Field, segment: Segment, elements: Elements, base: int, node: Node) -> None:
+    def _wide(self, field: Field, segment: Segment, elements: Elements, base: int, target: Target) -> None:
         """Set what several components give together."""
         at = base + field.element
         components = elements[at] if at < len(elements) else ()
         conversion = field.conversion
         if conversion is Conversion.POINTER:
-            self._pointer(field, segment, components, node, at)
+            self._pointer(field, segment, components, target, at)
         elif conversion is Conversion.DERIVE:
             text = components[field.component] if field.component < len(components) else ""
             if text and text not in field.codes.values():
@@ -222,9 +157,9 @@ class Reader:
             lines = components[field.component : field.component + field.span]
             text = lines[0] if len(lines) == 1 else join(lines, width(field.format))
             if text and conversion is Conversion.PARAGRAPH:
-                text = self._paragraph(field, lines, text, node)
+                text = self._paragraph(field, lines, text, target)
             if text:
-                self._set(field, segment, at, text, _attributes(field, elements, base), node)
+                self._set(field, segment, at, text, _attributes(field, elements, base), target)
 
     def _convert(self, field: Field, segment: Segment, text: str, attributes: Attributes, at: int) -> str:
         conversion = field.conversion
@@ -246,12 +181,12 @@ class Reader:
             self._report(segment, "MAP004", " ".join(field.codes), text, place)
         return found
 
-    def _paragraph(self, field: Field, lines: tuple[str, ...], text: str, node: Node) -> str:
+    def _paragraph(self, field: Field, lines: tuple[str, ...], text: str, target: Target) -> str:
         """The text so far and this segment's lines, joined as if they were one segment's."""
         for slot in field.chain:
-            node = node.first(slot)
-        key = (id(node), field.slot)
-        old = node.values[field.slot]
+            target = target.first(slot)
+        key = (id(target), field.slot)
+        old = target.values[field.slot]
         if old is not None:
             full = self.tails.get(key, 0) >= width(field.format)
             text = old.text + ("" if full else " ") + text
@@ -259,7 +194,7 @@ class Reader:
         return text
 
     def _pointer(
-        self, field: Field, segment: Segment, components: tuple[str, ...], node: Node, at: int
+        self, field: Field, segment: Segment, components: tuple[str, ...], target: Target, at: int
     ) -> None:
         text = components[field.component] if field.component < len(components) else ""
         levels = pointer_read(text) if text else ()
@@ -271,14 +206,14 @@ class Reader:
         last = (own.get("section", ""), own.get("sequence", ""), own.get("tag", ""))
         for level in (*levels, last):
             if any(level):
-                pointer = self._target(node, field.chain, True, None)
+                pointer = target.at(field.chain, True, None)
                 for slot, part in zip(field.slots, level, strict=True):
                     if part:
                         pointer.values[slot] = Value(pointer.shape.value_names[slot], part)
 
-    def _mark(self, node: Node, slot: int, segment: object, element: int, component: int) -> None:
+    def _mark(self, target: Target, slot: int, segment: object, element: int, component: int) -> None:
         if self.marks is not None and isinstance(segment, Segment):
-            self.marks.setdefault((id(node), slot), (segment, element, component))
+            self.marks.setdefault((id(target), slot), (segment, element, component))
 
     def _unread(self, segment: Segment) -> None:
         if any(any(components) for components in segment.elements):

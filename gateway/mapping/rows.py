@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lxml import etree
 
@@ -50,15 +50,25 @@ class RowTable:
 
         Raises ValueError on a text that is no pointer.
         """
-        steps = parse_pointer(pointer)
-        reading = RowReading(self._file, self._names, self._known)
-        reading.read(document)
-        here = document
-        path = ""
-        for step in steps[1:]:
-            path = f"{path}/{step.name}" + (f"[{step.occurrence}]" if step.occurrence > 1 else "")
-            here = reading.marks.get(path.lstrip("/"), here)
-        return Place(xpath=xpath_of(here), line=int(here.sourceline or 0), pointer=pointer)
+        return self.locator(document)(pointer)
+
+    def locator(self, document: etree._Element) -> Callable[[str], Place]:
+        """The same for many pointers into one document: it is read again once, when first asked."""
+        read: list[RowReading] = []
+
+        def locate(pointer: str) -> Place:
+            steps = parse_pointer(pointer)
+            if not read:
+                read.append(RowReading(self._file, self._names, self._known))
+                read[0].read(document)
+            here = document
+            path = ""
+            for step in steps[1:]:
+                path = f"{path}/{step.name}" + (f"[{step.occurrence}]" if step.occurrence > 1 else "")
+                here = read[0].marks.get(path.lstrip("/"), here)
+            return Place(xpath=xpath_of(here), line=int(here.sourceline or 0), pointer=pointer)
+
+        return locate
 
     def pointer_codes(self, pointer: str) -> list[tuple[str, int, str]]:
         """No WCO codes: a bank knows the document by its own names."""

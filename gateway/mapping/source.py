@@ -1,13 +1,9 @@
-"""What the writer works on: the tree laid out by the table's slots, and components on their way to a segment."""
+"""What the writer works on: the tree laid out by the table's slots."""
 
 from __future__ import annotations
 
-from gateway.mapping.convert import fits
-from gateway.mapping.plan import Attribute, Chain, Check, Shape
+from gateway.mapping.plan import Chain, Shape
 from gateway.model import Entity, Value
-
-Cells = dict[tuple[int, int], str]
-Elements = tuple[tuple[str, ...], ...]
 
 
 class Source:
@@ -55,36 +51,3 @@ class Source:
             return [] if found is None else [found]
         holder = self.down(chain[:-1])
         return [] if holder is None else holder.kids[chain[-1]]
-
-
-def touched(source: Source, used: set[tuple[int, int]]) -> bool:
-    return (
-        any((id(source), slot) in used for slot in range(len(source.values)))
-        or any(touched(kid, used) for kids in source.kids for kid in kids)
-        or any(kid.quiet for kids in source.kids for kid in kids)
-    )
-
-
-def syntactic(level: tuple[str, str, str], own: dict[str, Attribute]) -> bool:
-    """True for a level that names a segment: section of 1049 in digits, a tag of three characters."""
-    section, sequence, tag = level
-    return section.isdigit() and fits(tag, own["tag"].format) and fits(sequence, own["sequence"].format)
-
-
-def constants(cells: Cells, checks: tuple[Check, ...], base: int = 0) -> None:
-    for check in checks:
-        if check.write:
-            cells.setdefault((base + check.element, check.component), check.write)
-
-
-def elements_of(cells: Cells) -> Elements:
-    """Cells as elements: gaps are empty, nothing trails."""
-    rows: dict[int, dict[int, str]] = {}
-    for (element, component), text in cells.items():
-        if text:
-            rows.setdefault(element, {})[component] = text
-    size = max(rows, default=-1) + 1
-    return tuple(
-        tuple(row.get(i, "") for i in range(max(row) + 1)) if (row := rows.get(at)) else ("",)
-        for at in range(size)
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from lxml import etree
@@ -122,6 +123,10 @@ class TreeTable:
                 break
             here, row = found, inner
         return Place(xpath=xpath_of(here), line=line_of(here), pointer=pointer)
+
+    def locator(self, document: etree._Element) -> Callable[[str], Place]:
+        """The same for many pointers into one document."""
+        return partial(self.locate, document)
 
     def pointer_codes(self, pointer: str) -> list[tuple[str, int, str]]:
         """The WCO Pointer (97A) chain: (section's class id, sequence or 0, tag id or "") from the top.

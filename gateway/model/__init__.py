@@ -1,7 +1,15 @@
 """The words of the gateway: plain frozen values that every room shares and that know no framework."""
 
 from gateway.model.decision import Decision, DecisionKind, DutyLine, MandatoryDocument
-from gateway.model.edifact import Directory, Group, MessageTable, Segment, SegmentTable
+from gateway.model.edifact import (
+    Acknowledging,
+    Agreement,
+    Directory,
+    Group,
+    MessageTable,
+    Segment,
+    SegmentTable,
+)
 from gateway.model.finding import Catalogue, Finding, Meaning, Place, Severity
 from gateway.model.message import (
     ACCEPTED,
@@ -24,6 +32,8 @@ from gateway.model.tree import Declaration, Entity, Kind, Step, Value, parse_poi
 __all__ = [
     "ACCEPTED",
     "REJECTED",
+    "Acknowledging",
+    "Agreement",
     "Answer",
     "Catalogue",
     "Channel",

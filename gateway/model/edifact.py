@@ -7,6 +7,7 @@ Segments and groups come by the million and cannot form cycles, so the garbage c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 
 import msgspec
 
@@ -106,12 +107,47 @@ class MessageTable(msgspec.Struct, frozen=True, array_like=True):
     version: str
     release: str
     nodes: tuple[SegmentUse | GroupUse, ...]
+    agency: str = "UN"
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """One UN/EDIFACT directory (``D.96B``): messages, segments, and code lists by element code."""
+    """One directory (``D.96B``): messages, segments, and code lists by element code.
+
+    The mappings may read an entry when it is first asked for, and raise ValueError, naming file and line,
+    where it is broken.
+    """
 
     name: str
     messages: Mapping[str, MessageTable]
     segments: Mapping[str, SegmentTable]
     codes: Mapping[str, frozenset[str]]
+    agency: str = "UN"
+
+
+class Acknowledging(StrEnum):
+    """Which interchanges a partner wants a CONTRL for (ISO 9735-4).
+
+    ``FULL``: each, accepted or not.  ``ERRORS``: only one with a rejection.  ``RECEIPT``: each, that it
+    has arrived (0083 code 8), and again only where something is rejected.
+    """
+
+    FULL = "full"
+    ERRORS = "errors"
+    RECEIPT = "receipt"
+
+
+class Agreement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was agreed with one partner about its EDIFACT interchanges.
+
+    ``tolerated``: codes of defects that are read on, as warnings (see ``gateway.syntax.TOLERABLE``).
+    ``refused``: codes of warnings that reject.  ``message``: S009 (``CUSCAR:D:95B:UN``) of messages whose
+    UNH does not say the type.  ``packages``: UNO and UNP may be sent.  ``acknowledging``: which CONTRL
+    it gets.  ``guide``: name of the implementation guide that narrows the directories.
+    """
+
+    tolerated: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    message: str = ""
+    packages: bool = False
+    acknowledging: Acknowledging = Acknowledging.FULL
+    guide: str = ""

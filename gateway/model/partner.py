@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from gateway.model.edifact import Agreement
+
 
 class Role(StrEnum):
     """What an organisation is to customs."""
@@ -44,6 +46,7 @@ class Partner(msgspec.Struct, frozen=True, omit_defaults=True):
     the certificate must also chain to a trust anchor.  ``token_digest``: hex SHA-256 of its bearer
     token, where mutual TLS is not possible.  ``push_url``: its own HTTPS URL, with ``push_subject``
     unused where empty.  ``types``: message types it may file, empty for any its roles allow.
+    ``edifact``: what was agreed about its interchanges.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Partner(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: Limits = Limits()
     language: str = "en"
     active: bool = True
+    edifact: Agreement = Agreement()
 
 
 class Mandate(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
 
 from lxml import etree
 
@@ -17,16 +20,31 @@ UNTYPED = "application/octet-stream"
 SEGMENT = re.compile(rb"\s*[A-Z]{3}[+:']")
 """What may be an interchange without its beginning: the reader of EDIFACT tells what is missing."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+HEAD = 8_192
+"""Octets by which a file's kind is known."""
 SHOWN = 20
 """Octets of a file that is no message that are shown."""
 
 
+PIECE = 262_144
+"""Octets of an interchange's file read at a time: progress is told after each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found; ``examined`` is None where the file could not be read at all."""
+    """What a check found; ``examined`` is None where the file could not be read at all.
+
+    ``more``: further interchanges of the same file.
+    """
 
     examined: inbound.Examined | None
     findings: tuple[Finding, ...] = ()
+    more: tuple[inbound.Examined, ...] = ()
+
+    @property
+    def all(self) -> tuple[inbound.Examined, ...]:
+        """Everything that could be read."""
+        return () if self.examined is None else (self.examined, *self.more)
 
 
 def media_type(body: bytes) -> str:
@@ -38,7 +56,7 @@ def media_type(body: bytes) -> str:
         return "application/edifact"
     if start[:1] == b"0":
         return "application/pkcs7-mime; smime-type=signed-data"
-    for line in body[:8192].splitlines():
+    for line in body[:HEAD].splitlines():
         if line.lower().startswith(b"content-type:"):
             return line.split(b":", 1)[1].strip().decode("latin-1")
     return UNTYPED
@@ -60,6 +78,40 @@ def check(body: bytes, handbook: Handbook, now: datetime) -> Checked:
         return Checked(inbound.examine_edifact(interchange, handbook, judge))
     except (inbound.Unreadable, safexml.XmlRefused, security.Refused) as refused:
         return Checked(None, refused.findings)
+
+
+def check_file(
+    path: Path,
+    handbook: Handbook,
+    now: datetime,
+    read: Callable[[int], None] = lambda octets: None,
+    told: Callable[[Finding], None] = lambda finding: None,
+) -> Checked:
+    """The same for a file; of a bare EDIFACT interchange, only one message is held at a time.
+
+    ``read`` is told how many octets more were taken, ``told`` each finding of an interchange at once.
+    """
+
+    def judge(declaration: Declaration) -> tuple[Finding, ...]:
+        return rules.judge(declaration, handbook.rulebook, now)
+
+    with path.open("rb") as file:
+        if media_type(file.read(HEAD)) != "application/edifact":
+            read(path.stat().st_size)
+            file.seek(0)
+            return check(file.read(), handbook, now)
+        file.seek(0)
+        first, *more = inbound.examine_files(_pieces(file, read), handbook, judge, told)
+    if first.interchange is None or not first.interchange.answerable:
+        unanswerable = inbound.unanswerable(first.interchange) if first.interchange is not None else ()
+        return Checked(None, unanswerable)
+    return Checked(first, more=tuple(more))
+
+
+def _pieces(file: BinaryIO, read: Callable[[int], None]) -> Iterator[bytes]:
+    while piece := file.read(PIECE):
+        yield piece
+        read(len(piece))
 
 
 def _no_message(body: bytes) -> Finding | None:

@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway import handbook as handbooks
-from gateway import security
+from gateway import security, syntax
 from gateway.model import Register
 
 LAST_PORT = 65_535
 Port = Annotated[int, msgspec.Meta(ge=0, le=LAST_PORT)]
 Doors = Annotated[int, msgspec.Meta(ge=1, le=64)]
 """At least one answers; more than there are cores only wait for each other."""
-Octets = Annotated[int, msgspec.Meta(ge=1, le=268_435_456)]
+MOST_OCTETS = 268_435_456
+Octets = Annotated[int, msgspec.Meta(ge=1, le=MOST_OCTETS)]
 """No body is larger than all bodies together that a door holds in memory."""
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Linger = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
@@ -52,14 +53,14 @@ class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Own keys and trust, relative to the home.  ``trust``: anchors for partners' certificates;
-    ``push_trust``: PEM anchors of the servers that messages are pushed to."""
+    """Own keys and trust, relative to the home.  ``trust``: anchors for partners' certificates, of TLS and
+    of signatures; ``push_trust``: PEM anchors of the servers that messages are pushed to."""
 
     signing_key: str = "keystore/own/signing.key.pem"
     signing_certificate: str = "keystore/own/signing.crt.pem"
     tls_key: str = "keystore/own/tls.key.pem"
     tls_certificate: str = "keystore/own/tls.crt.pem"
-    trust: str = "keystore/trust"
+    trust: str = handbooks.TRUST
     push_trust: str = "keystore/push.pem"
 
 
@@ -83,6 +84,10 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_flight: Count = 64
 
 
+class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):
+    """The bounds of one EDIFACT interchange: the fields of syntax.EdifactLimits, whatever they are."""
+
+
 class Commit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Group commit: milliseconds to wait for company, settlements in one transaction."""
 
@@ -100,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proof: Proof = Proof()
     rules: Rules = Rules()
     limits: Bounds = Bounds()
+    edifact: Edifact = Edifact()
     commit: Commit = Commit()
 
 
@@ -118,7 +124,7 @@ def load(home: Path) -> Settings:
         ) from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path}: {error}") from error
-    fault = _fault(chosen.listen)
+    fault = _fault(chosen.listen) or _beyond(chosen.edifact)
     if fault:
         raise BadSettings(f"{path}: {fault}")
     return chosen
@@ -131,6 +137,16 @@ def _fault(listen: Listen) -> str:
         return f"listen.operations_port: {first} to {last} are needed, the last port is {LAST_PORT}"
     if first and first <= listen.port <= last:
         return f"listen.port: {listen.port} is one of the ports for operators, {first} to {last}"
+    return ""
+
+
+def _beyond(edifact: Edifact) -> str:
+    """Which bound of an interchange nothing could keep, or would bound nothing."""
+    told = syntax.EdifactLimits().findings  # as many as a CONTRL can say
+    for name, bound in msgspec.structs.asdict(edifact).items():
+        most = told if name == "findings" else MOST_OCTETS
+        if isinstance(bound, int) and not 1 <= bound <= most:
+            return f"edifact.{name}: {bound} is not within 1 to {most}"
     return ""
 
 
@@ -148,8 +164,15 @@ def policy(chosen: Settings) -> security.Policy:
 
 
 def handbook(home: Path, chosen: Settings, register: Register | None = None) -> handbooks.Handbook:
-    """The home's knowledge, by the policy and the profile of these settings.  Raises ValueError."""
-    return handbooks.load(home, register, policy(chosen), profile=chosen.rules.profile)
+    """The home's knowledge, by the policy, bounds, anchors and profile of these settings.  Raises ValueError."""
+    return handbooks.load(
+        home,
+        register,
+        policy(chosen),
+        chosen.edifact,
+        profile=chosen.rules.profile,
+        trust=home / chosen.keys.trust,
+    )
 
 
 def signing_key(home: Path, chosen: Settings) -> security.SigningKey:

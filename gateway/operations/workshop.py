@@ -14,12 +14,10 @@ from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from pathlib import Path
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
 
 from gateway import handbook as handbooks
-from gateway import inbound, security
 from gateway.intake import Numbers, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
@@ -28,29 +26,25 @@ from gateway.storage import Ledger, Overloaded
 log = logging.getLogger("gateway.workshop")
 
 
-class Declined(msgspec.Struct, frozen=True):
-    """A submission that gets no receipt, as it travels between processes: exceptions with findings do
-    not survive the way.  ``proven``: it could be verified and not be read."""
-
-    proven: bool
-    findings: tuple[Finding, ...]
-
-    def error(self) -> security.Refused | inbound.Unreadable:
-        """The exception that intake.work raised."""
-        return inbound.Unreadable(self.findings) if self.proven else security.Refused(self.findings)
-
-
 class Bench:
     """What one worker keeps between messages; made once per process."""
 
     here: Bench
 
     def __init__(self, home: Path, chosen: settings.Settings) -> None:
-        self.ledger = Ledger.open(settings.database_url(home, chosen.database.ledger))
+        self._url = settings.database_url(home, chosen.database.ledger)
+        self._ledger: Ledger | None = None
         self.version = -1
         self.handbook = settings.handbook(home, chosen)
         self.key = settings.signing_key(home, chosen)
-        self.numbers = Numbers(self.ledger)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Opened for the first message: a worker may begin while the database is away."""
+        if self._ledger is None:
+            self._ledger = Ledger.open(self._url)
+            self.numbers = Numbers(self._ledger)
+        return self._ledger
 
     def fresh(self) -> handbooks.Handbook:
         """The handbook with the partners as they are now."""
@@ -79,14 +73,9 @@ def _ready() -> None:
     """Nothing to do: a worker that runs this has read its knowledge."""
 
 
-def _work(submission: Submission, clash: Finding | None) -> Worked | Declined:
+def _work(submission: Submission, clash: Finding | None) -> Worked:
     here = Bench.here
-    try:
-        return work(submission, here.fresh(), here.key, here.numbers.take, datetime.now(UTC), clash)
-    except security.Refused as refused:
-        return Declined(False, refused.findings)
-    except inbound.Unreadable as unreadable:
-        return Declined(True, unreadable.findings)
+    return work(submission, here.fresh(), here.key, here.numbers.take, datetime.now(UTC), clash)
 
 
 class Workshop:
@@ -110,7 +99,7 @@ class Workshop:
     def work(self, submission: Submission, clash: Finding | None) -> Deferred[Worked]:
         """As intake.work, elsewhere; fires on the reactor's thread.
 
-        Fails with Overloaded where the worker ended over it.
+        Fails as intake.work does, and with Overloaded where the worker ended over it.
         """
         done: Deferred[Worked] = Deferred()
         pool = self._pool
@@ -132,9 +121,7 @@ class Workshop:
         """End the workers after what they are at."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ended(
-        self, future: Future[Worked | Declined], done: Deferred[Worked], pool: ProcessPoolExecutor
-    ) -> None:
+    def _ended(self, future: Future[Worked], done: Deferred[Worked], pool: ProcessPoolExecutor) -> None:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenProcessPool):
             log.error("a worker ended over its message")
@@ -144,11 +131,7 @@ class Workshop:
         elif error is not None:
             done.errback(error)
         else:
-            made = future.result()
-            if isinstance(made, Declined):
-                done.errback(made.error())
-            else:
-                done.callback(made)
+            done.callback(future.result())
 
     def _replace(self, pool: ProcessPoolExecutor) -> None:
         """Put new workers in the place of these, unless that was done already."""

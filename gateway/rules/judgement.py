@@ -27,7 +27,7 @@ MAX_FOUND = 70
 class Judgement:
     """One declaration under the rules at one moment; it is filled by a single walk of the tree."""
 
-    __slots__ = ("_told", "entered", "findings", "gathered", "now", "root", "zone")
+    __slots__ = ("_counts", "_more", "_told", "entered", "findings", "gathered", "now", "root", "zone")
 
     def __init__(self, root: Entity, now: datetime, zone: tzinfo, values: int, entities: int) -> None:
         """``values``, ``entities``: how many slots the plan gathers values and entities in."""
@@ -38,11 +38,13 @@ class Judgement:
         self.entered: list[list[Here]] = [[] for _ in range(entities)]
         self.findings: list[Finding] = []
         self._told: set[tuple[str, str]] = set()
+        self._counts = {True: 0, False: 0}  # errors, and all others: many warnings must not hide an error
+        self._more = False
 
     @property
     def full(self) -> bool:
-        """True where no more findings are taken."""
-        return len(self.findings) > MAX_FINDINGS
+        """True where nothing more that is found can change the verdict or be told."""
+        return self._more and self._counts[True] >= MAX_FINDINGS
 
     def today(self) -> date:
         """The day of the judgement by the office's clock."""
@@ -65,18 +67,24 @@ class Judgement:
         """
         if self.full:
             return
-        if len(self.findings) == MAX_FINDINGS:
-            self.findings.append(
-                Finding(MORE, Place(pointer=self.root.name), str(MAX_FINDINGS), "", Severity.NOTE)
-            )
+        severity = severity or row.severity
+        error = severity is Severity.ERROR
+        if self._counts[error] >= MAX_FINDINGS:
+            self._tell_more()
             return
         code = code or row.main
         pointer = pointer_of(here, value)
         if (code, pointer) in self._told:
             return
         self._told.add((code, pointer))
-        place = Place(pointer=pointer)
-        self.findings.append(Finding(code, place, expected, found[:MAX_FOUND], severity or row.severity))
+        self._counts[error] += 1
+        self.findings.append(Finding(code, Place(pointer=pointer), expected, found[:MAX_FOUND], severity))
+
+    def _tell_more(self) -> None:
+        if not self._more:
+            place = Place(pointer=self.root.name)
+            self.findings.append(Finding(MORE, place, str(MAX_FINDINGS), "", Severity.NOTE))
+        self._more = True
 
 
 def pointer_of(here: Here, value: Value | str = "") -> str:

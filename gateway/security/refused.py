@@ -12,6 +12,10 @@ class Refused(Exception):
         super().__init__(", ".join(finding.code for finding in findings))
         self.findings = findings
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[tuple[Finding, ...]]]:
+        """Whole on its way from one process to another: an exception's own way carries the text alone."""
+        return type(self), (self.findings,)
+
     @property
     def code(self) -> str:
         """The first finding's code."""

@@ -27,8 +27,8 @@ MAX_ERROR = 500
 """Characters of a failed attempt's error that are kept."""
 
 _d = tables.delivery.c
+_o = tables.outgoing.c
 _due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
-_pushes = func.substr(_d.destination, text("1"), text("5")) == text("'push:'")
 _dead = _d.state == text(f"'{tables.DEAD}'")
 
 
@@ -43,7 +43,7 @@ def claim_due(
     ready = (
         select(tables.delivery)
         .where(_due, _d.due_at <= at, _d.lease_until <= at, _to(destination))
-        .order_by(_d.position)
+        .order_by(_arrival(destination))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -109,7 +109,10 @@ def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[st
 
 
 def done(connection: Connection, ids: Sequence[str], at: datetime) -> int:
-    """These deliveries arrived, as their timelines say; how many were not known to have."""
+    """These deliveries arrived, as their timelines say; how many were not known to have.
+
+    A receiver that took a push has the message: it waits in no mailbox any more.
+    """
     changed = (
         update(tables.delivery)
         .where(_d.id.in_(ids), _d.state != tables.DONE)
@@ -117,6 +120,11 @@ def done(connection: Connection, ids: Sequence[str], at: datetime) -> int:
         .returning(_d.destination, _d.payload)
     )
     rows = connection.execute(changed).all()
+    taken = [row.payload for row in rows if row.destination.startswith("push:")]
+    if taken:
+        acknowledged = func.coalesce(_o.acknowledged_at, micros(at))
+        waiting = update(tables.outgoing).where(_o.id.in_(taken))
+        connection.execute(waiting.values(acknowledged_at=acknowledged))
     _note(connection, rows, at, "delivered")
     return len(rows)
 
@@ -145,13 +153,17 @@ def dead(connection: Connection, delivery: str, error: str, at: datetime) -> boo
 def due(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Deliveries that have not arrived and are not dead, whether their time has come or not, in order of
     arrival."""
-    waiting = select(tables.delivery).where(_due, _to(destination)).order_by(_d.position).limit(limit)
+    waiting = (
+        select(tables.delivery).where(_due, _to(destination)).order_by(_arrival(destination)).limit(limit)
+    )
     return [_delivery(row) for row in connection.execute(waiting)]
 
 
 def dead_letters(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Dead deliveries, oldest first."""
-    letters = select(tables.delivery).where(_dead, _to(destination)).order_by(_d.position).limit(limit)
+    letters = (
+        select(tables.delivery).where(_dead, _to(destination)).order_by(_arrival(destination)).limit(limit)
+    )
     return [_delivery(row) for row in connection.execute(letters)]
 
 
@@ -164,7 +176,7 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime) -> int:
 def resend(connection: Connection, outgoing: str, now: datetime) -> bool:
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
-    pushed = update(tables.delivery).where(_d.payload == outgoing, _pushes)
+    pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
     connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **_free()))
     offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
     return connection.execute(offered.values(acknowledged_at=None)).rowcount > 0
@@ -201,6 +213,12 @@ def _to(destination: str) -> ColumnElement[bool]:
     if destination.endswith(":"):
         return func.substr(_d.destination, 1, len(destination)) == destination
     return _d.destination == destination
+
+
+def _arrival(destination: str) -> ColumnElement[int]:
+    """What to order by.  A queue's own index is in order; that of all queues of a kind is not, and the
+    order must then be no column, or the whole table is read for being in it."""
+    return _d.position + text("0") if destination.endswith(":") else _d.position
 
 
 def _free() -> dict[str, Any]:

@@ -35,6 +35,16 @@ PAUSE_SECONDS = 0.02
 POOL_SIZE = 8
 """Connections kept open: the writer, the readers and the couriers of one process."""
 
+SILENT_SERVER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+"""libpq's words for when a server that says nothing is away: seconds, and milliseconds for the last.  Its
+own defaults are for ever and two hours.  What the URL says counts more."""
+
 _AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock detected
 
 
@@ -125,7 +135,7 @@ def _passing(error: DBAPIError) -> bool:
 
 def _translated(error: DBAPIError) -> LedgerError:
     # The statement's parameters (message content) stay out of the text, which ends in logs.
-    text = f"{type(error.orig).__name__}: {error.orig}"
+    text = f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"
     if isinstance(error, OperationalError | InterfaceError):
         return LedgerUnavailable(text)
     return LedgerError(text)
@@ -165,10 +175,12 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     # A server's default may be off; an acknowledgement needs the commit on disk.
+    ours = {"options": "-c synchronous_commit=on -c timezone=UTC", "application_name": "cvan"}
+    given = {name: value for name, value in SILENT_SERVER.items() if name not in url.query}
     return create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         hide_parameters=True,
-        connect_args={"options": "-c synchronous_commit=on -c timezone=UTC", "application_name": "cvan"},
+        connect_args=ours | given,
     )

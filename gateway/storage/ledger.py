@@ -87,8 +87,9 @@ class Ledger:
         self._write(lambda c: settling.insert_events(c, events))
 
     def status(self, partner: str, submission_id: str) -> Status | None:
-        """A submission for its transport partner, filer, signer or principal, or for customs; else
-        None, as where there is none."""
+        """A submission for its transport partner, filer, signer or principal, or for customs; for who
+        sent the same octets later, those messages that it was entitled to file; else None, as where there
+        is none."""
         return self._read(lambda c: reading.status(c, partner, submission_id))
 
     def find(self, partner: str, reference: str) -> list[Filed]:
@@ -112,11 +113,13 @@ class Ledger:
         return self._read(lambda c: reading.mailbox(c, partner, after, limit, include_acknowledged))
 
     def fetch(self, partner: str, outgoing_id: str) -> Outgoing | None:
-        """One entry of the partner's own mailbox, acknowledged or not."""
+        """One entry of the partner's own mailbox, acknowledged or not; also a receipt of another's
+        submission that answered the same octets from this partner."""
         return self._read(lambda c: reading.fetch(c, partner, outgoing_id))
 
     def acknowledge(self, partner: str, outgoing_ids: Sequence[str], at: datetime) -> int:
-        """Mark the partner's own entries as taken; how many are its own (again included)."""
+        """Mark the partner's own entries as taken, and push them no more; how many are its own (again
+        included)."""
         return self._write(lambda c: reading.acknowledge(c, partner, outgoing_ids, at))
 
     # -- couriers --------------------------------------------------------------------------------
@@ -150,7 +153,7 @@ class Ledger:
         return self._read(lambda c: courier.outgoings(c, deliveries))
 
     def done(self, ids: Sequence[str], at: datetime) -> int:
-        """These arrived; how many were not known to have."""
+        """These arrived, and what was pushed is thereby acknowledged; how many were not known to have."""
         return self._write(lambda c: courier.done(c, ids, at))
 
     def retry(self, delivery_id: str, due_at: datetime, error: str) -> bool:

@@ -21,10 +21,13 @@ from gateway.model import (
 )
 from gateway.storage import tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
+from gateway.storage.joining import JOINED, joined
 from gateway.storage.records import Counts, Entry, Filed, MessageStatus, Status
 
 MAX_FOUND = 100
 """Submissions that one search lists, newest first."""
+
+RECEIPT = "receipt"
 
 _s = tables.submission.c
 _m = tables.message.c
@@ -33,11 +36,25 @@ _d = tables.delivery.c
 
 
 def status(connection: Connection, partner: str, submission: str) -> Status | None:
-    """The submission with its messages and timeline; None where absent or not the partner's to see."""
+    """The submission with its messages and timeline; None where absent or not the partner's to see.
+
+    Who sent the same octets later sees the messages that it joined, and what befell these.
+    """
     columns = [c for c in tables.submission.c if c.name != "body"]
     row = connection.execute(select(*columns).where(_s.id == submission)).first()
-    if row is None or not _may_see(connection, partner, row):
+    if row is None:
         return None
+    whole = _may_see(connection, partner, row)
+    shown = frozenset() if whole else joined(connection, partner, submission)
+    if not whole and not shown:
+        return None
+    messages = _messages(connection, submission)
+    timeline = (*unpacked(row.events, tuple[Event, ...]), *_later(connection, submission))
+    if not whole and submission not in shown:
+        messages = tuple(m for m in messages if m.id in shown)
+    if not whole:
+        seen = {submission, *(m.id for m in messages)}
+        timeline = tuple(e for e in timeline if e.about in seen and (e.what != JOINED or e.detail == partner))
     return Status(
         submission=row.id,
         partner=row.filer,
@@ -47,8 +64,8 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
         received_at=moment(row.received_at),
         receipt=row.receipt,
         findings=unpacked(row.findings, tuple[Finding, ...]),
-        messages=_messages(connection, submission),
-        timeline=(*unpacked(row.events, tuple[Event, ...]), *_later(connection, submission)),
+        messages=messages,
+        timeline=timeline,
     )
 
 
@@ -128,19 +145,28 @@ def mailbox(
 
 
 def fetch(connection: Connection, partner: str, outgoing: str) -> Outgoing | None:
-    """One entry of the partner's own mailbox, with its body."""
-    row = connection.execute(select(tables.outgoing).where(_o.id == outgoing, _o.partner == partner)).first()
-    return None if row is None else outgoing_of(row)
+    """One entry of the partner's own mailbox, with its body; or a receipt that answered it, too."""
+    row = connection.execute(select(tables.outgoing).where(_o.id == outgoing)).first()
+    if row is None:
+        return None
+    own = row.partner == partner or (row.kind == RECEIPT and bool(joined(connection, partner, row.about)))
+    return outgoing_of(row) if own else None
 
 
 def acknowledge(connection: Connection, partner: str, outgoings: Sequence[str], at: datetime) -> int:
-    """Mark the partner's own entries as taken; how many are its own (those taken before included)."""
+    """Mark the partner's own entries as taken; how many are its own (those taken before included).
+
+    What the partner has need not be pushed to it any more.
+    """
     taken = (
         update(tables.outgoing)
         .where(_o.partner == partner, _o.id.in_(outgoings))
         .values(acknowledged_at=func.coalesce(_o.acknowledged_at, micros(at)))
     )
-    return connection.execute(taken).rowcount
+    own = list(connection.scalars(taken.returning(_o.id)))
+    pushed = update(tables.delivery).where(_d.payload.in_(own), tables.is_push, _d.state != tables.DONE)
+    connection.execute(pushed.values(state=tables.DONE, error=""))
+    return len(own)
 
 
 def counts(connection: Connection) -> Counts:

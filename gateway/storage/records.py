@@ -26,7 +26,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
     ``claim``: the submission takes its signer's reference (``verdict.claim``) for itself; False for one
     that was refused because another has it.  ``answers``: further messages to partners, beside the
-    receipt.
+    receipt.  ``entitled``: ordinals of the messages that the transport partner may file for their signer.
     """
 
     submission: Submission
@@ -36,6 +36,7 @@ class Settlement(msgspec.Struct, frozen=True):
     events: tuple[Event, ...] = ()
     claim: bool = True
     answers: tuple[Outgoing, ...] = ()
+    entitled: tuple[int, ...] = ()
 
 
 class Clash(msgspec.Struct, frozen=True):

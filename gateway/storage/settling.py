@@ -16,6 +16,7 @@ from gateway.model import Answer, Delivery, Event, Outcome, Outgoing
 from gateway.storage import tables
 from gateway.storage.codec import claim_of, micros, moment, octets, packed, submission_of
 from gateway.storage.database import LedgerError
+from gateway.storage.joining import join
 from gateway.storage.records import Clash, Settlement
 from gateway.storage.rows import Rows
 
@@ -130,6 +131,8 @@ def _old_answer(connection: Connection, settlement: Settlement) -> Answer | Clas
         raise LedgerError(f"submission id {submission.id} belongs to another submission")
     if row.digest != submission.digest:
         return Clash(row.id, row.digest, row.reference)
+    if row.partner != submission.partner:
+        join(connection, row.id, settlement)
     # The same id: this very settlement, committed before its answer was heard.
     return _answer(row, repeated=row.id != submission.id)
 

@@ -119,7 +119,16 @@ def repertoire_of(identifier: str, codec: str, separators: Separators) -> Repert
     controls = _CONTROLS if not spare else f"(?![{spare}])[{_CONTROLS}{_HIDDEN}]"
     wrong = re.compile(controls if spare else f"[{_CONTROLS}{_HIDDEN}]")
     allowed = _LEVEL_A if identifier == "UNOA" else "".join(map(chr, range(0x20, 0x7F)))
-    high = bytes(range(0xA0, 0x100)) if codec.startswith("iso8859") else b""
+    high = bytes(o for o in range(0xA0, 0x100) if _stands(o, codec)) if codec.startswith("iso8859") else b""
     fine = (allowed + service + "\r\n").encode("ascii") + high
     odd = re.compile(f"[^{re.escape(_LEVEL_A + service)}\r\n]") if identifier == "UNOA" else None
     return Repertoire(codec, fine, wrong, odd)
+
+
+def _stands(octet: int, codec: str) -> bool:
+    """Parts of ISO 8859 leave some octets without a character."""
+    try:
+        bytes([octet]).decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,19 +1,20 @@
-"""Data elements: presence, format and code values of one segment against its directory.
+"""Data elements: presence, format and code values of one segment against its directory, each fault named.
 
-Two halves: ``Layout.fine`` decides with sets and lengths and remembers what it has already judged;
-``Layout.explain`` walks the same table again, only for a segment that failed, and names each fault.
+This is the definition; :mod:`gateway.syntax.patterns` decides the usual case in its stead.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.model.edifact import ComponentUse, Directory, ElementUse, Segment, SegmentTable
 from gateway.model.finding import Finding, Place, Severity
+from gateway.syntax.guides import ElementRule
 
 # Lists whose codes steer the meaning of everything beside them: an unknown value is always an error.
 STRICT = frozenset({"1001", "1153", "1225", "2005", "2379", "3035", "3227", "5025"})
@@ -21,10 +22,10 @@ STRICT = frozenset({"1001", "1153", "1225", "2005", "2379", "3035", "3227", "502
 OPEN = frozenset({"0085", "1131", "3055", "6313", "6411", "7143"})
 QUALIFIERS = ("1131", "3055")  # code list and its agency: they name a list other than the directory's
 
-MAX_REMEMBERED = 4_096  # judged values an element keeps; beyond it each is judged afresh
+MAX_CODES = 12  # codes of a guide's list named in a finding
 MAX_QUOTED = 70  # characters of a sender's text in a finding
 
-_FORMAT = re.compile(r"(an|a|n)(\.\.)?([0-9]{1,3})\Z")
+_FORMAT = re.compile(r"(an|a|n)(\.\.)?([0-9]{1,4})\Z")
 
 Components = tuple[str, ...]
 
@@ -32,7 +33,12 @@ _OMITTED: tuple[Components, ...] = ((), ("",))
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A simple data element in its place, ready to check: ``codes`` None where no list applies."""
+    """A simple data element in its place, ready to check.
+
+    ``codes``: None where no list applies.  ``closed``: another code is an error; ``bound``: even where
+    the sender names another list.  ``listed``: how a finding names the list.  ``used``: False where an
+    implementation guide leaves the element out.
+    """
 
     code: str
     required: bool
@@ -42,12 +48,15 @@ class Part(msgspec.Struct, frozen=True):
     most: int
     codes: frozenset[str] | None
     closed: bool
+    listed: str
+    bound: bool = False
+    used: bool = True
 
 
 class Use:
     """One element position of a segment: a stand-alone element (one part) or a composite."""
 
-    def __init__(self, use: ElementUse, codes: Mapping[str, frozenset[str]], number: re.Pattern[str]) -> None:
+    def __init__(self, use: ElementUse, codes: Mapping[str, frozenset[str]]) -> None:
         components = use.components or (ComponentUse(use.code, True, use.format),)
         offers_list = any(c.code in QUALIFIERS for c in use.components)
         self.code = use.code
@@ -56,39 +65,18 @@ class Use:
         self.composite = bool(use.components)
         self.parts = tuple(_part(c, codes, offers_list) for c in components)
         self.qualifying = tuple(i for i, part in enumerate(self.parts) if part.code in QUALIFIERS)
-        self.number = number
-        self._least = max((i for i, part in enumerate(self.parts, start=1) if part.required), default=1)
-        self.seen: set[Components] = set() if use.required else set(_OMITTED)
 
-    def accepts(self, components: Components) -> bool:
-        """True where the element is without fault; a True is remembered."""
-        if not any(components):
-            return False  # an omitted element is among the seen where it may be omitted
-        if not self._least <= len(components) <= len(self.parts) or not components[-1]:
-            return False
-        coded = False
-        for part, text in zip(self.parts, components, strict=False):
-            if not text:
-                if part.required:
-                    return False
-            elif part.kind == "an":
-                if not part.least <= len(text) <= part.most or text.isspace():
-                    return False
-                coded = coded or (part.codes is not None and text not in part.codes)
-            elif not self._typed(part, text):
-                return False
-        if coded and not self.qualifies(components):
-            return False
-        if len(self.seen) < MAX_REMEMBERED:
-            self.seen.add(components)
-        return True
-
-    def _typed(self, part: Part, text: str) -> bool:
-        if part.kind == "n":
-            return self.number.match(text) is not None and part.least <= _digits(text) <= part.most
-        known = part.codes is None or text in part.codes
-        fits = known and part.least <= len(text) <= part.most
-        return fits and not text.isspace() and not any(c.isdigit() for c in text)
+    def narrowed(self, rule: ElementRule, component: int) -> Use:
+        """The use as a guide's rule for it, or for one of its components (from 1; 0: itself), has it."""
+        use = copy(self)
+        if rule.required is not None and not component:
+            use.required = rule.required
+        whole = not component and self.composite
+        use.parts = tuple(
+            _narrowed(part, rule, whole) if component in (0, number) else part
+            for number, part in enumerate(self.parts, start=1)
+        )
+        return use
 
     def qualifies(self, components: Components) -> bool:
         """True where the sender names a code list or agency: its codes are not the directory's."""
@@ -101,23 +89,21 @@ class Layout:
     def __init__(
         self, table: SegmentTable, codes: Mapping[str, frozenset[str]], marks: str, repeating: bool
     ) -> None:
-        number = re.compile(rf"-?[0-9]+(?:[{re.escape(marks)}][0-9]+)?\Z")
         uses = table.elements if repeating else _spread(table.elements)
         self.tag = table.tag
         self.marks = marks
-        self.uses = tuple(Use(use, codes, number) for use in uses)
-        self._least = max((i for i, use in enumerate(self.uses, start=1) if use.required), default=0)
-        self._checks = tuple((use.seen, use.accepts) for use in self.uses)
+        self.uses = tuple(Use(use, codes) for use in uses)
 
-    def fine(self, segment: Segment) -> bool:
-        """True where the segment is without fault or warning; False asks for ``explain``."""
-        elements = segment.elements
-        if not self._least <= len(elements) <= len(self.uses) or segment.repeats:
-            return False
-        for (seen, accepts), element in zip(self._checks, elements, strict=False):
-            if element not in seen and not accepts(element):
-                return False
-        return not elements or elements[-1] not in _OMITTED
+    def narrowed(self, rules: Mapping[str, ElementRule]) -> Layout:
+        """The layout as a guide's rules have it, by position: ``2``, or ``2.1`` for a component."""
+        layout = copy(self)
+        uses = list(self.uses)
+        for position, rule in rules.items():
+            element, _, component = position.partition(".")
+            index = int(element) - 1
+            uses[index] = uses[index].narrowed(rule, int(component or 0))
+        layout.uses = tuple(uses)
+        return layout
 
     def explain(self, segment: Segment, where: Place) -> Iterator[Finding]:
         """Every fault of the segment; ``where`` is the segment's own place."""
@@ -162,17 +148,6 @@ class Layouts:
         return None  # not remembered: tags are the sender's, and there are many
 
 
-def check(segments: Iterable[Segment], layouts: Layouts) -> list[int]:
-    """Indexes of the segments that are not fine; those that the directory does not know are passed."""
-    failed: list[int] = []
-    get = layouts.get
-    for index, segment in enumerate(segments):
-        layout = get(segment.tag)
-        if layout is not None and not layout.fine(segment):
-            failed.append(index)
-    return failed
-
-
 def quote(text: str) -> str:
     """A sender's text, short enough for a finding."""
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"
@@ -197,7 +172,23 @@ def _part(use: ComponentUse, codes: Mapping[str, frozenset[str]], offers_list: b
     most = int(found[3])
     closed = use.code in STRICT or not (offers_list or use.code in OPEN)
     least = 1 if found[2] else most
-    return Part(use.code, use.required, use.format, found[1], least, most, codes.get(use.code), closed)
+    listed = codes.get(use.code)
+    return Part(use.code, use.required, use.format, found[1], least, most, listed, closed, use.code)
+
+
+def _narrowed(part: Part, rule: ElementRule, whole: bool) -> Part:
+    """The part under a guide's rule; ``whole``: the rule is that of the composite around it."""
+    if whole:
+        return replace(part, used=part.used and rule.used)
+    if rule.format:
+        part = replace(
+            _part(ComponentUse(part.code, part.required, rule.format), {}, False), codes=part.codes
+        )
+    if rule.codes:
+        listed = ", ".join(rule.codes[:MAX_CODES]) + (" ..." if len(rule.codes) > MAX_CODES else "")
+        part = replace(part, codes=frozenset(rule.codes), closed=True, bound=True, listed=listed)
+    required = part.required if rule.required is None else rule.required
+    return replace(part, required=required, used=rule.used)
 
 
 def _digits(text: str) -> int:
@@ -235,6 +226,9 @@ def _explain_element(use: Use, components: Components, at: Place, marks: str) ->
 
 
 def _explain_text(part: Part, text: str, at: Place, qualified: bool, marks: str) -> Iterator[Finding]:
+    if not part.used:
+        yield Finding("EDI015", at, part.code, quote(text))
+        return
     if part.kind == "n":
         code = _number_fault(text, marks)
         if code:
@@ -245,11 +239,11 @@ def _explain_text(part: Part, text: str, at: Place, qualified: bool, marks: str)
         yield Finding("EDI039", at, part.format, quote(text))
     elif length < part.least:
         yield Finding("EDI040", at, part.format, quote(text))
-    elif part.codes is not None and not qualified and text not in part.codes:
+    elif part.codes is not None and (part.bound or not qualified) and text not in part.codes:
         if part.closed:
-            yield Finding("EDI012", at, part.code, quote(text))
+            yield Finding("EDI012", at, part.listed, quote(text))
         else:
-            yield Finding("EDI302", at, part.code, quote(text), Severity.WARNING)
+            yield Finding("EDI302", at, part.listed, quote(text), Severity.WARNING)
     if part.kind == "a" and any(c.isdigit() for c in text):
         yield Finding("EDI037", at, part.format, quote(text))
     if text.isspace():

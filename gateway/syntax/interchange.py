@@ -57,6 +57,21 @@ class FunctionalGroup(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
 
 
+class Package(msgspec.Struct, frozen=True):
+    """UNO to UNP (syntax 4): 0800, S020 and S021 as sent, the object's octets and its findings.
+
+    ``octets``: None where the reading did not keep them; ``length``: 0810 as found.
+    """
+
+    reference: str
+    references: tuple[tuple[str, ...], ...] = ()
+    types: tuple[tuple[str, ...], ...] = ()
+    length: int = 0
+    octets: bytes | None = None
+    group_reference: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
 class Interchange(msgspec.Struct, frozen=True):
     """UNB to UNZ.
 
@@ -78,6 +93,7 @@ class Interchange(msgspec.Struct, frozen=True):
     separators: Separators = DEFAULT
     messages: tuple[Message, ...] = ()
     groups: tuple[FunctionalGroup, ...] = ()
+    packages: tuple[Package, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property

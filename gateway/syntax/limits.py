@@ -7,7 +7,7 @@ import msgspec
 MAX_INTERCHANGE = 64 * 1024 * 1024  # octets; administrations take 10 MB, a manifest of a large vessel 50 MB
 MAX_SEGMENT = 65_536  # octets; the largest data segment, FTX with 5 x 512 characters, fits many times over
 MAX_SEGMENTS = 1_000_000  # a message; 0074 is n..6 in syntax 1 to 3
-MAX_MESSAGES = 10_000  # an interchange; the largest known filers send some hundreds
+MAX_MESSAGES = 100_000  # an interchange; the largest known filers send some hundreds, 0036 is n..6
 MAX_GROUPS = 10_000  # an interchange
 MAX_FINDINGS = 999  # a message, and the interchange; CONTRL repeats UCS 999 times
 MAX_PREAMBLE = 1_024  # octets of blanks and line ends before UNA or UNB

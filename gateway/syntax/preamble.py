@@ -32,7 +32,7 @@ class Opening(msgspec.Struct, frozen=True):
     """How to read an interchange, and what is wrong with its beginning.
 
     ``skip``: octets before UNB.  ``announced``: there was a UNA.  ``syntax``: 0001 and 0002 as sent.
-    ``repertoire`` is None where nothing can be read.
+    ``repertoire`` is None where nothing can be read.  ``offset``: octets before the interchange.
     """
 
     skip: int
@@ -41,6 +41,7 @@ class Opening(msgspec.Struct, frozen=True):
     announced: bool = False
     syntax: tuple[str, str] = ("", "")
     repertoire: Repertoire | None = None
+    offset: int = 0
 
 
 def open_interchange(data: bytes, last: bool, limits: EdifactLimits) -> Opening | None:
@@ -72,7 +73,8 @@ def last_end(data: bytes, separators: Separators) -> int:
     return index
 
 
-def _first_end(data: bytes, separators: Separators, start: int) -> int:
+def first_end(data: bytes, separators: Separators, start: int) -> int:
+    """Index of the first terminator from ``start`` on that is not released, or -1."""
     terminator, release = separators.terminator.encode(), separators.release.encode()
     index = data.find(terminator, start)
     while index >= 0 and release and _released(data, index, release):
@@ -115,7 +117,7 @@ def _header(
     findings: tuple[Finding, ...],
 ) -> Opening | None:
     """UNB's S001: version, repertoire and encoding, in ISO 646 whatever follows."""
-    end = _first_end(data, separators, start)
+    end = first_end(data, separators, start)
     if end < 0:
         if len(data) - start > limits.segment:
             bound = Finding(
@@ -132,7 +134,7 @@ def _header(
     start += len(noise)
     tag, elements, _ = Splitter(separators).cut(data[start:end].decode("latin-1"))
     if tag != "UNB":
-        wrong = Finding("EDI103", Place(offset=start), "UNB", show(data[start : start + 9]))
+        wrong = Finding("EDI103", Place(offset=start), "UNB", show(data[start : min(start + 9, end)]))
         return Opening(start, (*findings, wrong), separators, announced)
     s001 = (*(elements[0] if elements else ()), "", "", "", "")
     return _settle(start, findings, separators, announced, s001)

@@ -11,13 +11,13 @@ Components = tuple[str, ...]
 Elements = tuple[Components, ...]
 Repeats = tuple[tuple[int, Elements], ...]
 
-MAX_REMEMBERED = (
-    16_384  # element texts a memo keeps: a few megabytes at most, a partner's usual codes many times
-)
+
+MAX_REMEMBERED = 16_384  # element texts a memo keeps: a few megabytes at most
+MAX_SHORT = 16  # characters: codes, dates and small numbers come again, names do not
 
 
 class Memo(dict[str, Components]):
-    """Components of an element's text; equal texts share one value, which saves time and memory."""
+    """Components of an element's text; short texts share one value, which saves a tree's memory."""
 
     def __init__(self, separator: str) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Memo(dict[str, Components]):
 
     def __missing__(self, text: str) -> Components:
         found = tuple(text.split(self._separator))
-        if len(self) < MAX_REMEMBERED:
+        if len(text) <= MAX_SHORT and len(self) < MAX_REMEMBERED:
             self[text] = found
         return found
 
@@ -36,7 +36,6 @@ class Splitter:
     def __init__(self, separators: Separators) -> None:
         self._element = separators.element
         self._component = separators.component
-        self.memo = Memo(separators.component)
         self._marks = {separators.element, separators.component}
         if separators.repetition:
             self._marks.add(separators.repetition)
@@ -50,9 +49,9 @@ class Splitter:
         """(tag, elements, repeats) of a segment without its terminator."""
         if (self._release and self._release in text) or (self._repetition and self._repetition in text):
             return self._cut_exactly(text)
-        parts = text.split(self._element)
-        tag = parts.pop(0)
-        return tag, tuple(map(self.memo.__getitem__, parts)), ()
+        tag, *parts = text.split(self._element)
+        mark = self._component
+        return tag, tuple([tuple(p.split(mark)) if mark in p else (p,) for p in parts]), ()
 
     def _cut_exactly(self, text: str) -> tuple[str, Elements, Repeats]:
         """The same, one piece at a time: the release character takes its meaning from the next one only."""

@@ -1,7 +1,7 @@
-"""Message structure: which segment may follow which, and the tree of groups they make.
+"""Message structure: which segment may follow which.
 
 A :class:`Structure` is a message table whose possible moves are worked out once for each pair of
-(last segment's place, next tag) and kept; a message is then matched with one look-up a segment.
+(last segment's place, next tag) and kept.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gateway.model.edifact import Group, GroupUse, MessageTable, Segment, SegmentUse
-from gateway.model.finding import Finding, Place
-from gateway.syntax.elements import quote
+from gateway.model.edifact import GroupUse, MessageTable, Segment, SegmentUse
 
 MAX_EXPECTED = 12  # tags named as expected in a finding
 
@@ -55,20 +53,12 @@ class Move(msgspec.Struct, frozen=True):
     missing: tuple[int, ...]
 
 
-class Step(msgspec.Struct, frozen=True):
-    """The usual move, which opens and closes no group: on to ``node``, or (``repeat`` > 0) it once more."""
-
-    node: int
-    repeat: int
-
-
 class Structure:
-    """A compiled message table; ``steps`` are the first choices among the moves, where they are simple."""
+    """A compiled message table: its nodes in order, its groups, and the moves between nodes."""
 
     def __init__(self, table: MessageTable) -> None:
         self.nodes: list[Node] = []
         self.groups: list[Frame] = []
-        self.steps: dict[tuple[int, str], Step] = {}
         self._moves: dict[tuple[int, str], tuple[Move, ...]] = {}
         self._compile(table.nodes, ())
         self._label_sections()
@@ -92,6 +82,23 @@ class Structure:
             for index, value in zip(sections, "DS", strict=True):
                 self.nodes[index] = msgspec.structs.replace(self.nodes[index], label=f"UNS+{value}")
 
+    def label(self, segment: Segment) -> str:
+        """The segment's tag, or ``UNS+D`` and ``UNS+S`` where the message has both."""
+        if segment.tag != "UNS":
+            return segment.tag
+        label = f"UNS+{segment.get(1)}"
+        return label if label in self.labels else segment.tag
+
+    def path(self, node: int) -> str:
+        """A node's place by names: ``SG4/SG5/NAD``."""
+        found = self.nodes[node]
+        return "/".join((*(self.groups[index].name for index in found.path), found.label[:3]))
+
+    def limit(self, node: int) -> int:
+        """How often a node may be repeated: its segment, or the group that it opens."""
+        found = self.nodes[node]
+        return self.groups[found.path[-1]].repeat if found.trigger else found.repeat
+
     def moves(self, last: int, label: str) -> tuple[Move, ...]:
         """Every way from node ``last`` (-1 before the message) to a segment, in the order of the table."""
         key = (last, label)
@@ -100,17 +107,7 @@ class Structure:
             found = tuple(self._find(last, label))
             if label in self.labels:  # other labels are the sender's own, and there are many
                 self._moves[key] = found
-                self._learn(key, found)
         return found
-
-    def _learn(self, key: tuple[int, str], moves: tuple[Move, ...]) -> None:
-        if not moves or key[0] < 0:
-            return
-        first, last = moves[0], self.nodes[key[0]]
-        node = self.nodes[first.node]
-        if first.missing or node.trigger or first.keep != len(last.path) or node.path != last.path:
-            return
-        self.steps[key] = Step(first.node, node.repeat if first.again else 0)
 
     def _find(self, last: int, label: str) -> Iterator[Move]:
         path: tuple[int, ...] = ()
@@ -176,125 +173,3 @@ class Structure:
                     return
                 index = self.groups[node.path[depth]].after if inner else index + 1
             start = end
-
-
-class _Open(msgspec.Struct):
-    """A group being filled: its index, which occurrence it is, its children so far."""
-
-    group: int
-    occurrence: int
-    children: list[Segment | Group]
-
-
-class Matcher:
-    """Matches the segments of one message, UNH to UNT, and gathers every fault on the way."""
-
-    def __init__(self, structure: Structure, reference: str, wanted: frozenset[int] = frozenset()) -> None:
-        """``wanted``: numbers of the segments whose group is to be told in ``paths``."""
-        self._structure = structure
-        self._reference = reference
-        self._wanted = wanted
-        self.paths: dict[int, str] = {}
-        self._root: list[Segment | Group] = []
-        self._children = self._root  # of the innermost open group
-        self._stack: list[_Open] = []
-        self._last = -1
-        self._count = 0
-        self.findings: list[Finding] = []
-
-    def match(self, segments: Sequence[Segment], limit: int) -> Group | None:
-        """The message's tree, or None where the structure is broken; at most ``limit`` findings."""
-        previous: Segment | None = None
-        steps, wanted = self._structure.steps, self._wanted
-        for segment in segments:
-            step = steps.get((self._last, segment.tag))
-            if step is not None and (step.repeat == 0 or self._count < step.repeat):
-                self._children.append(segment)  # the next segment of the same group, or the same once more
-                self._count = self._count + 1 if step.repeat else 1
-                self._last = step.node
-            else:
-                self._take(segment, previous)
-            previous = segment
-            if wanted and segment.number in wanted:
-                self.paths[segment.number] = self.path()
-            if self.findings and len(self.findings) >= limit:
-                return None
-        self._close(0)
-        return None if self.findings else Group("", tuple(self._root))
-
-    def path(self) -> str:
-        """The open groups: ``SG7[3]/SG8[1]``."""
-        return "/".join(f"{self._structure.groups[o.group].name}[{o.occurrence}]" for o in self._stack)
-
-    def _take(self, segment: Segment, previous: Segment | None) -> None:
-        label = segment.tag if segment.tag != "UNS" else self._section(segment)
-        moves = self._structure.moves(self._last, label)
-        chosen: Move | None = None
-        for move in moves:
-            if self._may(move) and (chosen is None or len(move.missing) < len(chosen.missing)):
-                chosen = move
-                if not move.missing:
-                    break
-        if chosen is None:
-            self._refuse(segment, moves)
-            return
-        if chosen.missing:
-            self._miss(chosen, segment, previous)
-        self._go(chosen, segment)
-
-    def _section(self, segment: Segment) -> str:
-        label = f"UNS+{segment.get(1)}"
-        return label if label in self._structure.labels else "UNS"
-
-    def _may(self, move: Move) -> bool:
-        """False where the repeats that the table allows are used up."""
-        if not move.again:
-            return True
-        node = self._structure.nodes[move.node]
-        if move.node == self._last and not node.trigger:
-            return self._count < node.repeat
-        opened = self._stack[move.keep]
-        return opened.occurrence < self._structure.groups[opened.group].repeat
-
-    def _go(self, move: Move, segment: Segment) -> None:
-        node = self._structure.nodes[move.node]
-        repeated = move.again and not node.trigger
-        if repeated:
-            self._count += 1
-        else:
-            occurrence = self._stack[move.keep].occurrence + 1 if move.again else 1
-            self._close(move.keep)
-            if node.trigger and len(node.path) > move.keep:
-                self._stack.append(_Open(node.path[-1], occurrence, []))
-                self._children = self._stack[-1].children
-            self._last, self._count = move.node, 1
-        self._children.append(segment)
-
-    def _close(self, keep: int) -> None:
-        while len(self._stack) > keep:
-            done = self._stack.pop()
-            group = Group(self._structure.groups[done.group].name, tuple(done.children))
-            self._children = self._stack[-1].children if self._stack else self._root
-            self._children.append(group)
-
-    def _miss(self, move: Move, segment: Segment, previous: Segment | None) -> None:
-        """A missing segment is told at the last one handled before it (CONTRL, 0096)."""
-        number = previous.number if previous else 0
-        offset = previous.offset if previous else segment.offset
-        for index in move.missing:
-            node = self._structure.nodes[index]
-            place = Place(self._reference, number, node.label[:3], self.path(), offset=offset)
-            self.findings.append(Finding("EDI201", place, node.label, segment.tag))
-
-    def _refuse(self, segment: Segment, moves: tuple[Move, ...]) -> None:
-        place = Place(self._reference, segment.number, segment.tag, self.path(), offset=segment.offset)
-        if moves:
-            node = self._structure.nodes[moves[0].node]
-            code, allowed = "EDI035", node.repeat
-            if node.trigger:
-                code, allowed = "EDI036", self._structure.groups[node.path[-1]].repeat
-            self.findings.append(Finding(code, place, str(allowed), segment.tag))
-            return
-        known = any(label[:3] == segment.tag for label in self._structure.labels)
-        expected = self._structure.expected(self._last)
-        self.findings.append(Finding("EDI202" if known else "EDI203", place, expected, quote(segment.tag)))

@@ -1,46 +1,36 @@
-"""Messages to octets: service segments and counts, escaping, truncation, and the repertoire of a level."""
+"""Interchanges to octets: service segments, counts and references, whole or in pieces of flat memory."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 
-import msgspec
 from msgspec.structs import replace
 
 from gateway.model.edifact import Segment
 from gateway.syntax.characters import DEFAULT, DEFAULT_4, Separators, codec_of, repertoire_of
+from gateway.syntax.folding import LINE_END
+from gateway.syntax.outgoing import Components, OutGroup, OutInterchange, OutMessage, OutPackage, Part
+from gateway.syntax.pen import Pen
 from gateway.syntax.preamble import VERSIONS
+from gateway.syntax.tokeniser import OUTSIDE
 
-Components = tuple[str, ...]
+PIECE = 65_536  # characters gathered before they are given as octets
 
-# Letters that Unicode does not take apart into a base letter and a mark.
-_LETTERS = str.maketrans(
-    {"đ": "d", "Đ": "D", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "AE"}
-)
-_LINE_END = re.compile("[\r\n]")
-_UNKNOWN = "."  # stands for what a repertoire cannot say; in every repertoire, and no service character
+MAX_PARTS = 999_999  # messages of a group, messages or groups of an interchange: 0036 and 0060 are n..6
+MAX_SEGMENTS = 999_999  # of a message, UNH and UNT counted: 0074 is n..6
+MAX_SEGMENTS_4 = 9_999_999_999  # n..10 in syntax 4
+MAX_OCCURRENCES = 99  # of S020 and of S021 in UNO
 
-
-class OutMessage(msgspec.Struct, frozen=True):
-    """A message to be written: S009, 0062 and its segments without UNH and UNT."""
-
-    type: str
-    version: str
-    release: str
-    agency: str
-    association: str
-    reference: str
-    segments: tuple[Segment, ...]
-    common_reference: str = ""
+_USUAL = ("UNOC", "3")
+_AROUND = OUTSIDE | {"UNH", "UNT"}  # segments that no message holds between its own two
 
 
 def write(
-    messages: Sequence[OutMessage],
+    messages: Iterable[Part],
     *,
-    syntax: tuple[str, str] = ("UNOC", "3"),
+    syntax: tuple[str, str] = _USUAL,
     sender: Components,
     recipient: Components,
     reference: str,
@@ -50,111 +40,205 @@ def write(
     test: bool = False,
     encoding: str = "",
     application: str = "",
-    ack_request: bool = False,
+    ack_request: bool | str = False,
 ) -> bytes:
     """One interchange, UNA or UNB to UNZ, without line breaks.
 
-    ``syntax``: 0001 and 0002.  ``sender``, ``recipient``: components of S002 and S003.  ``now``: aware;
-    written in its own time zone.  UNA is written where asked for or where separators are not default.
-    Raises ValueError for a syntax that is not supported, a character outside the repertoire
-    (see :func:`fold`), a control character, and for repeats under syntax 1 to 3.
+    ``messages``: messages and (syntax 4) packages, or functional groups of them.  ``syntax``: 0001 and
+    0002.  ``sender``, ``recipient``: components of S002 and S003.  ``now``: aware; written in its own
+    time zone.  UNA is written where asked for or where separators are not default.
+
+    Raises ValueError for what no receiver could read: a syntax that is not supported, a character outside
+    the repertoire (see :func:`fold`), a control character, repeats and packages under syntax 1 to 3,
+    groups and messages side by side, types that a group may not mix, references used twice, nothing
+    to send.  Values are written as they are: :func:`proofread` judges them by the directory.
     """
-    identifier, version = syntax
-    codec = codec_of(identifier, encoding)
-    if codec is None or version not in VERSIONS:
-        raise ValueError(f"syntax {identifier}:{version} with encoding {encoding!r} cannot be written")
-    default = DEFAULT_4 if version == "4" else DEFAULT
-    marks = default if separators is None else separators
-    if version != "4" and marks.repetition:
-        marks = replace(marks, repetition="")
-    prepared = (now.strftime("%Y%m%d" if version == "4" else "%y%m%d"), now.strftime("%H%M"))
-    s001 = (identifier, version, "", encoding) if encoding else (identifier, version)
-    unb = (s001, sender, recipient, prepared, (reference,), (), (application,), ())
-    last = ((("1",) if ack_request else ()), (), (("1",) if test else ()))
-    segments = [Segment("UNB", (*unb, *last))]
-    for message in messages:
-        segments.extend(_enclosed(message))
-    segments.append(Segment("UNZ", ((str(len(messages)),), (reference,))))
-    text = (marks.una if una or marks != default else "") + "".join(_texts(segments, marks))
-    wrong = repertoire_of(identifier, codec, marks).wrong.search(text) or _LINE_END.search(text)
-    if wrong is not None:
-        raise ValueError(f"U+{ord(wrong[0]):04X} may not stand in an interchange")
-    return text.encode(codec)
+    interchange = OutInterchange(
+        parts=messages,
+        sender=sender,
+        recipient=recipient,
+        reference=reference,
+        now=now,
+        syntax=syntax,
+        separators=separators,
+        una=una,
+        test=test,
+        encoding=encoding,
+        application=application,
+        ack_request=("1" if ack_request else "") if isinstance(ack_request, bool) else ack_request,
+    )
+    return b"".join(pieces((interchange,)))
 
 
-def fold(text: str, syntax_identifier: str, encoding: str = "") -> str:
-    """The text as a level's repertoire can say it: marks dropped, ``.`` for what has no counterpart.
+def pieces(interchanges: Iterable[OutInterchange]) -> Iterator[bytes]:
+    """The octets of one interchange after another, in pieces; each has a UNA of its own where it needs one.
 
-    UNOA has no lower case.  The result is equal to ``text`` where nothing is lost.
-    Raises ValueError where the level is not supported.
+    Memory is bounded whatever the interchange's size, where its parts, its messages' segments and its
+    packages' octets are iterators.  Raises ValueError as :func:`write` does, when it gets there.
     """
-    codec = codec_of(syntax_identifier, encoding)
-    if codec is None:
-        raise ValueError(f"no repertoire {syntax_identifier!r}")
-    repertoire = repertoire_of(syntax_identifier, codec, DEFAULT)
-    folded = text if syntax_identifier != "UNOA" else text.upper()
-    if not all(_fits(c, codec) for c in folded):
-        folded = "".join(
-            c if _fits(c, codec) else _plain(c, codec) for c in unicodedata.normalize("NFC", folded)
-        )
-    folded = _LINE_END.sub(" ", repertoire.wrong.sub(" ", folded))
-    return repertoire.odd.sub(_UNKNOWN, folded) if repertoire.odd is not None else folded
+    for interchange in interchanges:
+        yield from _Writing(interchange).pieces()
 
 
-def _enclosed(message: OutMessage) -> Iterable[Segment]:
-    s009 = (message.type, message.version, message.release, message.agency, message.association)
-    yield Segment("UNH", ((message.reference,), s009, (message.common_reference,)))
-    yield from message.segments
-    yield Segment("UNT", ((str(len(message.segments) + 2),), (message.reference,)))
+class _Writing:
+    """One interchange on its way to octets."""
+
+    def __init__(self, interchange: OutInterchange) -> None:
+        (identifier, version), encoding = interchange.syntax, interchange.encoding
+        codec = codec_of(identifier, encoding)
+        if codec is None or version not in VERSIONS:
+            raise ValueError(f"syntax {identifier}:{version} with encoding {encoding!r} cannot be written")
+        self._out = interchange
+        self._four = version == "4"
+        default = DEFAULT_4 if self._four else DEFAULT
+        marks = default if interchange.separators is None else interchange.separators
+        if not self._four and marks.repetition:
+            marks = replace(marks, repetition="")
+        self._una = marks.una if interchange.una or marks != default else ""
+        self._pen = Pen(marks)
+        self._codec = codec
+        repertoire = repertoire_of(identifier, codec, marks)
+        self._wrong = repertoire.wrong
+        self._odd = None if interchange.verbatim else repertoire.odd
+        day = interchange.now.strftime("%Y%m%d" if self._four else "%y%m%d")
+        self._prepared = (day, interchange.now.strftime("%H%M"))
+
+    def pieces(self) -> Iterator[bytes]:
+        texts: list[str] = []
+        size = 0
+        for item in self._items():
+            if isinstance(item, bytes):
+                yield self._octets(texts)
+                yield item
+                texts, size = [], 0
+                continue
+            texts.append(item)
+            size += len(item)
+            if size >= PIECE:
+                yield self._octets(texts)
+                texts, size = [], 0
+        yield self._octets(texts)
+
+    def _octets(self, texts: list[str]) -> bytes:
+        text = "".join(texts)
+        wrong = self._wrong.search(text) or LINE_END.search(text)
+        if wrong is not None:
+            raise ValueError(f"U+{ord(wrong[0]):04X} may not stand in an interchange")
+        return text.encode(self._codec)
+
+    def _items(self) -> Iterator[str | bytes]:
+        """Segment texts, and the octets of packages."""
+        out = self._out
+        yield self._una + self._pen.write(self._unb())
+        count, grouped, seen = 0, False, set[str]()
+        for part in out.parts:
+            group = isinstance(part, OutGroup)
+            if count and group != grouped:
+                raise ValueError("groups and messages cannot stand side by side in an interchange")
+            grouped, count = group, count + 1
+            if isinstance(part, OutGroup):
+                _once(seen, "0048", part.reference)
+                yield from self._group(part)
+            else:
+                yield from self._part(part, seen)
+        _bounded(count, "an interchange")
+        yield self._pen.write(Segment("UNZ", ((str(count),), (out.reference,))))
+
+    def _unb(self) -> Segment:
+        out = self._out
+        s001 = (*out.syntax, "", out.encoding)
+        last = ((out.ack_request,), (out.agreement,), ("1" if out.test else "",))
+        head = (s001, out.sender, out.recipient, self._prepared, (out.reference,), out.password)
+        return Segment("UNB", (*head, (out.application,), (out.priority,), *last))
+
+    def _group(self, group: OutGroup) -> Iterator[str | bytes]:
+        parts = iter(group.parts)
+        first = next(parts, None)
+        if first is None:
+            raise ValueError("a group must hold a message")
+        named = _named(group, first) if not self._four or group.type else ((), (), ())
+        kind, agency, version = named
+        ung = (kind, group.sender, group.recipient, self._prepared, (group.reference,), agency, version)
+        yield self._pen.write(Segment("UNG", (*ung, (group.password,))))
+        count, seen = 0, set[str]()
+        for part in chain((first,), parts):
+            if not self._four and _kind(part) != _kind(first):
+                raise ValueError(f"{_kind(first)} and {_kind(part)} cannot share a group before syntax 4")
+            count += 1
+            yield from self._part(part, seen)
+        _bounded(count, "a group")
+        yield self._pen.write(Segment("UNE", ((str(count),), (group.reference,))))
+
+    def _part(self, part: OutMessage | OutPackage, seen: set[str]) -> Iterator[str | bytes]:
+        if isinstance(part, OutPackage):
+            yield from self._package(part)
+        else:
+            _once(seen, "0062", part.reference)
+            yield from self._message(part)
+
+    def _message(self, message: OutMessage) -> Iterator[str]:
+        s009 = (message.type, message.version, message.release, message.agency, message.association)
+        head = ((message.reference,), s009, (message.common_reference,), *message.more)
+        write, odd = self._pen.write, self._odd
+        yield write(Segment("UNH", head))
+        count = 2
+        for segment in message.segments:
+            if segment.tag in _AROUND:
+                raise ValueError(f"{segment.tag} cannot stand within a message")
+            text = write(segment)
+            strange = odd.search(text) if odd is not None else None
+            if strange is not None:
+                raise ValueError(f"{strange[0]!r} may not stand in an interchange of level UNOA")
+            count += 1
+            yield text
+        most = MAX_SEGMENTS_4 if self._four else MAX_SEGMENTS
+        if count > most:
+            raise ValueError(f"{count} segments are more than a message can count: {most}")
+        yield write(Segment("UNT", ((str(count),), (message.reference,))))
+
+    def _package(self, package: OutPackage) -> Iterator[str | bytes]:
+        if not self._four:
+            raise ValueError("packages are written only under syntax 4")
+        for occurrences in (package.references, package.types):
+            if not 0 < len(occurrences) <= MAX_OCCURRENCES:
+                raise ValueError(f"a package has 1 to {MAX_OCCURRENCES} of S020 and of S021")
+        whole = isinstance(package.octets, bytes)
+        octets = (package.octets,) if isinstance(package.octets, bytes) else package.octets
+        length = len(package.octets) if isinstance(package.octets, bytes) else package.length
+        if whole and package.length not in (-1, length):
+            raise ValueError(f"{length} octets of an object that is said to have {package.length}")
+        first = ((package.reference,), package.references[0], package.types[0], (str(length),))
+        more = tuple((n, o[1:]) for n, o in ((2, package.references), (3, package.types)) if len(o) > 1)
+        yield self._pen.write(Segment("UNO", first, repeats=more))
+        left = length
+        for piece in octets:
+            left -= len(piece)
+            yield piece
+        if left:
+            raise ValueError(f"{length - left} octets of an object that is said to have {length}")
+        yield self._pen.write(Segment("UNP", ((str(length),), (package.reference,))))
 
 
-def _texts(segments: Iterable[Segment], marks: Separators) -> Iterable[str]:
-    service = msgspec.structs.astuple(replace(marks, decimal=""))
-    escapes = str.maketrans({c: marks.release + c for c in service if c})
-    for segment in segments:
-        yield _segment(segment, marks, escapes)
+def _named(group: OutGroup, first: OutMessage | OutPackage) -> tuple[Components, Components, Components]:
+    """0038, 0051 and S008: the group's, or those of its first message."""
+    if isinstance(first, OutPackage):
+        return (group.type,), (group.agency,), group.version
+    version = group.version or (first.version, first.release, first.association)
+    return (group.type or first.type,), (group.agency or first.agency,), version
 
 
-def _segment(segment: Segment, marks: Separators, escapes: dict[int, str]) -> str:
-    repeats = dict(segment.repeats)
-    if repeats and not marks.repetition:
-        raise ValueError(f"{segment.tag}: data elements repeat only under syntax 4")
-    parts = [segment.tag]
-    for position, components in enumerate(segment.elements, start=1):
-        occurrences = [_element(o, marks, escapes) for o in (components, *repeats.get(position, ()))]
-        while occurrences and not occurrences[-1]:
-            occurrences.pop()
-        parts.append(marks.repetition.join(occurrences) if len(occurrences) > 1 else "".join(occurrences))
-    while len(parts) > 1 and not parts[-1]:
-        parts.pop()
-    return marks.element.join(parts) + marks.terminator
+def _kind(part: OutMessage | OutPackage) -> str:
+    if isinstance(part, OutPackage):
+        return "UNO"
+    return ":".join((part.type, part.version, part.release, part.agency, part.association)).rstrip(":")
 
 
-def _element(components: Components, marks: Separators, escapes: dict[int, str]) -> str:
-    texts = [c.translate(escapes) for c in components]
-    while texts and not texts[-1]:
-        texts.pop()
-    if not marks.release and any(len(t) == 1 for t in escapes.values()) and texts:
-        _refuse_service(components, marks)
-    return marks.component.join(texts)
+def _once(seen: set[str], element: str, reference: str) -> None:
+    if reference in seen:
+        raise ValueError(f"the reference {reference!r} ({element}) is used twice")
+    seen.add(reference)
 
 
-def _refuse_service(components: Components, marks: Separators) -> None:
-    for text in components:
-        for mark in (marks.component, marks.element, marks.repetition, marks.terminator):
-            if mark and mark in text:
-                raise ValueError(f"{mark!r} cannot be written without a release character")
-
-
-def _fits(character: str, codec: str) -> bool:
-    try:
-        character.encode(codec)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _plain(character: str, codec: str) -> str:
-    bare = unicodedata.normalize("NFKD", character.translate(_LETTERS))
-    kept = "".join(c for c in bare if not unicodedata.combining(c))
-    return kept if kept and _fits(kept, codec) else _UNKNOWN
+def _bounded(count: int, what: str) -> None:
+    if not 0 < count <= MAX_PARTS:
+        raise ValueError(f"{what} must hold 1 to {MAX_PARTS} messages or groups, not {count}")

@@ -10,9 +10,9 @@ the body, one length only, problem documents for malformed requests, a bounded f
 
 from __future__ import annotations
 
-import hashlib
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -24,87 +24,32 @@ from gateway.transport.call import Head, Reply
 from gateway.transport.counter import Admitted
 from gateway.transport.door import Door, Visit
 from gateway.transport.farewell import GOODBYE_SECONDS
+from gateway.transport.heads import fault_in, head_of, no_head
 from gateway.transport.reactor import Clock, Delayed
+from gateway.transport.request import Request
 from gateway.transport.tls import Peer, peer_of
-
-if TYPE_CHECKING:
-    from gateway.transport.listener import Channels
 
 MAX_HEADERS = 64  # fields of one request: real clients send about ten
 HEADER_BYTES = 16_384  # request line and fields together
-LINGER_SECONDS = 5.0  # how long a refused client may go on sending before it is cut off
-LINGER_BYTES = 4_194_304  # and how much; it is thrown away, so that the client reads the refusal
+# Many clients read only when all is sent, and a connection cut before takes the refusal with it: what they
+# go on sending is thrown away for so long, and so much.
+LINGER_SECONDS = 30.0  # 64 MiB at 17 Mbit/s
+LINGER_BYTES = 67_108_864  # of a partner: the largest interchange there is, EdifactLimits.interchange
+STRANGER_BYTES = 4_194_304  # of who is not proven: not worth more of our time
+CLOSE_SECONDS = 5.0  # for a client that has sent and heard everything to close
 
 
-class Request(http.Request):
-    """One request: holds its body in memory as it comes, asks the door, writes the reply once."""
+class Hall(Protocol):
+    """Where channels come from, and what all of them share: the time, and who is there."""
 
-    channel: Channel
-    content: BytesIO
+    now: Callable[[], datetime]
+    seconds: Callable[[], float]
 
-    def __init__(self, channel: Channel, queued: object = False) -> None:
-        super().__init__(channel, queued)
-        self.door: Door = channel.door
-        self.outcome: Admitted | Reply | None = None
-        self.served = False
-        self.emitted = False
-        self.received = 0
-        self._digest = hashlib.sha256()
-        self._answer_due: Delayed | None = None
+    def joined(self, channel: Channel) -> None:
+        """The channel is connected."""
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802
-        """The body is bounded by admission, so it may stay in memory."""
-        self.content = BytesIO()
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        """More of the body: within the bounds, or refused here and now."""
-        if self.emitted or not isinstance(self.outcome, Admitted):
-            return
-        self.received += len(data)
-        refused = self.door.grow(self.outcome, self.received)
-        if refused is not None:
-            self.channel.refuse(self, refused)
-            return
-        self.content.write(data)
-        self._digest.update(data)
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
-        """The request is whole.  (Form bodies are no business of this door's: nothing is parsed.)"""
-        if isinstance(self.outcome, Reply):
-            self.emit(self.outcome)
-        elif self.outcome is not None:
-            self.served = True
-            seconds = self.door.bounds.answer_seconds
-            self._answer_due = self.channel.clock.callLater(seconds, self._unanswered, self.outcome)
-            answer = self.door.serve(self.outcome, self.content.getvalue(), self._digest.hexdigest())
-            answer.addCallback(self.emit)
-
-    def emit(self, reply: Reply) -> None:
-        """Write the reply, unless one was written or the client is gone."""
-        if self._answer_due is not None and self._answer_due.active():
-            self._answer_due.cancel()
-        if self.emitted or self._disconnected:
-            return
-        self.emitted = True
-        if reply.close or self.door.closing:
-            self.channel.persistent = False
-        close, bodiless = not self.channel.persistent, self.method == b"HEAD"
-        octets = reply.octets(date=http.datetimeToString(), close=close, bodiless=bodiless)
-        self.startedWriting = 1
-        self.channel.write(octets)
-        self.finish()
-
-    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
-        """The client is gone; a submission that was handed over is judged all the same."""
-        if isinstance(self.outcome, Admitted) and not self.served:
-            self.door.abandon(self.outcome)
-        if self._answer_due is not None and self._answer_due.active():
-            self._answer_due.cancel()
-        super().connectionLost(reason)
-
-    def _unanswered(self, admitted: Admitted) -> None:
-        if not self.emitted:
-            self.emit(self.door.unanswered(admitted))
+    def left(self, channel: Channel) -> None:
+        """Its connection has ended."""
 
 
 class Channel(http.HTTPChannel):
@@ -113,11 +58,11 @@ class Channel(http.HTTPChannel):
     maxHeaders = MAX_HEADERS  # noqa: N815
     totalHeadersSize = HEADER_BYTES  # noqa: N815
     MAX_LENGTH = HEADER_BYTES
-    abortTimeout = int(LINGER_SECONDS)  # noqa: N815
+    abortTimeout = int(CLOSE_SECONDS)  # noqa: N815
     requestFactory = Request  # type: ignore[assignment]  # noqa: N815
     requests: list[Request]
 
-    def __init__(self, door: Door, clock: Clock, channels: Channels) -> None:
+    def __init__(self, door: Door, clock: Clock, channels: Hall) -> None:
         super().__init__()
         self.door = door
         self.clock = clock
@@ -126,6 +71,7 @@ class Channel(http.HTTPChannel):
         self.visit = Visit()
         self.over = False
         self._drained = 0
+        self._hurried = False
         self._proven: Peer | None = None
         self._header_due: Delayed | None = None
         self._body_due: Delayed | None = None
@@ -147,14 +93,14 @@ class Channel(http.HTTPChannel):
 
     @property
     def idle(self) -> bool:
-        """True between requests."""
-        return not self.requests and not self.over
+        """True between requests, and behind the last."""
+        return not self.requests
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Octets from the client; after a refusal they are thrown away, within bounds."""
         if self.over:
             self._drained += len(data)
-            if self._drained > LINGER_BYTES:
+            if self._drained > (LINGER_BYTES if self.visit.partner else STRANGER_BYTES):
                 self._abort()
             return
         if not self.requests and self._header_due is None:
@@ -192,8 +138,8 @@ class Channel(http.HTTPChannel):
         if not self._proven.holds(self._channels.now()):
             self._abort()
             return
-        head = _head(request, self._command, target, self._proven.subject)
-        fault = _fault(head, self._version)
+        head = head_of(request, self._command, target, self._proven.subject)
+        fault = fault_in(head, self._version)
         if fault is not None:
             self._dismiss(self.door.malformed(head, fault))
             return
@@ -217,13 +163,18 @@ class Channel(http.HTTPChannel):
         super().requestDone(request)
 
     def close(self) -> None:
-        """Say goodbye to a client between requests: there is nothing that it still has to read."""
-        self._farewell(GOODBYE_SECONDS)
-        self.loseConnection()
+        """Say goodbye to a client that has its answers: between requests, or still sending in vain."""
+        if not self.over:
+            self._farewell(GOODBYE_SECONDS)
+            self.loseConnection()
+        elif self._abortingCall is not None and not self._hurried:
+            self._hurried = True
+            self._abortingCall.reset(GOODBYE_SECONDS)
 
     def refuse(self, request: Request, reply: Reply) -> None:
         """Reply in the middle of a request's body; the rest of it is thrown away."""
         self.persistent = False
+        self._farewell(LINGER_SECONDS)
         request.emit(reply)
 
     def _expect_body(self, request: Request, head: Head) -> None:
@@ -255,7 +206,7 @@ class Channel(http.HTTPChannel):
             return
         expected = f"{self.door.bounds.header_seconds:g} s"
         finding = Finding("API4081", Place(part="header"), expected)
-        self._dismiss(self.door.malformed(_empty_head(self), finding, 408))
+        self._dismiss(self.door.malformed(no_head(self.getPeer()), finding, 408))
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
         """What the parser refuses gets a problem document, once, and the end of the connection."""
@@ -264,7 +215,7 @@ class Channel(http.HTTPChannel):
         too_long = self._receivedHeaderSize > HEADER_BYTES or self._receivedHeaderCount > MAX_HEADERS
         expected = f"{HEADER_BYTES} octets, {MAX_HEADERS} fields" if too_long else ""
         finding = Finding("API431" if too_long else "API400", Place(part="header"), expected)
-        self._dismiss(self.door.malformed(_empty_head(self), finding, 431 if too_long else 400))
+        self._dismiss(self.door.malformed(no_head(self.getPeer()), finding, 431 if too_long else 400))
 
     def _dismiss(self, reply: Reply) -> None:
         """Write a reply to no request, then go: after it nothing that came can be trusted."""
@@ -273,7 +224,7 @@ class Channel(http.HTTPChannel):
         self._farewell()
         self.loseConnection()
 
-    def _farewell(self, seconds: float = LINGER_SECONDS) -> None:
+    def _farewell(self, seconds: float = CLOSE_SECONDS) -> None:
         """TLS says goodbye and waits for the client's; not for ever."""
         if not self.over:
             self.over = True
@@ -286,30 +237,6 @@ class Channel(http.HTTPChannel):
         self.over = True
         transport: Any = self.transport
         transport.abortConnection()
-
-
-def _head(request: Request, method: bytes, target: bytes, subject: str) -> Head:
-    headers = {
-        name.decode("ascii").lower(): tuple(v.decode("latin-1") for v in values)
-        for name, values in request.requestHeaders.getAllRawHeaders()
-    }
-    peer = getattr(request.client, "host", "")
-    return Head(method.decode("ascii"), target.decode("latin-1"), headers, peer, subject)
-
-
-def _empty_head(channel: Channel) -> Head:
-    return Head("", "", {}, getattr(channel.getPeer(), "host", ""))
-
-
-def _fault(head: Head, version: bytes) -> Finding | None:
-    """What RFC 9112 makes a server refuse and the parser below lets through."""
-    hosts = head.headers.get("host", ())
-    if len(hosts) > 1 or (version == b"HTTP/1.1" and not hosts):
-        return Finding("API400", Place(part="Host"), "1", str(len(hosts)))
-    coding = head.headers.get("transfer-encoding", ())
-    if coding and (version != b"HTTP/1.1" or [c.lower() for c in coding] != ["chunked"]):
-        return Finding("API400", Place(part="Transfer-Encoding"), "chunked", ", ".join(coding)[:40])
-    return None
 
 
 def _cancel(*calls: Delayed | None) -> None:

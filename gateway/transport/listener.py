@@ -18,8 +18,9 @@ from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.transport.door import Door
-from gateway.transport.http import Channel, Request
+from gateway.transport.http import Channel
 from gateway.transport.reactor import Clock, Reactor
+from gateway.transport.request import Request
 from gateway.transport.tls import ServerTls
 
 BACKLOG = 512  # connections waiting to be accepted: a burst of partners after an outage

@@ -120,7 +120,8 @@ class Services(Protocol):
     """What the doors ask for.  Every Deferred fires on the reactor's thread.
 
     ``partner`` is always the authenticated transport partner's id: an implementation answers only
-    about that partner's own submissions and mailbox, and says None or [] about anybody else's.
+    about that partner's own submissions and mailbox, those included that were answered with another's
+    submission as the same octets, and says None or [] about anybody else's.
     """
 
     @property

@@ -15,7 +15,6 @@ from clearance_samples import (
     credit,
     goods,
     kinds,
-    only,
     payment,
 )
 from test_clearance_goods import FREE, GREEN, RED, SECURITY, YELLOW
@@ -217,69 +216,36 @@ def test_names_and_reasons_are_needed(partners: Partners) -> None:
         partners.office.show("26VNDEM199999999I0")
 
 
-def test_reasons_may_have_braces_and_line_breaks(partners: Partners) -> None:
+def test_reasons_may_have_braces_and_vietnamese(partners: Partners) -> None:
     number = filed(partners, GREEN)
-    partners.office.hold(number, "Lan", "{amount}\nsee\0 file")
+    partners.office.hold(number, "Trần Thị Mai", "{amount}: xem hồ sơ")
     (held,) = partners.fetch()
-    assert "{amount}" in held.statement
-    assert partners.office.show(number).history[-1].why == "{amount}see file"
+    assert "{amount}: xem hồ sơ" in held.statement
+    last = partners.office.show(number).history[-1]
+    assert (last.who, last.why) == ("Trần Thị Mai", "{amount}: xem hồ sơ")
 
 
-# -- cargo ----------------------------------------------------------------------------------------------
-
-
-def report(partners: Partners) -> str:
-    return partners.file(cargo("C1", consignment(1, "BL1"), consignment(2, "BL2")))[0].registration
-
-
-def test_orders_and_their_lifting(partners: Partners) -> None:
-    number, office = report(partners), partners.office
-    assert office.do_not_load(number, "BL2", "Lan", "weapons suspected").state == State.BLOCKED
-    assert office.do_not_unload(number, "BL1", "Lan", "no permit").state == State.BLOCKED
-    load, unload = partners.fetch()
-    assert kinds([load, unload]) == [K.DO_NOT_LOAD, K.DO_NOT_UNLOAD]
-    assert load.findings[0].place.pointer == "Declaration/Consignment[2]"
-    assert codes(unload) == ["CLR021"]
-    assert office.lift(number, "BL2", "Minh", "inspected").state == State.BLOCKED
-    assert office.lift(number, "BL1", "Minh", "permit shown").state == State.REGISTERED
-    lifted = partners.fetch()
-    assert kinds(lifted) == [K.RELEASED, K.RELEASED]
-    assert "BL2" in lifted[0].statement
-    assert [(o.placed_by, o.lifted_by, o.lift_reason) for o in office.show(number).orders] == [
-        ("Lan", "Minh", "inspected"),
-        ("Lan", "Minh", "permit shown"),
+@pytest.mark.parametrize(
+    "control", ["\0", "\n", "\t", "\x1b", "\x85", "\u2028", "\u202e", "\udc80", "\ufffe"]
+)
+def test_what_no_message_can_carry_is_refused(partners: Partners, control: str) -> None:
+    number, text, office = filed(partners, YELLOW), f"see{control}file", partners.office
+    cargo_report = partners.file(cargo("C1", consignment(1, "BL1")))[0].registration
+    before = [office.show(n) for n in (number, cargo_report)]
+    actions: list[Callable[[], object]] = [
+        lambda: office.hold(number, text, "why"),
+        lambda: office.hold(number, "Lan", text),
+        lambda: office.accept_documents(number, "Lan", text),
+        lambda: office.refuse(number, "Lan", text),
+        lambda: office.request_amendment(number, "Lan", text),
+        lambda: office.ask_documents(number, "Lan", [("380", text)], "why"),
+        lambda: office.ask_documents(number, "Lan", [(text, "why")], "why"),
+        lambda: office.do_not_load(cargo_report, "BL1", "Lan", text),
     ]
-    assert [h.who for h in office.show(number).history][-4:] == ["Lan", "Lan", "Minh", "Minh"]
-
-
-def test_orders_that_make_no_sense(partners: Partners) -> None:
-    number, office = report(partners), partners.office
-    with pytest.raises(Unknown, match="BL1, BL2"):
-        office.do_not_load(number, "BL9", "Lan", "why")
-    with pytest.raises(Unknown, match="no order"):
-        office.lift(number, "BL1", "Lan", "why")
-    office.do_not_load(number, "BL1", "Lan", "why")
-    with pytest.raises(ValueError, match="stands already"):
-        office.do_not_load(number, "BL1", "Lan", "why")
-
-
-def test_an_officers_order_outlasts_an_amendment(partners: Partners) -> None:
-    number = report(partners)
-    partners.office.do_not_load(number, "BL1", "Lan", "why")
-    partners.fetch()
-    partners.file(cargo("C2", consignment(1, "BL1", "Tiles"), function="5", mrn=number))
-    assert partners.office.show(number).line.state == State.BLOCKED
-    partners.office.lift(number, "BL1", "Lan", "seen")
-    assert partners.office.show(number).line.state == State.REGISTERED
-
-
-def test_reports_can_be_sent_back_and_refused(partners: Partners) -> None:
-    number = report(partners)
-    assert partners.office.request_amendment(number, "Lan", "weights differ").state == State.AMENDMENT
-    assert only(partners.fetch(), K.AMENDMENT_WANTED).findings[0].place.pointer == "Declaration"
-    assert partners.office.refuse(number, "Lan", "not ours").state == State.REFUSED
-    with pytest.raises(NotAllowed):
-        partners.office.hold(number, "Lan", "why")
+    for action in actions:
+        with pytest.raises(ValueError, match=rf"character 4 is U\+{ord(control):04X}"):
+            action()
+    assert [office.show(n) for n in (number, cargo_report)] == before
 
 
 def test_the_desk_may_be_another_process_of_its_own(partners: Partners) -> None:

@@ -6,7 +6,9 @@ import logging
 
 import pytest
 
+from gateway.adapter import BackendUnavailable
 from gateway.delivery.courier import AFTER_FAILURE, IDLE, Courier
+from gateway.storage import LedgerUnavailable
 from tests.delivery.fakes import StillReactor, done
 
 
@@ -18,12 +20,13 @@ class Counting(Courier):
         self.rounds = 0
         self.busy = 0
         self.broken = 0
+        self.failure: Exception = ZeroDivisionError()
 
     async def round(self) -> bool:
         self.rounds += 1
         if self.broken:
             self.broken -= 1
-            raise ZeroDivisionError
+            raise self.failure
         self.busy -= 1
         return self.busy > 0
 
@@ -75,6 +78,20 @@ def test_a_failed_round_is_told_and_tried_again_after_a_pause(
     assert [r.getMessage() for r in caplog.records] == ["round failed", "round failed"]
     pass_time(courier, AFTER_FAILURE.total_seconds())
     assert courier.rounds == 3
+
+
+@pytest.mark.parametrize("away", [LedgerUnavailable("OperationalError: gone"), BackendUnavailable("gone")])
+def test_what_is_away_is_waited_for_with_one_line_a_round(
+    courier: Counting, caplog: pytest.LogCaptureFixture, away: Exception
+) -> None:
+    courier.broken, courier.failure = 2, away
+    with caplog.at_level(logging.WARNING, "gateway.delivery"):
+        courier.start()
+        pass_time(courier, AFTER_FAILURE.total_seconds())
+        pass_time(courier, AFTER_FAILURE.total_seconds())
+    assert courier.rounds == 3
+    assert [r.getMessage() for r in caplog.records] == [f"courier waits: {away}"] * 2
+    assert not any(r.exc_info for r in caplog.records)
 
 
 def test_it_stops_after_the_round_in_progress(courier: Counting) -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 import tomllib
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,56 +32,94 @@ LONGEST = 260
 """Lines of a page: a longer one wants splitting."""
 
 
-def each_guide() -> Any:
-    return pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def each(of: Callable[[Path], Sequence[str]]) -> Any:
+    """A test for each thing that a guide says, so that a page that says none of it passes nothing."""
+    said = [pytest.param(page, thing, id=f"{page.name}:{thing}") for page in GUIDES for thing in of(page)]
+    return pytest.mark.parametrize(("page", "said"), said)
 
 
 # -- every page --------------------------------------------------------------------------------------
 
 
-@each_guide()
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose(page)):
-        assert "://" in target or (page.parent / target).exists(), target
+@each(lambda page: re.findall(r"\]\(([^)#]+)[^)]*\)", prose(page)))
+def test_links_lead_somewhere(page: Path, said: str) -> None:
+    assert "://" in said or (page.parent / said).exists()
 
 
-@each_guide()
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
 def test_a_page_is_not_too_long(page: Path) -> None:
     assert len(page.read_text("utf-8").splitlines()) <= LONGEST
 
 
-@each_guide()
-def test_commands_and_their_options_exist(page: Path) -> None:
-    for line in commands(page) + [s for s in spans(page) if re.match(r"cvan [a-z-]", s)]:
-        _check_command(line)
+@each(commands)
+def test_commands_and_their_options_exist(page: Path, said: str) -> None:
+    command = _command(said)
+    complete = not isinstance(command, click.Group) or command.invoke_without_command
+    assert complete or "--help" in said, f"{page.name}: {said} does nothing"
 
 
-def _check_command(line: str) -> None:
-    words = shlex.split(line.partition(" &")[0])[1:]
+@each(lambda page: [span for span in spans(page) if re.match(r"cvan [a-z-]", span)])
+def test_commands_that_are_named_exist(page: Path, said: str) -> None:
+    assert _command(said) is not cvan, page.name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cvan nonsense",
+        "cvan office nonsense",
+        "cvan check --nonsense file",
+        "cvan --home HOME office list --nonsense",
+        "cvan --home HOME office list stray",
+    ],
+)
+def test_a_command_that_does_not_exist_is_noticed(line: str) -> None:
+    with pytest.raises(AssertionError, match="has no"):
+        _command(line)
+
+
+def _command(line: str) -> click.Command:
+    """The command that the line calls; fails where it, an option or an argument does not exist."""
+    words = iter(shlex.split(line.partition(" &")[0])[1:])
     command: click.Command = cvan
-    options = _options(command)
+    arguments = 0
     for word in words:
+        told = f"{line}: {command.name} has no {word}"
         if word.startswith("-"):
-            assert word.partition("=")[0] in options, f"{line}: {command.name} has no {word}"
-        elif isinstance(command, click.Group) and word in command.commands:
-            command = command.commands[word]
+            name, _, value = word.partition("=")
             options = _options(command)
-    assert command is not cvan or not words or "--help" in words, f"{line}: no such command"
+            assert name in options, told
+            if options[name] and not value:
+                next(words, None)
+        elif isinstance(command, click.Group):
+            assert word in command.commands, told
+            command = command.commands[word]
+        else:
+            arguments += 1
+            taken = [p.nargs for p in command.params if isinstance(p, click.Argument)]
+            assert -1 in taken or arguments <= sum(taken), told
+    return command
 
 
-def _options(command: click.Command) -> set[str]:
-    named = {o for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
-    return named | {"-h", "--help"}
+def _options(command: click.Command) -> dict[str, bool]:
+    """The names of a command's options, and whether a value comes after each."""
+    named = {"-h": False, "--help": False}
+    for option in (p for p in command.params if isinstance(p, click.Option)):
+        names = (*option.opts, *option.secondary_opts)
+        named |= dict.fromkeys(names, not option.is_flag and not option.count)
+    return named
 
 
-@each_guide()
-def test_files_that_are_named_exist(page: Path) -> None:
+def _files(page: Path) -> list[str]:
     tops = ("gateway/", "adapters/", "mappings/", "xsd/", "tools/", "tests/", "conf/", "docs/", ".ci/")
-    for span in spans(page):
-        path = span.partition(":")[0].rstrip("/")
-        made_up = re.search(r"[ *]|NAME|NNNN|ROOM|\.\.\.", path)
-        if span.startswith(tops) and not made_up:
-            assert (ROOT / path).exists(), span
+    made_up = re.compile(r"[ *]|NAME|NNNN|ROOM|\.\.\.")
+    paths = {span.partition(":")[0].rstrip("/") for span in spans(page) if span.startswith(tops)}
+    return sorted(path for path in paths if not made_up.search(path))
+
+
+@each(_files)
+def test_files_that_are_named_exist(page: Path, said: str) -> None:
+    assert (ROOT / said).exists(), page.name
 
 
 # -- the walk through the code -----------------------------------------------------------------------
@@ -224,11 +263,10 @@ def test_when_a_push_comes_again() -> None:
     assert f"within {PUSH_SECONDS:g} seconds" in text
 
 
-def test_findings_that_are_named_exist() -> None:
+@each(lambda page: re.findall(r"\b(?:SIG|XML|EDI|MAP|RUL|PAR|API|CLR)[0-9]{3,5}\b", prose(page)))
+def test_findings_that_are_named_exist(page: Path, said: str) -> None:
     known = handbooks.load_catalogue(ROOT / "mappings" / "findings").meanings
-    for page in GUIDES:
-        for code in re.findall(r"\b(?:SIG|XML|EDI|MAP|RUL|PAR|API|CLR)[0-9]{3,5}\b", prose(page)):
-            assert code in known, f"{page.name}: {code}"
+    assert said in known, page.name
 
 
 def test_a_page_s_headings_come_in_order() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,24 @@ from lxml import etree
 from gateway import safexml, security
 from gateway.handbook import Handbook
 from gateway.handbook import load as load_handbook
-from gateway.model import Channel, Kind, Limits, Mandate, Partner, Role
+from gateway.model import Channel, Partner, Role
 from gateway.operations import home as homes
 from gateway.operations import settings
 from gateway.operations.demo import papers
+from gateway.operations.demo.town import (
+    ACCOUNT,
+    AN_PHAT,
+    BANK,
+    BIC,
+    BINH_MINH,
+    CUU_LONG,
+    DAI_NAM,
+    LINE,
+    VAN,
+    configure,
+    expired_key,
+    mandates,
+)
 from gateway.security import SigningKey
 from gateway.security.authority import KeyAlgorithm
 from gateway.storage import Ledger
@@ -30,16 +43,7 @@ from tests.journeys.process import Process
 from tests.journeys.receiver import Receiver
 from tests.operations.shell import Said, cvan
 
-LINE = Partner(
-    "oceanline", "Eastern Ocean Line", (Role.CARRIER,), ("OCEANLINE", "EOLU"), limits=Limits(50 * 1024 * 1024)
-)
 FEEDER = Partner("feeder", "Delta Feeder Line", (Role.CARRIER,), ("DELTAFEED", "DFLU"))
-VAN = Partner("vanlink", "VAN Link JSC", (Role.VAN,), ("VANLINK",), channel=Channel.PUSH)
-BANK = Partner("demobank", "Demo Commercial Bank", (Role.BANK,), ("DEMOVNVX",))
-AN_PHAT = Partner("anphat", "An Phat Trading Co.", (Role.TRADER,), ("0100109106",))
-BINH_MINH = Partner("binhminh", "Binh Minh Foods Co.", (Role.TRADER,), ("0100233488",))
-CUU_LONG = Partner("cuulong", "Cuu Long Metals Co.", (Role.TRADER,), ("0314409058",))
-DAI_NAM = Partner("dainam", "Dai Nam Textiles Co.", (Role.TRADER,), ("0300588569",))
 TOKEN = "a-bearer-token-for-a-partner-without-mutual-tls"
 BY_TOKEN = Partner(
     "bytoken",
@@ -48,11 +52,11 @@ BY_TOKEN = Partner(
     ("0101248141",),
     token_digest=hashlib.sha256(TOKEN.encode()).hexdigest(),
 )
-MANDATED = (AN_PHAT, BINH_MINH, CUU_LONG)
-EVERYBODY = (LINE, FEEDER, VAN, BANK, *MANDATED, DAI_NAM, BY_TOKEN)
+EVERYBODY = (LINE, FEEDER, VAN, BANK, AN_PHAT, BINH_MINH, CUU_LONG, DAI_NAM, BY_TOKEN)
 RSA = (LINE.id, AN_PHAT.id)
 """Who signs with RSA; the others sign with P-256."""
 
+Wares = tuple[papers.Goods, ...]
 LAPTOPS = (papers.Goods("84713020", "Portable computers", "CN", 480_000_000, 900, 60),)
 BEEF = (papers.Goods("02023000", "Frozen boneless beef", "AU", 650_000_000, 18_000, 900),)
 SCRAP = (papers.Goods("72044900", "Ferrous scrap in bundles", "JP", 310_000_000, 25_000, 25),)
@@ -60,8 +64,6 @@ CLOTH = (papers.Goods("52081100", "Cotton cloth, unbleached", "CN", 120_000_000,
 BOOKS = (papers.Goods("49019990", "Printed school books", "SG", 90_000_000, 1_500, 40),)
 """Free of duty: green and released at once."""
 
-ACCOUNT = "0071000123456"
-BIC = "DEMOVNVX"
 PATIENCE = 30.0
 """Seconds within which a decision must have come, on a slow machine."""
 
@@ -74,7 +76,7 @@ class Town:
         self.home = root / "home"
         self.partners = root / "partners"
         homes.create(self.home)
-        self._configure(ledger_url, clearance_url)
+        configure(self.home, ledger=ledger_url, clearance=clearance_url)
         chosen = settings.load(self.home).database
         self.ledger_url = settings.database_url(self.home, chosen.ledger)
         self.clearance_url = settings.database_url(self.home, chosen.clearance)
@@ -83,9 +85,8 @@ class Town:
         self.receiver = self.new_receiver()
         for partner in EVERYBODY:
             self.enrol(partner)
-        for trader in MANDATED:
-            kinds = (Kind.IMPORT.value, Kind.EXPORT.value)
-            self.ledger.put_mandate(Mandate(f"{VAN.id}.{trader.id}", VAN.id, trader.id, kinds))
+        for mandate in mandates():
+            self.ledger.put_mandate(mandate)
         self.book: Handbook = load_handbook(self.home)
         self.gateway = Process(self.home)
         self._stamp = f"{datetime.now(UTC):%d%H%M%S}"
@@ -130,18 +131,7 @@ class Town:
 
     def late_key(self, partner: Partner) -> SigningKey:
         """A key of the partner's whose certificate ran out yesterday."""
-        folder = self.folder(partner)
-        key, certificate = folder / "late.key.pem", folder / "late.crt.pem"
-        yesterday = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
-        homes.authority(self.home).issue(
-            homes.subject(partner.name, partner.id, "VN"),
-            key,
-            certificate,
-            algorithm="p256",
-            not_before=yesterday - timedelta(days=365),
-            not_after=yesterday,
-        )
-        return SigningKey.load(key, certificate)
+        return expired_key(self.home, partner, self.folder(partner))
 
     @property
     def anchor(self) -> Path:
@@ -167,12 +157,7 @@ class Town:
         return f"{self._stamp}{next(self._serials):05d}"
 
     def declaration(
-        self,
-        trader: Partner,
-        goods: tuple[papers.Goods, ...],
-        reference: str = "",
-        function: str = "9",
-        registration: str = "",
+        self, trader: Partner, goods: Wares, reference: str = "", function: str = "9", registration: str = ""
     ) -> bytes:
         """An unsigned import declaration; ``registration``: of what it amends or cancels."""
         at = datetime.now(UTC)
@@ -185,12 +170,7 @@ class Town:
         return text
 
     def signed(
-        self,
-        trader: Partner,
-        goods: tuple[papers.Goods, ...],
-        reference: str = "",
-        function: str = "9",
-        registration: str = "",
+        self, trader: Partner, goods: Wares, reference: str = "", function: str = "9", registration: str = ""
     ) -> bytes:
         return self.sign(self.declaration(trader, goods, reference, function, registration), trader)
 
@@ -262,8 +242,7 @@ class Town:
 
     def registered(self, partner: Partner, answer: Answer) -> str:
         """Customs' number for what an accepted submission declared."""
-        said = self.await_message(partner, answer.submission, "registered")
-        return text_of(said, "Declaration/ID")
+        return text_of(self.await_message(partner, answer.submission, "registered"), "Declaration/ID")
 
     def notice(self, partner: Partner, answer: Answer) -> papers.Paying:
         """How the duty notice about a submission is paid in full."""
@@ -282,14 +261,6 @@ class Town:
         return said.json()
 
     # -- its making ----------------------------------------------------------------------------------
-
-    def _configure(self, ledger_url: str, clearance_url: str) -> None:
-        path = self.home / "conf" / "gateway.toml"
-        text = path.read_text("utf-8")
-        text = re.sub(r"^(port|operations_port) = \d+", r"\1 = 0", text, flags=re.MULTILINE)
-        text = re.sub(r"^ledger = .*", f'ledger = "{ledger_url}"', text, flags=re.MULTILINE)
-        text = re.sub(r"^clearance = .*", f'clearance = "{clearance_url}"', text, flags=re.MULTILINE)
-        path.write_text(text, "utf-8")
 
     def _issue_receiver(self, root: Path) -> tuple[Path, Path]:
         key, certificate = root / "receiver.key.pem", root / "receiver.crt.pem"

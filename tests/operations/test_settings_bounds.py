@@ -32,6 +32,12 @@ FILE = "conf/gateway.toml"
         ("linger_ms = 2", "linger_ms = nan"),
         ("linger_ms = 2", "linger_ms = inf"),
         ("max_batch = 100", "max_batch = 0"),
+        ("interchange = 67108864", "interchange = 268435457"),
+        ("segment = 65536", "segment = 0"),
+        ("messages = 100000", "messages = -1"),
+        ("messages = 100000", "messages = true"),
+        ("findings = 999", "findings = 1000"),
+        ("groups = 10000", "grups = 10000"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused_by_name(home: Path, rewrite: Rewrite, old: str, new: str) -> None:
@@ -50,6 +56,9 @@ def test_what_is_out_of_bounds_is_refused_by_name(home: Path, rewrite: Rewrite, 
         ("linger_ms = 2", "linger_ms = 0"),
         ("linger_ms = 2", "linger_ms = 1.5"),
         ("max_batch = 100", "max_batch = 1"),
+        ("interchange = 67108864", "interchange = 268435456"),
+        ("messages = 100000", "messages = 1"),
+        ("findings = 999", "findings = 1"),
     ],
 )
 def test_what_is_just_within_is_taken(home: Path, rewrite: Rewrite, old: str, new: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -20,10 +21,10 @@ from gateway.intake import Worked
 from gateway.model import Outcome, Partner, Role, Submission
 from gateway.operations import home as homes
 from gateway.operations import settings
-from gateway.operations.workshop import Declined, Workshop
+from gateway.operations.workshop import Workshop
 from gateway.security import Refused, SigningKey
-from gateway.storage import Ledger, Overloaded
-from tests.operations.knowledge import NOW, TRADER, declaration
+from gateway.storage import Ledger, LedgerMissing, Overloaded
+from tests.operations.knowledge import CARRIER, NOW, TRADER, declaration, manifest
 
 SECONDS = 60.0
 
@@ -105,10 +106,26 @@ def test_what_gets_no_receipt_comes_back_with_its_findings(place: Place) -> None
     assert [f.code for f in unreadable.value.findings] == ["XML020"]
 
 
-def test_a_declined_submission_is_the_exception_it_was() -> None:
-    findings = Unreadable(()).findings
-    assert isinstance(Declined(True, findings).error(), Unreadable)
-    assert isinstance(Declined(False, findings).error(), Refused)
+def test_a_worker_reads_interchanges_within_the_home_s_bounds(home: Path, tmp_path: Path) -> None:
+    path = home / "conf" / "gateway.toml"
+    text = path.read_text("utf-8")
+    assert "\nsegments = 1000000\n" in text
+    path.write_text(text.replace("\nsegments = 1000000\n", "\nsegments = 5\n"), "utf-8")
+    line = msgspec.structs.replace(CARRIER, subjects=(homes.issue_partner(home, CARRIER, tmp_path / "line"),))
+    ledger = Ledger.open(settings.database_url(home, settings.load(home).database.ledger), create=True)
+    ledger.put_partner(line)
+    ledger.close()
+    key = SigningKey.load(tmp_path / "line" / "signing.key.pem", tmp_path / "line" / "signing.crt.pem")
+    kind, body = security.sign_cms(manifest(), "application/edifact", key, "application/pkcs7-mime", NOW)
+    bell = Bell()
+    workshop = Workshop(home, bell)  # type: ignore[arg-type]
+    try:
+        sent = Submission("t" * 26, CARRIER.id, "https", kind, body, "e" * 64, NOW)
+        verdict = bell.until(workshop.work(sent, None)).verdict
+    finally:
+        workshop.stop()
+    told = [f.code for f in verdict.findings] + [f.code for m in verdict.messages for f in m.findings]
+    assert (verdict.outcome, "EDI116" in told) == (Outcome.REJECTED, True)
 
 
 def test_a_worker_knows_a_partner_s_change(place: Place) -> None:
@@ -134,3 +151,22 @@ def test_a_worker_that_dies_over_its_message_is_replaced(place: Place) -> None:
         place.bell.until(waiting)
     assert place.work(place.signed(declaration("LRN-6"))).verdict.outcome is Outcome.ACCEPTED
     assert worker not in place.workers()
+
+
+def test_a_worker_may_begin_before_the_database(home: Path) -> None:
+    """And is there for the message that comes when the database is."""
+    bell = Bell()
+    workshop = Workshop(home, bell)  # type: ignore[arg-type]
+    nobody = Submission("u" * 26, TRADER.id, "https", "application/xml", b"<a/>", "f" * 64, NOW)
+    try:
+        with pytest.raises(LedgerMissing):
+            bell.until(workshop.work(nobody, None))
+        workers = set(workshop._pool._processes)
+        ledger = Ledger.open(settings.database_url(home, settings.load(home).database.ledger), create=True)
+        ledger.put_partner(TRADER)
+        ledger.close()
+        with pytest.raises(Refused):
+            bell.until(workshop.work(nobody, None))
+        assert set(workshop._pool._processes) == workers
+    finally:
+        workshop.stop()

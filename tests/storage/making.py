@@ -52,6 +52,7 @@ def settlement(
     messages: int = 1,
     claim: bool = True,
     deliver: bool = True,
+    entitled: tuple[int, ...] | None = None,
 ) -> Settlement:
     """A settled submission of accepted import declarations and one rejected message after them."""
     body = f"<MetaData>{id}</MetaData>".encode() if body is None else body
@@ -92,6 +93,7 @@ def settlement(
         deliveries=deliveries if deliver else (),
         events=(Event(id, NOW, "received", "https"), Event(id, NOW + SECOND, "partly")),
         claim=claim,
+        entitled=tuple(range(1, messages + 2)) if entitled is None else entitled,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.model import DecisionKind, Outcome, Partner, Role
-from gateway.storage import Ledger
+from gateway.model import Answer, DecisionKind, Outcome, Partner, Role
+from gateway.storage import Ledger, Settlement
 
 from .making import BACKEND, LEASE, NOW, SECOND, recorded, settlement
 
@@ -80,6 +80,80 @@ def test_a_mailbox_is_its_partners_own(ledger: Ledger) -> None:
     assert ledger.fetch("VAN2", "a.r") is None
     assert ledger.fetch("TRADER1", "a.r") is None
     assert ledger.mailbox("VAN2", "", 9, include_acknowledged=True) == []
+
+
+def again(id: str, sender: str, entitled: tuple[int, ...]) -> Settlement:
+    """The octets of submission ``a`` of two accepted messages and a rejected one, from another sender."""
+    body = b"<MetaData>a</MetaData>"
+    return settlement(id, body=body, reference="REF-a", partner=sender, messages=2, entitled=entitled)
+
+
+def test_who_sends_what_another_filed_can_follow_it(ledger: Ledger) -> None:
+    ledger.settle([settlement("a", messages=2)])
+    assert ledger.status("VAN2", "a") is None
+    (answer,) = ledger.settle([again("b", "VAN2", (1, 2, 3))])
+    assert isinstance(answer, Answer)
+    assert (answer.submission, answer.repeated) == ("a", True)
+    told = ledger.status("VAN2", answer.submission)
+    assert told is not None
+    assert [m.id for m in told.messages] == ["a.1", "a.2", "a.3"]
+    assert ledger.fetch("VAN2", told.receipt) == answer.receipt
+    assert ledger.mailbox("VAN2", "", 9, include_acknowledged=True) == []
+    assert ledger.acknowledge("VAN2", ["a.r"], NOW) == 0
+    assert ledger.status("VAN3", "a") is None
+    assert ledger.fetch("VAN3", "a.r") is None
+    mine = ledger.status("VAN1", "a")
+    assert mine is not None
+    assert [(e.what, e.detail) for e in mine.timeline if e.what == "joined"] == [("joined", "VAN2")]
+
+
+def test_who_joined_learns_nothing_of_messages_that_are_not_its_to_file(ledger: Ledger) -> None:
+    ledger.settle([settlement("a", messages=2)])
+    ledger.settle([again("b", "VAN3", (1, 2, 3))])
+    ledger.settle([again("c", "VAN2", (1,))])
+    for number in (1, 2):
+        ledger.record([recorded(f"D{number}", f"a.{number}", registration=f"26VN00000{number}")])
+    told = ledger.status("VAN2", "a")
+    assert told is not None
+    assert [m.id for m in told.messages] == ["a.1"]
+    assert [d.registration for d in told.messages[0].decisions] == ["26VN000001"]
+    assert {e.about for e in told.timeline} == {"a", "a.1"}
+    assert {e.detail for e in told.timeline if e.what == "joined"} == {"VAN2"}
+    assert "26VN000002" not in repr(told)
+    assert ledger.fetch("VAN2", "D1.d") is None  # the answers are in the mailbox of who filed
+
+
+def test_joining_is_noted_once_and_may_grow(ledger: Ledger) -> None:
+    ledger.settle([settlement("a", messages=2)])
+    for number, entitled in enumerate(((1,), (1,), (1, 2, 3), (2,))):
+        ledger.settle([again(f"b{number}", "VAN2", entitled)])
+    told = ledger.status("VAN2", "a")
+    assert told is not None
+    assert [m.id for m in told.messages] == ["a.1", "a.2", "a.3"]
+    assert [e.about for e in told.timeline if e.what == "joined"] == ["a.1", "a"]
+
+
+def test_one_s_own_octets_again_are_no_joining(ledger: Ledger) -> None:
+    ledger.settle([settlement("a", messages=2)])
+    ledger.settle([again("b", "VAN1", (1, 2, 3))])
+    told = ledger.status("VAN1", "a")
+    assert told is not None
+    assert "joined" not in {e.what for e in told.timeline}
+
+
+def test_what_is_acknowledged_is_not_pushed_any_more(ledger: Ledger) -> None:
+    ledger.settle([settlement("a", messages=2)])
+    ledger.record([recorded("D1", "a.1", push=True), recorded("D2", "a.2", push=True)])
+    assert ledger.acknowledge("VAN2", ["D1.d"], NOW) == 0
+    assert [d.payload for d in ledger.due("push:", 9)] == ["D1.d", "D2.d"]
+    ledger.dead("D2.d.p", "404", NOW)
+    assert ledger.acknowledge("VAN1", ["D1.d", "D2.d"], NOW) == 2
+    assert ledger.due("push:", 9) == []
+    assert ledger.dead_letters("push:", 9) == []
+    assert [d.id for d in ledger.due(BACKEND, 9)] == ["a.1", "a.2"]
+    assert not ledger.retry("D1.d.p", NOW, "timeout")  # a push under way meanwhile failed
+    assert ledger.resend("D1.d", NOW)
+    assert [d.payload for d in ledger.due("push:", 9)] == ["D1.d"]
 
 
 def test_counts_tell_what_waits(ledger: Ledger) -> None:

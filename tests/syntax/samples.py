@@ -34,7 +34,8 @@ def codes(interchange: Interchange) -> list[str]:
 
 
 def everything(interchange: Interchange) -> list[Finding]:
-    return [*interchange.findings, *(f for m in interchange.messages for f in m.findings)]
+    packages = (f for p in interchange.packages for f in p.findings)
+    return [*interchange.findings, *(f for m in interchange.messages for f in m.findings), *packages]
 
 
 def errors(interchange: Interchange) -> list[str]:

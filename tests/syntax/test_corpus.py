@@ -9,6 +9,7 @@ import pytest
 
 from gateway.model import Catalogue
 from gateway.syntax import Directories, Interchange, read
+from tests.syntax import report
 from tests.syntax.conftest import corpus_folder
 from tests.syntax.samples import everything
 
@@ -62,3 +63,16 @@ def test_manifests_of_others_are_matched(corpus: dict[Path, Interchange]) -> Non
     manifests = [m for i in corpus.values() for m in i.messages if m.type == "CUSCAR"]
     assert manifests
     assert any(m.tree is not None for m in manifests)
+
+
+def test_the_report_has_a_line_for_each_file_and_nothing_escapes(directories: Directories) -> None:
+    folder = corpus_folder("edifact")
+    lines = [report.line(path, folder, directories) for path in report.files(folder)]
+    assert not [line for line in lines if line.escaped]
+    for line in lines:
+        assert line.outcome in ("accepted", "partly", "rejected", "refused")
+        assert line.outcome == "accepted" or line.first, line
+    outcomes = Counter(line.outcome for line in lines)
+    assert outcomes["accepted"] >= 20
+    assert sum(line.messages for line in lines) > 250
+    assert max(line.milliseconds for line in lines) < 10_000

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.model.edifact import ComponentUse, ElementUse, Segment, SegmentTable
+from gateway.model.edifact import ComponentUse, ElementUse, SegmentTable
 from gateway.model.finding import Finding, Place
 from gateway.syntax import Directories, read
+from gateway.syntax.characters import Separators
 from gateway.syntax.elements import Layout, quote
+from gateway.syntax.patterns import COMPILED_AFTER, Pattern
+from gateway.syntax.tokeniser import Reading
 from tests.syntax.samples import GOOD, cusdec, everything
 
 Row = tuple[str, int, int, str]
@@ -90,9 +93,10 @@ def test_lengths_count_characters_without_their_release(directories: Directories
 def test_a_finding_names_place_expected_and_found(directories: Directories) -> None:
     octets = GOOD.replace("IMPORTER", "IMPORTER+++++++++X").encode()
     finding = everything(read(octets, directories))[0]
+    at = octets.index(b"NAD+CN")
     assert finding == Finding(
         "EDI016",
-        Place("2", 7, "NAD", "SG4[1]/SG5[1]/SG7[1]", element=10, offset=octets.index(b"NAD+CN")),
+        Place("2", 7, "NAD", "SG4[1]/SG5[1]/SG7[1]", element=10, offset=at, line=1, column=at + 1),
         expected="9",
         found="13",
     )
@@ -155,26 +159,56 @@ CODES = {
     "0001": frozenset({"A", "1"}),
 }
 TEXTS = st.sampled_from(
-    ["", "A", "B", "1", "12", "123", "1.5", ".5", "-7", "C", "AB", "ABCDE", " ", "12345", "x9"]
+    [
+        "",
+        "A",
+        "B",
+        "1",
+        "12",
+        "123",
+        "1.5",
+        ".5",
+        "-7",
+        "C",
+        "AB",
+        "ABCDE",
+        " ",
+        " A",
+        "12345",
+        "x9",
+        "?+",
+        "?:?A",
+    ]
 )
-ELEMENTS = st.lists(st.lists(TEXTS, max_size=4).map(tuple), max_size=8).map(tuple)
+ELEMENTS = st.lists(st.lists(TEXTS, max_size=4).map(":".join), max_size=8)
 
 
 @pytest.mark.parametrize("repeating", [True, False])
-@given(elements=ELEMENTS, more=st.lists(st.lists(TEXTS, max_size=3).map(tuple), max_size=2))
-@settings(max_examples=600, deadline=None)
-def test_the_quick_half_agrees_with_the_exact_half(
-    repeating: bool, elements: tuple[tuple[str, ...], ...], more: list[tuple[str, ...]]
-) -> None:
+@given(texts=st.lists(ELEMENTS, min_size=1, max_size=40))
+@settings(max_examples=400, deadline=None)
+def test_a_pattern_accepts_nothing_that_has_a_finding(repeating: bool, texts: list[list[str]]) -> None:
+    separators = Separators(repetition="*" if repeating else "")
     layout = Layout(TABLE, CODES, ".", repeating)
-    repeats = ((2, tuple(more)),) if more and repeating and len(elements) > 1 else ()
-    segment = Segment("TST", elements, 2, 10, repeats)
-    explained = list(layout.explain(segment, Place("1", 2, "TST")))
-    fine = layout.fine(segment)
-    assert fine == layout.fine(segment)  # what it remembers changes nothing
-    assert not (fine and explained)
-    if not fine and not repeats:
-        assert explained
+    pattern = Pattern(layout, separators)
+    reading = Reading(separators, "4" if repeating else "3")
+    for elements in texts:
+        text = "+".join(["TST", *elements])
+        segment, _ = reading.segment(text, 0, 1)
+        assert segment is not None
+        explained = list(layout.explain(segment, Place("1", 2, "TST")))
+        assert not (pattern.decides(text) and explained), text
+        if not explained:
+            pattern.learn(text)
+
+
+def test_a_pattern_decides_what_it_has_learned_and_its_like() -> None:
+    pattern = Pattern(Layout(TABLE, CODES, ".", False), Separators())
+    assert not pattern.decides("TST+A+B:17")
+    for _ in range(COMPILED_AFTER):
+        pattern.learn("TST+A+B:17")
+    assert pattern.decides("TST+A+B:1234+XYZ")
+    assert not pattern.decides("TST+A+A:17")  # codes that were not together before
+    assert not pattern.decides("TST+A+B:12345")
 
 
 def test_a_format_that_is_none_is_refused() -> None:
@@ -182,11 +216,14 @@ def test_a_format_that_is_none_is_refused() -> None:
         Layout(SegmentTable("TST", (ElementUse("0001", True, 1, "an..x"),)), {}, ".", repeating=False)
 
 
-def test_what_is_remembered_is_bounded(directories: Directories) -> None:
-    layout = Layout(SegmentTable("TST", (ElementUse("0001", True, 1, "an..9"),)), {}, ".", repeating=False)
+def test_what_is_remembered_is_bounded() -> None:
+    codes = {"0001": frozenset(map(str, range(10_000)))}
+    pattern = Pattern(
+        Layout(SegmentTable("TST", (ElementUse("0001", True, 1, "an..9"),)), codes, ".", False), Separators()
+    )
     for number in range(10_000):
-        assert layout.fine(Segment("TST", ((str(number),),)))
-    assert len(layout.uses[0].seen) <= 4_096
+        pattern.learn(f"TST+{number}")
+    assert len(pattern.known) <= 4_096
 
 
 def test_quotes_are_short() -> None:

@@ -126,11 +126,12 @@ def test_bounds_end_the_reading(limits: EdifactLimits, code: str, directories: D
 @pytest.mark.parametrize(
     ("identifier", "component"),
     [
-        ("ORDERS:D:96B:UN", 1),
+        ("CUSXYZ:D:96B:UN", 1),
         ("CUSDEC:D:21Z:UN", 3),
         ("CUSDEC:X:96B:UN", 3),
         ("CUSDEC:D:96B:XX", 4),
-        ("CUSRES:D:95B:UN", 1),
+        ("GOVCBR:D:95B:UN", 1),
+        ("PNRGOV:11:1:UN", 4),
     ],
 )
 def test_what_is_not_supported_is_told_at_its_component(

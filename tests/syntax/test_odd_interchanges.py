@@ -2,12 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.syntax import Directories, read
+from gateway.model import Catalogue
+from gateway.syntax import Detail, Directories, Found, MessageRead, read, stream
+from tests.syntax import odd
 from tests.syntax.samples import CUSDEC, GOOD, HEAD, codes, errors, everything, one
+
+ODD = odd.load()
+
+
+@pytest.fixture(params=ODD, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> odd.Odd:
+    found: odd.Odd = request.param
+    return found
+
+
+def test_each_sample_gets_exactly_the_findings_of_its_table(case: odd.Odd, directories: Directories) -> None:
+    octets = case.octets
+    interchange = read(octets, directories)
+    found = everything(interchange)
+    assert [f.code for f in found] == [t.code for t in case.findings], case.says
+    for told, finding in zip(case.findings, found, strict=True):
+        assert told.differs(finding, octets) == []
+    sunk = (0,) if interchange.rejected else tuple(m.ordinal for m in interchange.messages if m.rejected)
+    assert sunk == case.rejected
+
+
+def test_each_sample_is_judged_as_is_right(case: odd.Odd, directories: Directories) -> None:
+    events = list(stream([case.octets], directories))
+    found = [event.finding for event in events if isinstance(event, Found)]
+    refused = any(finding.severity == "error" for finding in found)
+    if case.right == "tell":
+        assert found
+    else:
+        assert refused == (case.right == "refuse")
+
+
+@pytest.mark.parametrize("case", [c for c in ODD if c.text], ids=lambda case: case.name)
+def test_each_sample_that_is_right_is_read_to_the_letter(case: odd.Odd, directories: Directories) -> None:
+    events = list(stream([case.octets], directories, detail=Detail(trees=True)))
+    messages = [event.message for event in events if isinstance(event, MessageRead)]
+    values = {value for m in messages for s in m.segments for value in _values(s.elements)}
+    references = {event.interchange.reference for event in events if hasattr(event, "interchange")}
+    repeated = {v for m in messages for s in m.segments for _, more in s.repeats for v in _values(more)}
+    assert case.text in values | references | repeated
+
+
+def test_each_finding_of_the_samples_can_be_said(
+    case: odd.Odd, directories: Directories, catalogue: Catalogue
+) -> None:
+    for finding in everything(read(case.octets, directories)):
+        for language in ("en", "vi"):
+            said = catalogue.say(finding, language)
+            assert said != finding.code
+            assert "{" not in said
+
+
+def test_the_first_fifteen_are_there() -> None:
+    assert [case.name[:2] for case in ODD][:15] == [f"{number:02}" for number in range(1, 16)]
+
+
+def _values(elements: tuple[tuple[str, ...], ...]) -> Iterator[str]:
+    for components in elements:
+        yield from components
 
 
 def wrapped(text: str, columns: int) -> str:

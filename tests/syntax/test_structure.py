@@ -8,9 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.model.edifact import Group, GroupUse, MessageTable, Segment, SegmentUse
+from gateway.model.edifact import (
+    Directory,
+    ElementUse,
+    Group,
+    GroupUse,
+    MessageTable,
+    Segment,
+    SegmentTable,
+    SegmentUse,
+)
 from gateway.syntax import Directories, read
-from gateway.syntax.structure import Matcher, Structure
+from gateway.syntax.characters import DEFAULT
+from gateway.syntax.cutter import Run
+from gateway.syntax.elements import Layouts
+from gateway.syntax.grammar import Grammar
+from gateway.syntax.structure import Structure
+from gateway.syntax.tokeniser import Reading
+from gateway.syntax.walk import Walk
 from tests.syntax.samples import CUSCAR, one
 
 
@@ -39,6 +54,17 @@ TABLE = MessageTable(
     ),
 )
 STRUCTURE = Structure(TABLE)
+NOTHING = Directory("", {}, {}, {})
+READING = Reading(DEFAULT, "3")
+
+
+def walked(structure: Structure, text: str, limit: int = 999) -> Walk:
+    """The message's walk, from UNH to UNT."""
+    grammar = Grammar(structure, Layouts(None, NOTHING, ".", repeating=False), DEFAULT)
+    walk = Walk(grammar, READING, "1", limit, True, lambda finding: finding)
+    for word, segment in zip(["UNH", *text.split(), "UNT"], segments(text), strict=True):
+        walk.take_segment(segment, word)
+    return walk
 
 
 def segments(text: str) -> list[Segment]:
@@ -55,9 +81,8 @@ def shape(group: Group) -> str:
 
 
 def matched(text: str) -> tuple[Group | None, list[tuple[str, int, str, str]]]:
-    matcher = Matcher(STRUCTURE, "1")
-    tree = matcher.match(segments(text), 999)
-    return tree, [(f.code, f.place.segment, f.place.tag, f.place.group) for f in matcher.findings]
+    walk = walked(STRUCTURE, text)
+    return walk.tree(), [(f.code, f.place.segment, f.place.tag, f.place.group) for f in walk.findings]
 
 
 @pytest.mark.parametrize(
@@ -113,16 +138,15 @@ def test_every_fault_is_told_at_its_place(text: str, findings: list[tuple[str, i
 
 
 def test_a_finding_says_what_was_expected() -> None:
-    matcher = Matcher(STRUCTURE, "1")
-    matcher.match(segments("BGM RFF XYZ UNS+D UNS+S"), 999)
-    assert matcher.findings[0].expected == "RFF, DTM, LOC, UNS+D"
-    assert matcher.findings[0].found == "XYZ"
+    walk = walked(STRUCTURE, "BGM RFF XYZ UNS+D UNS+S")
+    assert walk.findings[0].expected == "RFF, DTM, LOC, UNS+D"
+    assert walk.findings[0].found == "XYZ"
 
 
 def test_findings_are_bounded() -> None:
-    matcher = Matcher(STRUCTURE, "1")
-    assert matcher.match(segments("BGM " + "XYZ " * 50), 10) is None
-    assert len(matcher.findings) == 10
+    walk = walked(STRUCTURE, "BGM " + "XYZ " * 50, limit=10)
+    assert walk.tree() is None
+    assert len(walk.findings) == 10
 
 
 def valid(nodes: tuple[SegmentUse | GroupUse, ...], draw: st.DrawFn, depth: int = 0) -> Iterator[str]:
@@ -182,14 +206,15 @@ def test_every_message_that_a_table_allows_is_matched(
     assert table is not None
     assert structure is not None
     text = data.draw(messages(table))
-    matcher = Matcher(structure, "1")
-    tree = matcher.match(segments(text), 999)
-    assert matcher.findings == []
+    walk = walked(structure, text)
+    tree = walk.tree()
+    assert walk.findings == []
     assert tree is not None
     assert list(leaves(tree)) == segments(text)
     assert fits(tree, table.nodes)
 
 
+TAGS = ["UNH", "BGM", "DTM", "RFF", "LOC", "UNS", "LIN", "QTY", "CNT", "UNT"]
 WORDS = ["BGM", "DTM", "RFF", "LOC", "UNS+D", "UNS+S", "LIN", "QTY", "CNT", "XYZ"]
 
 
@@ -200,6 +225,30 @@ def test_a_tree_is_given_only_where_the_definition_holds(words: list[str]) -> No
     if tree is not None:
         assert fits(tree, TABLE.nodes)
         assert list(leaves(tree)) == segments(" ".join(words))
+
+
+LAYOUTS = Layouts(
+    None,
+    Directory("", {}, {tag: SegmentTable(tag, (ElementUse("0001", False, 1, "an..9"),)) for tag in TAGS}, {}),
+    ".",
+    repeating=False,
+)
+USUAL = Grammar(STRUCTURE, LAYOUTS, DEFAULT)  # shared: what one message teaches it, it uses for the next
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=14))
+@settings(max_examples=500)
+def test_what_a_grammar_has_learned_changes_no_verdict(words: list[str]) -> None:
+    texts = ["UNH", *words, "UNT+1"]
+    fresh = Grammar(STRUCTURE, LAYOUTS, DEFAULT)
+    found = []
+    for grammar in (USUAL, fresh):
+        walk = Walk(grammar, READING, "1", 999, True, lambda finding: finding)
+        walk.take_segment(Segment("UNH", (), 1, 0), "UNH")
+        assert walk.take(Run(texts, list(range(len(texts)))), 1) == len(words) + 1
+        walk.take_segment(Segment("UNT", (("1",),), walk.number + 1, len(words) + 1), "UNT+1")
+        found.append((walk.findings, walk.segments, walk.tree(), walk.path()))
+    assert found[0] == found[1]
 
 
 def test_groups_are_reached_by_name(directories: Directories) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.model.edifact import Segment
 from gateway.syntax import EdifactLimits, Tokeniser
-from gateway.syntax.tokeniser import CHUNK
+from gateway.syntax.cutter import CHUNK
 from tests.syntax.samples import GOOD, HEAD
 
 

@@ -8,18 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.progress import Progress
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress
 
 from gateway import handbook as handbooks
 from gateway import schema
 from gateway.inbound import Examined, outcome
-from gateway.model import Judged, Outcome
+from gateway.model import Finding, Judged, Outcome, Severity
 from gateway.operations import home as homes
 from gateway.operations import reading, settings, translating
 from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines, need_home
 
 MANY = 20
-"""From so many files on, progress is shown."""
+LARGE = 4_000_000
+"""From so many files, or octets in all, progress is shown and the first errors are told while it lasts."""
+EARLY = 10
+"""Errors told while a check goes on."""
 
 
 def knowledge(home: Path | None) -> handbooks.Handbook:
@@ -62,7 +66,7 @@ def check(context: click.Context, paths: tuple[Path, ...], language: str, in_jso
     files = expand(paths)
     if not files and not in_json:
         raise Trouble(f"no file in {', '.join(map(str, paths))}")
-    results = list(_check_all(files, book, show=len(files) >= MANY and not in_json))
+    results = list(_check_all(files, book, language, quiet=in_json))
     single = len(files) == 1 and not paths[0].is_dir()
     if in_json:
         values = [_check_json(p, r, book, named=not single) for p, r in results]
@@ -76,18 +80,52 @@ def check(context: click.Context, paths: tuple[Path, ...], language: str, in_jso
 
 
 def _check_all(
-    files: Sequence[Path], book: handbooks.Handbook, show: bool
+    files: Sequence[Path], book: handbooks.Handbook, language: str, quiet: bool
 ) -> Iterator[tuple[Path, reading.Checked]]:
+    """Check files one after the other, with progress and the first errors on standard error while it lasts."""
     now = datetime.now(UTC)
-    with Progress(transient=True, disable=not show) as progress:
-        for path in progress.track(files, description="checking"):
-            yield path, reading.check(path.read_bytes(), book, now)
+    total = sum(path.stat().st_size for path in files)
+    long = len(files) >= MANY or total >= LARGE
+    columns = (*Progress.get_default_columns(), DownloadColumn(binary_units=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not long) as progress:
+        bar = progress.add_task("checking", total=total)
+        told = _Early(progress, book, language) if long and not quiet else None
+        for path in files:
+            yield (
+                path,
+                reading.check_file(
+                    path,
+                    book,
+                    now,
+                    lambda octets: progress.advance(bar, octets),
+                    told.tell if told is not None else lambda finding: None,
+                ),
+            )
+
+
+class _Early:
+    """The first errors, told while the check goes on; the report at the end has them all."""
+
+    def __init__(self, progress: Progress, book: handbooks.Handbook, language: str) -> None:
+        self._progress = progress
+        self._book = book
+        self._language = language
+        self._left = EARLY
+
+    def tell(self, finding: Finding) -> None:
+        if finding.severity is not Severity.ERROR or self._left <= 0:
+            return
+        self._left -= 1
+        for line in finding_lines(finding, self._book.catalogue, self._language):
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if not self._left:
+            self._progress.console.print(f"  ... the report has all, these were the first {EARLY} errors")
 
 
 def _exit_code(result: reading.Checked) -> int:
     if result.examined is None:
         return 2
-    return 0 if outcome(result.examined) is Outcome.ACCEPTED else 1
+    return 0 if all(outcome(e) is Outcome.ACCEPTED for e in result.all) else 1
 
 
 def _check_json(
@@ -98,20 +136,21 @@ def _check_json(
     value["messages"] = [
         {
             "type": m.type,
-            "reference": _reference(m, result.examined),
+            "reference": _reference(m, examined),
             "accepted": m.outcome is Outcome.ACCEPTED,
             "findings": [finding_json(f, book.catalogue) for f in m.findings],
         }
-        for m in (result.examined.messages if result.examined else ())
+        for examined in result.all
+        for m in examined.messages
     ]
-    whole = result.examined.findings if result.examined else result.findings
+    whole = [f for examined in result.all for f in examined.findings] or result.findings
     value["findings"] = [finding_json(f, book.catalogue) for f in whole]
     return value
 
 
-def _reference(message: Judged, examined: Examined | None) -> str:
+def _reference(message: Judged, examined: Examined) -> str:
     """How the sender calls a message; where it could not be read, what its document is called."""
-    return message.reference or message.lrn or (examined.reference if examined else "")
+    return message.reference or message.lrn or examined.reference
 
 
 def _check_lines(
@@ -121,13 +160,18 @@ def _check_lines(
         yield f"{path}: could not be read"
         for finding in result.findings:
             yield from finding_lines(finding, book.catalogue, language)
-        return
-    yield f"{path}: {outcome(result.examined).value}"
-    for finding in result.examined.findings:
+    for examined in result.all:
+        name = f"{path}: interchange {examined.reference}" if result.more else str(path)
+        yield f"{name}: {outcome(examined).value}"
+        yield from _examined_lines(examined, book, language)
+
+
+def _examined_lines(examined: Examined, book: handbooks.Handbook, language: str) -> Iterator[str]:
+    for finding in examined.findings:
         yield from finding_lines(finding, book.catalogue, language)
-    for message in result.examined.messages:
-        if message.findings or len(result.examined.messages) == 1:
-            name = f"{message.type} {_reference(message, result.examined)}".rstrip()
+    for message in examined.messages:
+        if message.findings or len(examined.messages) == 1:
+            name = f"{message.type} {_reference(message, examined)}".rstrip()
             yield f"  {name}: {message.outcome.value}"
         for finding in message.findings:
             yield from finding_lines(finding, book.catalogue, language)

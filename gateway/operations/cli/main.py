@@ -10,8 +10,19 @@ import click
 
 from gateway.operations import home as homes
 from gateway.operations import settings
-from gateway.operations.cli import deliveries, files, mandates, office, parties, people, server, signatures
+from gateway.operations.cli import (
+    deliveries,
+    directories,
+    files,
+    mandates,
+    office,
+    parties,
+    people,
+    server,
+    signatures,
+)
 from gateway.operations.cli.say import Trouble
+from gateway.operations.interrupt import INTERRUPTED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -34,7 +45,7 @@ def cvan(context: click.Context, home: Path | None) -> None:
     context.obj = home
 
 
-for room in (files, signatures, server, parties, mandates, deliveries, people, office):
+for room in (files, directories, signatures, server, parties, mandates, deliveries, people, office):
     for command in room.COMMANDS:
         cvan.add_command(command)
 
@@ -43,9 +54,9 @@ def main() -> None:
     """Run the command; our own complaints are one line on stderr and exit code 2."""
     try:
         cvan(prog_name="cvan", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except click.exceptions.Exit as wanted:
         sys.exit(wanted.exit_code)
     except click.ClickException as error:

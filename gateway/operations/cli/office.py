@@ -21,6 +21,7 @@ from adapters.clearance import (
     State,
     Unknown,
 )
+from adapters.clearance.settings import MAX_DAYS
 from gateway.adapter import BackendUnavailable
 from gateway.model import Kind
 from gateway.operations import settings
@@ -92,7 +93,7 @@ def office() -> None:
 @click.option("--channel", type=click.Choice(CHANNELS), metavar="CHANNEL", help="green, yellow or red.")
 @click.option("--kind", type=click.Choice(KINDS), metavar="KIND", help=f"{', '.join(KINDS)}.")
 @click.option("--principal", default="", help="Partner id of who declared.")
-@click.option("--limit", default=100)
+@click.option("--limit", default=100, type=click.IntRange(min=1), help="At most so many.", show_default=True)
 @as_json
 @click.pass_context
 def work(
@@ -197,7 +198,9 @@ for _name, _call, _words in (
 @click.option(
     "--document", "documents", multiple=True, required=True, help="CODE=why, UN/EDIFACT 1001; repeatable."
 )
-@click.option("--days", type=int, help="To produce them in; default: the office's term.")
+@click.option(
+    "--days", type=click.IntRange(0, MAX_DAYS), help="To produce them in; default: the office's term."
+)
 @by_officer
 @as_json
 @click.pass_context

@@ -24,6 +24,12 @@ class Goods:
     packages: int
 
 
+LAPTOPS = (Goods("84713020", "Portable computers", "CN", 480_000_000, 900, 60),)
+BEEF = (Goods("02023000", "Frozen boneless beef", "AU", 650_000_000, 18_000, 900),)
+SCRAP = (Goods("72044900", "Ferrous scrap in bundles", "JP", 310_000_000, 25_000, 25),)
+CLOTH = (Goods("52081100", "Cotton cloth, unbleached", "CN", 120_000_000, 2_000, 80),)
+
+
 @dataclass(frozen=True, slots=True)
 class Paying:
     """One credit on customs' account."""

@@ -16,9 +16,7 @@ from twisted.python.failure import Failure
 from gateway.operations import home as homes
 from gateway.operations.demo.telling import Teller
 from gateway.operations.demo.town import VAN, Gateway, NotStarted, found
-
-INTERRUPTED = 130
-"""The exit code of a command that SIGINT ended: 128 and the signal's number."""
+from gateway.operations.interrupt import INTERRUPTED
 
 
 class Unplayable(Exception):

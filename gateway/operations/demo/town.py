@@ -1,9 +1,9 @@
-"""The town of the demonstration: its home, its partners, their keys, and the gateway's process."""
+"""The town of the demonstration: its partners, their keys, its home, and the gateway's process."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -24,9 +24,15 @@ START_SECONDS = 30.0
 BIG = 50 * 1024 * 1024
 """Octets of the largest manifest a carrier may send."""
 
-LINE = Partner("oceanline", "Eastern Ocean Line", (Role.CARRIER,), ("OCEANLINE", "EOLU"))
+BIC = "DEMOVNVX"
+ACCOUNT = "0071000123456"
+"""Customs' account at the bank, as conf/clearance/office.toml has it."""
+
+LINE = Partner(
+    "oceanline", "Eastern Ocean Line", (Role.CARRIER,), ("OCEANLINE", "EOLU"), limits=Limits(max_bytes=BIG)
+)
 VAN = Partner("vanlink", "VAN Link JSC", (Role.VAN,), ("VANLINK",), channel=Channel.PUSH)
-BANK = Partner("demobank", "Demo Commercial Bank", (Role.BANK,), ("DEMOVNVX",))
+BANK = Partner("demobank", "Demo Commercial Bank", (Role.BANK,), (BIC,))
 AN_PHAT = Partner("anphat", "An Phat Trading Co.", (Role.TRADER,), ("0100109106",))
 BINH_MINH = Partner("binhminh", "Binh Minh Foods Co.", (Role.TRADER,), ("0100233488",))
 CUU_LONG = Partner("cuulong", "Cuu Long Metals Co.", (Role.TRADER,), ("0314409058",))
@@ -51,40 +57,53 @@ class Town:
         folder = self.folder(partner)
         return SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem")
 
-    def expired_key(self, partner: Partner) -> SigningKey:
-        """A key whose certificate ran out yesterday, under the partner's own subject."""
-        folder = self.folder(partner)
-        key, certificate = folder / "expired.key.pem", folder / "expired.crt.pem"
-        yesterday = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
-        homes.authority(self.home).issue(
-            homes.subject(partner.name, partner.id, "VN"),
-            key,
-            certificate,
-            not_before=yesterday - timedelta(days=365),
-            not_after=yesterday,
-        )
-        return SigningKey.load(key, certificate)
+
+def mandates() -> tuple[Mandate, ...]:
+    """What the traders let the VAN file for them."""
+    kinds = (Kind.IMPORT.value, Kind.EXPORT.value)
+    return tuple(Mandate(f"{VAN.id}.{trader.id}", VAN.id, trader.id, kinds) for trader in MANDATED)
+
+
+def expired_key(home: Path, partner: Partner, folder: Path) -> SigningKey:
+    """A key whose certificate ran out yesterday, under the partner's own subject; kept in the folder."""
+    key, certificate = folder / "expired.key.pem", folder / "expired.crt.pem"
+    yesterday = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    homes.authority(home).issue(
+        homes.subject(partner.name, partner.id, "VN"),
+        key,
+        certificate,
+        algorithm="p256",
+        not_before=yesterday - timedelta(days=365),
+        not_after=yesterday,
+    )
+    return SigningKey.load(key, certificate)
+
+
+def configure(home: Path, **values: str) -> None:
+    """Set lines of gateway.toml; the gateway takes whatever ports are free."""
+    path = home / "conf" / "gateway.toml"
+    wanted = {"port": 0, "operations_port": 0, **values}
+    lines = [
+        f"{name} = {json.dumps(wanted[name])}" if (name := line.partition(" = ")[0]) in wanted else line
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def found(root: Path, push_url: str) -> Town:
     """Make the home and the partners; the VAN gets its messages pushed."""
     town = Town(root / "home", root / "partners")
     homes.create(town.home)
-    configuration = town.home / "conf" / "gateway.toml"
-    text = configuration.read_text(encoding="utf-8")
-    text = re.sub(r"^(port|operations_port) = \d+", r"\1 = 0", text, flags=re.MULTILINE)
-    configuration.write_text(text, encoding="utf-8")
+    configure(town.home)
     ledger = Ledger.open(
         settings.database_url(town.home, settings.load(town.home).database.ledger), create=True
     )
     for partner in EVERYBODY:
         subject = homes.issue_partner(town.home, partner, town.folder(partner))
         url = push_url if partner is VAN else ""
-        limits = Limits(max_bytes=BIG) if partner is LINE else Limits()
-        ledger.put_partner(msgspec.structs.replace(partner, subjects=(subject,), push_url=url, limits=limits))
-    for trader in MANDATED:
-        kinds = (Kind.IMPORT.value, Kind.EXPORT.value)
-        ledger.put_mandate(Mandate(f"{VAN.id}.{trader.id}", VAN.id, trader.id, kinds))
+        ledger.put_partner(msgspec.structs.replace(partner, subjects=(subject,), push_url=url))
+    for mandate in mandates():
+        ledger.put_mandate(mandate)
     ledger.close()
     return town
 

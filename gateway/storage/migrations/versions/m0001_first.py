@@ -12,12 +12,30 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Make every table; what another one refers to comes before it."""
+    _counter()
+    _decision()
+    _delivery()
+    _event()
+    _mandate()
+    _outgoing()
+    _partner()
+    _refusal()
+    _submission()
+    _message()
+    _partner_key()
+
+
+def _counter() -> None:
     op.create_table(
         "counter",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counter")),
     )
+
+
+def _decision() -> None:
     op.create_table(
         "decision",
         _position(),
@@ -32,6 +50,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_decision_id")),
     )
     op.create_index(op.f("ix_decision_submission"), "decision", ["submission"], unique=False)
+
+
+def _delivery() -> None:
     op.create_table(
         "delivery",
         _position(),
@@ -71,6 +92,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'due'"),
         postgresql_where=sa.text("state = 'due'"),
     )
+
+
+def _event() -> None:
     op.create_table(
         "event",
         _position(),
@@ -82,6 +106,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_event")),
     )
     op.create_index(op.f("ix_event_submission"), "event", ["submission"], unique=False)
+
+
+def _mandate() -> None:
     op.create_table(
         "mandate",
         sa.Column("id", sa.Text(), nullable=False),
@@ -92,6 +119,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_mandate_agent"), "mandate", ["agent"], unique=False)
     op.create_index(op.f("ix_mandate_principal"), "mandate", ["principal"], unique=False)
+
+
+def _outgoing() -> None:
     op.create_table(
         "outgoing",
         _position(),
@@ -116,12 +146,18 @@ def upgrade() -> None:
         sqlite_where=sa.text("acknowledged_at IS NULL"),
         postgresql_where=sa.text("acknowledged_at IS NULL"),
     )
+
+
+def _partner() -> None:
     op.create_table(
         "partner",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partner")),
     )
+
+
+def _refusal() -> None:
     op.create_table(
         "refusal",
         _position(),
@@ -132,6 +168,9 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_refusal")),
     )
+
+
+def _submission() -> None:
     op.create_table(
         "submission",
         _position(),
@@ -158,6 +197,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("partner", "digest", name=op.f("uq_submission_partner_digest")),
         sa.UniqueConstraint("signer", "claim", name=op.f("uq_submission_signer_claim")),
     )
+    _head_index("ix_submission_reference", "submission", "reference")
+
+
+def _message() -> None:
     op.create_table(
         "message",
         sa.Column("submission", sa.Text(), nullable=False),
@@ -177,6 +220,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["submission"], ["submission.id"], name=op.f("fk_message_submission")),
         sa.PrimaryKeyConstraint("submission", "ordinal", name=op.f("pk_message")),
     )
+    _head_index("ix_message_lrn", "message", "lrn")
+    _head_index("ix_message_registration", "message", "registration", "registration != ''")
+
+
+def _partner_key() -> None:
     op.create_table(
         "partner_key",
         sa.Column("kind", sa.Text(), nullable=False),
@@ -186,9 +234,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "value", name=op.f("pk_partner_key")),
     )
     op.create_index(op.f("ix_partner_key_partner"), "partner_key", ["partner"], unique=False)
-    _head_index("ix_submission_reference", "submission", "reference")
-    _head_index("ix_message_lrn", "message", "lrn")
-    _head_index("ix_message_registration", "message", "registration", "registration != ''")
 
 
 def _position() -> sa.Column[int]:

@@ -1,0 +1,19 @@
+"""The inbound journey: bytes in, verdict out.  Pure: no clock, network, disk, database or randomness."""
+
+from gateway.inbound.documents import examine_xml
+from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
+from gateway.inbound.inspection import Inspected, inspect
+from gateway.inbound.interchanges import examine_edifact, examine_files, unanswerable
+
+__all__ = [
+    "Examined",
+    "Inspected",
+    "Judge",
+    "Unreadable",
+    "examine_edifact",
+    "examine_files",
+    "examine_xml",
+    "inspect",
+    "outcome",
+    "unanswerable",
+]

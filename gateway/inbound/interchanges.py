@@ -1,0 +1,159 @@
+"""An EDIFACT interchange through the stages, message by message: only one message's tree is held at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway import routing, syntax
+from gateway.handbook import Handbook
+from gateway.inbound.examined import IN_USE, Examined, Judge, Unreadable, judged, ruled
+from gateway.mapping import Reading
+from gateway.model import Agreement, Finding, Judged, Outcome, Place
+from gateway.model.finding import worst
+
+Told = Callable[[Finding], None]
+
+_TREES = syntax.Detail(trees=True)
+_AGREEMENT = Agreement()
+_PIECE = 262_144  # octets: what they complete is judged before the next are read
+_ENVELOPE = "UNB"
+_UNIDENTIFIED = frozenset({"EDI014", "EDI131"})  # UNH names no message of any directory
+
+
+class Review:
+    """One interchange in the making; ``told`` is called with each finding as soon as it is made.
+
+    ``keep``: declarations are kept; a check of a file has no use for them.
+    """
+
+    def __init__(self, handbook: Handbook, judge: Judge, told: Told | None = None, keep: bool = True) -> None:
+        self._handbook = handbook
+        self._judge = judge
+        self._told = told
+        self._keep = keep
+        self._messages: list[syntax.Message] = []
+        self._judged: list[Judged] = []
+
+    def take(self, event: syntax.Event) -> syntax.Interchange | None:
+        """The next event of a reading; at the interchange's end, the interchange with its messages' heads."""
+        if isinstance(event, syntax.MessageRead):
+            self._take_message(event.message)
+        elif isinstance(event, syntax.Found) and self._told is not None:
+            self._told(event.finding)
+        elif isinstance(event, syntax.InterchangeRead):
+            messages, self._messages = tuple(self._messages), []
+            return replace(event.interchange, messages=messages)
+        return None
+
+    def end(self, interchange: syntax.Interchange, findings: tuple[Finding, ...]) -> Examined:
+        """The verdicts, now that the whole is read; an error of the envelope or of a group rejects all in it."""
+        messages, self._judged = self._judged, []
+        groups = {ordinal: g.findings for g in interchange.groups for ordinal in g.messages if g.findings}
+        sunk = worst(findings)
+        final = tuple(_finally(m, groups.get(m.ordinal, ()), sunk) for m in messages)
+        return Examined(_ENVELOPE, interchange.reference, final, findings, interchange=interchange)
+
+    def _take_message(self, message: syntax.Message) -> None:
+        result = self._message(message)
+        if self._told is not None:
+            for finding in result.findings[len(message.findings) :]:
+                self._told(finding)
+        self._messages.append(replace(message, segments=(), tree=None))
+        self._judged.append(result if self._keep else replace(result, declaration=None))
+
+    def _message(self, message: syntax.Message) -> Judged:
+        """Translate and judge one message."""
+        table = self._handbook.mappings.edifact(message.type, message.version, message.release)
+        findings = message.findings
+        reading = Reading()
+        if table is None and not any(f.code in _UNIDENTIFIED for f in findings):
+            findings = (_not_in_use(message),)  # what else is wrong with it is of no interest
+        if table is not None and message.tree is not None and not worst(findings):
+            reading = table.read(message.tree)
+            locate = table.locator(message.tree)
+            told = reading.findings + ruled(reading.declarations, self._judge, locate)
+            findings += tuple(routing.within(f, message.reference) for f in told)
+            if not reading.declarations and not worst(findings):
+                findings += (_not_in_use(message),)
+        result = judged(message.ordinal, message.type, message.reference, reading, findings)
+        return msgspec.structs.replace(result, identifier=message.identifier)
+
+
+def examine_edifact(
+    content: bytes,
+    handbook: Handbook,
+    judge: Judge,
+    envelope: Callable[[syntax.Interchange], tuple[Finding, ...]] = lambda interchange: (),
+    agreement: Agreement = _AGREEMENT,
+) -> Examined:
+    """Check, translate and judge an interchange, each of its messages alone.  Raises Unreadable."""
+    review = Review(handbook, judge)
+    for event in _events(content, handbook, agreement):
+        interchange = review.take(event)
+        if interchange is not None:
+            if not syntax.answerable(interchange, handbook.catalogue):
+                raise Unreadable(unanswerable(interchange))
+            return review.end(interchange, interchange.findings + envelope(interchange))
+    raise Unreadable((Finding("EDI103", Place(offset=0), "UNA, UNB"),))
+
+
+def examine_files(
+    pieces: Iterable[bytes],
+    handbook: Handbook,
+    judge: Judge,
+    told: Told | None = None,
+    agreement: Agreement = _AGREEMENT,
+) -> Iterator[Examined]:
+    """The interchanges of a file given in pieces, their declarations judged and let go."""
+    review = Review(handbook, judge, told, keep=False)
+    events = syntax.stream(
+        pieces,
+        handbook.directories,
+        limits=handbook.edifact_limits,
+        agreement=agreement,
+        detail=_TREES,
+    )
+    for event in events:
+        interchange = review.take(event)
+        if interchange is not None:
+            yield review.end(interchange, interchange.findings)
+
+
+def unanswerable(interchange: syntax.Interchange) -> tuple[Finding, ...]:
+    """Why no CONTRL can answer: a CONTRL never is answered, the envelope does not say whom to answer, or
+    what is wrong has no reference by which a CONTRL could reject it."""
+    if any(m.type == "CONTRL" for m in interchange.messages):
+        return (Finding("PAR008", Place(tag="UNH")), *interchange.findings)
+    groups = (f for group in interchange.groups for f in group.findings)
+    return (*interchange.findings, *groups, *(f for m in interchange.messages for f in m.findings))
+
+
+def _events(content: bytes, handbook: Handbook, agreement: Agreement) -> Iterator[syntax.Event]:
+    """The events of one interchange; a second one in the same submission is refused."""
+    reader = syntax.Reader(
+        handbook.directories,
+        limits=handbook.edifact_limits,
+        agreement=agreement,
+        detail=_TREES,
+        several=False,
+    )
+    for start in range(0, len(content), _PIECE):
+        yield from reader.feed(content[start : start + _PIECE])
+    yield from reader.finish()
+
+
+def _finally(message: Judged, around: tuple[Finding, ...], sunk: bool) -> Judged:
+    """A message with the findings of the group around it; ``sunk``: the envelope's fault rejects all."""
+    findings = message.findings + around
+    if not sunk and not worst(around):
+        return replace(message, findings=findings)
+    return replace(message, findings=findings, outcome=Outcome.REJECTED, declaration=None)
+
+
+def _not_in_use(message: syntax.Message) -> Finding:
+    """PAR006 for a message that declares nothing: one without a table, or one of customs' own answers."""
+    place = Place(message=message.reference, segment=1, tag="UNH", element=2)
+    return Finding("PAR006", place, IN_USE, message.identifier)

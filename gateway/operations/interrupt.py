@@ -1,0 +1,37 @@
+"""Ctrl-C: the exit code that it gives, and its silence while a command is still being loaded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+INTERRUPTED = 130
+"""The exit code of a command that SIGINT ended: 128 and the signal's number."""
+
+
+@contextmanager
+def silent_until_loaded() -> Iterator[None]:
+    """Inside, SIGINT ends the process at once and without a word: nothing was begun that wants undoing.
+
+    An exception would not do: raised in the midst of an import, it may come out as any other.
+    A process that was told to ignore SIGINT goes on ignoring it.
+    """
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os._exit(INTERRUPTED)

@@ -1,0 +1,46 @@
+"""Joining: who sent octets that another had filed, and was answered with that one's receipt.
+
+The answer names the other's submission, so its sender may follow it there: the messages that it could
+itself have filed at that moment, and no other.  It stays so when a mandate ends later, as for those who
+filed.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.storage import tables
+from gateway.storage.codec import message_id, micros
+from gateway.storage.records import Settlement
+
+JOINED = "joined"
+"""The timeline's word: about the submission where all messages are meant, else about each; its detail is
+the transport partner."""
+
+_e = tables.event.c
+
+
+def join(connection: Connection, submission: str, settlement: Settlement) -> None:
+    """Note that the sender of this settlement was answered with another's submission; once is enough."""
+    sender = settlement.submission.partner
+    known = joined(connection, sender, submission)
+    at = micros(settlement.submission.received_at)
+    rows = [
+        {"submission": submission, "about": about, "at": at, "what": JOINED, "detail": sender}
+        for about in _abouts(submission, settlement)
+        if about not in known and submission not in known
+    ]
+    if rows:
+        connection.execute(insert(tables.event), rows)
+
+
+def joined(connection: Connection, partner: str, submission: str) -> frozenset[str]:
+    """What a partner joined: the submission's id for all of it, or the ids of messages; else nothing."""
+    of_partner = (_e.submission == submission, _e.what == JOINED, _e.detail == partner)
+    return frozenset(connection.scalars(select(_e.about).where(*of_partner)))
+
+
+def _abouts(submission: str, settlement: Settlement) -> list[str]:
+    if len(settlement.entitled) == len(settlement.verdict.messages):
+        return [submission]
+    return [message_id(submission, ordinal) for ordinal in settlement.entitled]

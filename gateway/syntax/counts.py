@@ -1,0 +1,56 @@
+"""Trailers and times of service segments: control counts, references, dates that exist."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from gateway.model.edifact import Segment
+from gateway.model.finding import Finding, Place, Severity
+from gateway.syntax.elements import quote
+
+MAX_DIGITS = 18  # 0810 is n..18, 0074 n..10 in syntax 4, the others shorter
+
+_PREPARED = 4  # position of S004 in UNB and UNG
+_DATES = {6: "%y%m%d", 8: "%Y%m%d"}  # 0017: n6 in syntax 1 to 3, n8 in syntax 4
+_TIMES = {4: "%H%M"}
+
+
+def check_trailer(trailer: Segment, place: Place, counts: set[int], reference: str) -> list[Finding]:
+    """Control count (element 1) and reference (element 2) of UNT, UNE, UNP or UNZ."""
+    place = replace(place, offset=trailer.offset)
+    findings = []
+    text = trailer.get(1)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1
+    if text and number not in counts:
+        at = replace(place, element=1)
+        findings.append(Finding("EDI029", at, str(max(counts)), quote(text)))
+    if trailer.get(2) and trailer.get(2) != reference:
+        at = replace(place, element=2)
+        findings.append(Finding("EDI028", at, quote(reference), quote(trailer.get(2))))
+    return findings
+
+
+def lenient(finding: Finding, segment: Segment) -> Finding:
+    """A date in the form of another syntax version (0017) is unmistakable: it is a warning only."""
+    place = finding.place
+    is_date = segment.tag in ("UNB", "UNG") and (place.element, place.component) == (_PREPARED, 1)
+    if is_date and finding.code in ("EDI039", "EDI040") and len(finding.found) in _DATES:
+        return Finding("EDI134", place, finding.expected, finding.found, Severity.WARNING)
+    return finding
+
+
+def check_time(segment: Segment, place: Place) -> list[Finding]:
+    """S004: a date that exists, a time that is one of a day; other lengths are told by the layout."""
+    findings = []
+    date, time = segment.get(_PREPARED, 1), segment.get(_PREPARED, 2)
+    for component, text, form in ((1, date, _DATES.get(len(date))), (2, time, _TIMES.get(len(time)))):
+        if form is None or not text.isascii() or not text.isdigit():
+            continue
+        try:
+            datetime.strptime(text, form)  # noqa: DTZ007 - only whether it exists is asked
+        except ValueError:
+            at = replace(place, element=_PREPARED, component=component)
+            findings.append(Finding("EDI132", at, found=quote(text)))
+    return findings

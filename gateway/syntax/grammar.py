@@ -1,0 +1,97 @@
+"""How messages of one type are read: structure, patterns and usual moves under one set of service characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gateway.syntax.characters import Separators
+from gateway.syntax.elements import Layouts
+from gateway.syntax.guides import NodeRule
+from gateway.syntax.patterns import Pattern
+from gateway.syntax.structure import Move, Structure
+from gateway.syntax.variants import Varied, varied
+
+# Segments that no message holds: they end it, expected or not.
+BOUNDARIES = frozenset({"UNT", "UNH", "UNZ", "UNB", "UNG", "UNE", "UNO", "UNP"})
+
+SECURITY = "US"  # how the tags of integrated security begin (ISO 9735-5)
+NOWHERE = -1  # the node of a segment that has no place in the structure
+_UNKNOWN = "\ufffd"  # stands for a released character while a pattern decides; no code has it
+_NO_RULES: Mapping[str, NodeRule] = {}
+
+
+class Usual(NamedTuple):
+    """A move that needs no thought: on to ``node`` (``limit`` 0), or it once more up to ``limit`` times."""
+
+    state: dict[str, Usual]
+    limit: int
+    node: int
+    pattern: Pattern
+
+
+class Grammar:
+    """How a message of one type, directory, syntax version and set of service characters is read.
+
+    ``structure`` is None for a message that no directory describes: its segments are taken as they come.
+    """
+
+    def __init__(
+        self,
+        structure: Structure | None,
+        layouts: Layouts,
+        separators: Separators,
+        rules: Mapping[str, NodeRule] = _NO_RULES,
+    ) -> None:
+        self.structure = structure
+        self.layouts = layouts
+        self.separators = separators
+        self.size = len(structure.nodes) if structure is not None else 0
+        self.states: list[dict[str, Usual]] = [{} for _ in range(self.size + 1)]
+        self._patterns: dict[int, Pattern | None] = {}
+        release = re.escape(separators.release)
+        self._released = re.compile(f"{release}.", re.DOTALL) if release else None
+        self.varied: dict[int, Varied] = {}
+        if structure is not None and rules:
+            self._narrow(structure, rules)
+
+    def plain(self, text: str) -> str:
+        """The text with each released character replaced by one that separates nothing."""
+        return text if self._released is None else self._released.sub(_UNKNOWN, text)
+
+    def _narrow(self, structure: Structure, rules: Mapping[str, NodeRule]) -> None:
+        """Patterns and variants as a guide has them."""
+        for index in range(len(structure.nodes)):
+            rule = rules.get(structure.path(index))
+            layout = self.layouts.get(structure.nodes[index].label[:3])
+            if rule is None or layout is None:
+                continue
+            narrowed = layout.narrowed(rule.elements)
+            self._patterns[index] = Pattern(narrowed, self.separators)
+            if rule.variant:
+                self.varied[index] = varied(structure, index, rule, narrowed, self.separators)
+
+    def pattern(self, node: int, qualifier: str) -> Pattern | None:
+        """The pattern of a node's segment with this qualifier; None where no directory describes it."""
+        if node in self.varied and qualifier in self.varied[node].patterns:
+            return self.varied[node].patterns[qualifier]
+        if node not in self._patterns and self.structure is not None:
+            layout = self.layouts.get(self.structure.nodes[node].label[:3])
+            self._patterns[node] = None if layout is None else Pattern(layout, self.separators)
+        return self._patterns.get(node)
+
+    def _unusual(self, node: int, tag: str) -> bool:
+        """True where each segment wants a look: it ends the message, is counted apart, or has variants."""
+        counted = node in self.varied or any(v.scope == node for v in self.varied.values())
+        return counted or tag in BOUNDARIES or tag.startswith(SECURITY)
+
+    def learn(self, last: int, tag: str, move: Move) -> None:
+        """Make a move from a node usual; the first of the possible ones, with nothing missing on the way."""
+        pattern = self.pattern(move.node, "")
+        if self.structure is None or pattern is None or self._unusual(move.node, tag):
+            return
+        limit = self.structure.limit(move.node) if move.again else 0
+        usual = Usual(self.states[move.node + 1], limit, move.node, pattern)
+        self.states[last + 1][tag + self.separators.element] = usual
+        self.states[last + 1].setdefault(tag, usual)

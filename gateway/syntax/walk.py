@@ -1,0 +1,229 @@
+"""One message, segment by segment: compiled moves and patterns decide, a full look explains what failed.
+
+A :class:`Walk` takes the segment texts of one message along a grammar, in memory that does not grow with
+the message unless its segments are to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from msgspec.structs import replace
+
+from gateway.model.edifact import Group, Segment
+from gateway.model.finding import Finding, Place
+from gateway.syntax.cutter import Run
+from gateway.syntax.elements import quote
+from gateway.syntax.findings import Findings
+from gateway.syntax.grammar import BOUNDARIES, NOWHERE, SECURITY, Grammar
+from gateway.syntax.structure import Move, Structure
+from gateway.syntax.tokeniser import Reading, shown
+from gateway.syntax.tree import grow
+from gateway.syntax.variants import Variants
+
+MAX_FAULTS = 999  # of one segment: CONTRL repeats UCD 99 times
+
+
+class Walk:
+    """Takes one message's body, the segments between UNH and UNT, and these two.
+
+    ``number``: of the last segment taken.  ``findings``: at most ``limit`` errors and as many others;
+    ``broken``: how many errors of structure there were.  ``keep``: segments are kept and ``tree`` may be
+    asked for.  ``told`` is called with each finding as it is made and gives the finding as it is to stand.
+    """
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        reading: Reading,
+        reference: str,
+        limit: int,
+        keep: bool,
+        told: Callable[[Finding], Finding],
+    ) -> None:
+        self._grammar = grammar
+        self._reading = reading
+        self._reference = reference
+        self._keep = keep
+        self._told = told
+        self._counts = [0] * grammar.size
+        self._last = NOWHERE  # the node reached
+        self.offset = 0  # of the last segment
+        self._nodes: list[int] = []
+        self._variants = Variants(grammar.varied) if grammar.varied else None
+        self.number = 0
+        self.security = 0  # segments of integrated security, which 0074 may leave out
+        self.broken = 0
+        self.findings = Findings(limit)
+        self.segments: list[Segment] = []
+
+    def take(self, run: Run, index: int) -> int:
+        """Take the run's texts from ``index`` on; the index of the segment that ends the message, or the end."""
+        texts, offsets = run.texts, run.offsets
+        states, counts, keep = self._grammar.states, self._counts, self._keep
+        element, components = self._reading.element, self._reading.memo.__getitem__
+        keep_segment, keep_node = self.segments.append, self._nodes.append
+        number, node = self.number, self._last
+        here = states[node + 1]
+        for at in range(index, len(texts)):
+            text = texts[at]
+            usual = here.get(text[:4])
+            if usual is not None:
+                state, limit, target, pattern = usual
+                if not limit or counts[target] < limit:
+                    found = pattern.match(text)
+                    if found is not None and found.groups() in pattern.known:
+                        counts[target] = counts[target] + 1 if limit else 1
+                        number, node, here = number + 1, target, state
+                        if keep:
+                            tag, *parts = text.split(element)
+                            keep_segment(Segment(tag, tuple(map(components, parts)), number, offsets[at]))
+                            keep_node(target)
+                        continue
+            if at > index:
+                self.offset = offsets[at - 1]
+            self.number, self._last = number, node
+            if text.lstrip(" \t")[:3] in BOUNDARIES:
+                return at
+            self.take_text(text, offsets[at])
+            number, node = self.number, self._last
+            here = states[node + 1]
+        self.number, self._last = number, node
+        if offsets:
+            self.offset = offsets[-1]
+        return len(texts)
+
+    def take_text(self, text: str, offset: int) -> None:
+        """One segment, looked at exactly."""
+        segment, faults = self._reading.segment(text, offset, self.number)
+        for fault in faults:
+            place = replace(fault.place, message=self._reference, group=self.path())
+            self.tell(replace(fault, place=place))
+        if segment is not None:
+            self.take_segment(segment, text)
+
+    def take_segment(self, segment: Segment, text: str) -> None:
+        """The same for a segment that is cut already, as UNH and UNT are."""
+        self.number = segment.number
+        self.security += segment.tag.startswith(SECURITY)
+        structure = self._grammar.structure
+        reached = self._step(structure, segment) if structure is not None else NOWHERE
+        if self._keep:
+            self.segments.append(segment)
+            self._nodes.append(reached)
+        if not self.findings.full:
+            self._examine(segment, text, reached)
+        self.offset = segment.offset
+
+    def drain(self) -> Iterator[tuple[Segment, tuple[str, ...], bool]]:
+        """The segments kept so far, which are kept no longer: each with the groups around it (outermost
+        first), and whether it opens the innermost of them."""
+        structure = self._grammar.structure
+        for segment, index in zip(self.segments, self._nodes, strict=True):
+            if structure is None or index == NOWHERE:
+                yield segment, (), False
+                continue
+            node = structure.nodes[index]
+            yield segment, tuple(structure.groups[g].name for g in node.path), node.trigger
+        self.segments.clear()
+        self._nodes.clear()
+
+    def tell(self, finding: Finding) -> None:
+        if self.findings.room(finding.severity):
+            self.findings.append(self._told(finding))
+
+    def end(self) -> None:
+        """The message is over: what is missing with it is told."""
+        for fault in self._variants.end() if self._variants is not None else ():
+            place = replace(fault.place, message=self._reference)
+            self._break(replace(fault, place=place))
+
+    def tree(self) -> Group | None:
+        """The message's tree, where its segments were kept and its structure is that of a directory."""
+        structure = self._grammar.structure
+        if structure is None or self.broken or not self._keep:
+            return None
+        return grow(structure, self._nodes, self.segments)
+
+    def path(self) -> str:
+        """The groups around the last segment: ``SG7[3]/SG8[1]``."""
+        structure = self._grammar.structure
+        if structure is None or self._last == NOWHERE:
+            return ""
+        groups = (structure.groups[index] for index in structure.nodes[self._last].path)
+        return "/".join(f"{group.name}[{self._counts[group.first]}]" for group in groups)
+
+    # Structure.
+
+    def _step(self, structure: Structure, segment: Segment) -> int:
+        """The node that the segment reaches, or NOWHERE."""
+        label = structure.label(segment)
+        moves = structure.moves(self._last, label)
+        counts = self._counts
+        allowed = [m for m in moves if not m.again or counts[m.node] < structure.limit(m.node)]
+        move = min(allowed, key=lambda move: len(move.missing), default=None)
+        if move is None:
+            self._refuse(structure, segment, moves)
+            return NOWHERE
+        if move.missing:
+            self._miss(structure, move, segment)
+        elif move is moves[0] and label == segment.tag:
+            self._grammar.learn(self._last, segment.tag, move)
+        counts[move.node] = counts[move.node] + 1 if move.again else 1
+        self._last = move.node
+        if self._variants is not None:
+            place = Place(
+                self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset
+            )
+            for fault in self._variants.take(move.node, segment, place):
+                self._break(fault)
+        return move.node
+
+    def _miss(self, structure: Structure, move: Move, segment: Segment) -> None:
+        """A missing segment is told at the last one handled before it (CONTRL, 0096)."""
+        for index in move.missing:
+            label = structure.nodes[index].label
+            number = segment.number - 1
+            offset = self.offset if number else segment.offset
+            place = Place(self._reference, number, label[:3], self.path(), offset=offset)
+            self._break(Finding("EDI201", place, label, quote(segment.tag)))
+
+    def _refuse(self, structure: Structure, segment: Segment, moves: Sequence[Move]) -> None:
+        place = Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
+        if moves:
+            node = structure.nodes[moves[0].node]
+            code = "EDI036" if node.trigger else "EDI035"
+            self._break(Finding(code, place, str(structure.limit(moves[0].node)), segment.tag))
+            return
+        known = any(label[:3] == segment.tag for label in structure.labels)
+        expected = structure.expected(self._last)
+        self._break(Finding("EDI202" if known else "EDI203", place, expected, quote(segment.tag)))
+
+    def _break(self, finding: Finding) -> None:
+        self.broken += 1
+        self.tell(finding)
+
+    # Elements.
+
+    def _examine(self, segment: Segment, text: str, node: int) -> None:
+        """Every fault of a segment's elements; a text without fault is remembered by its pattern."""
+        pattern = self._grammar.pattern(node, segment.get(1)) if node != NOWHERE else None
+        if pattern is not None and pattern.decides(self._grammar.plain(text)):
+            return
+        layout = pattern.layout if pattern is not None else self._grammar.layouts.get(segment.tag)
+        if layout is None:
+            return
+        place = Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
+        faults = list(islice(layout.explain(segment, place), MAX_FAULTS))
+        for fault in faults:
+            if not _is_missing_type(fault):
+                self.tell(fault)
+        if not faults and pattern is not None:
+            pattern.learn(self._grammar.plain(text))
+
+
+def _is_missing_type(finding: Finding) -> bool:
+    """UNH without a message type has a finding of its own, with more to say (EDI131)."""
+    place = finding.place
+    return finding.code == "EDI013" and (place.tag, place.element, place.component) == ("UNH", 2, 1)

@@ -1,0 +1,1 @@
+"""Makes and judges the EDIFACT directory tables of ``xsd/edifact``."""
