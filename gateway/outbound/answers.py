@@ -75,20 +75,20 @@ def seal(draft: Draft, route: Route, key: security.SigningKey, now: datetime) ->
 def _contrl(
     verdict: Verdict, interchange: syntax.Interchange, handbook: Handbook, number: str, now: datetime
 ) -> bytes:
+    """The CONTRL that the signer's agreement calls for; where it calls for none, that of mere receipt: the
+    answer to a submission is its evidence, and is never empty."""
     rejected: Mapping[int, tuple[Finding, ...]] = {
         m.ordinal: told
         for m in verdict.messages
         if m.outcome is Outcome.REJECTED and (told := _contrl_findings(m.findings, handbook))
     }
-    return syntax.contrl(
-        msgspec.structs.replace(interchange, findings=verdict.findings),
-        rejected,
-        handbook.catalogue,
-        sender=interchange.recipient,
-        recipient=interchange.sender,
-        reference=number,
-        now=now,
+    agreed = handbook.register.partners[verdict.partner].edifact.acknowledging
+    parties = {"sender": interchange.recipient, "recipient": interchange.sender}
+    whole = msgspec.structs.replace(interchange, findings=verdict.findings)
+    due = syntax.acknowledge(
+        whole, rejected, handbook.catalogue, agreed, **parties, reference=number, now=now
     )
+    return due or syntax.receipt(interchange, **parties, reference=number, now=now)
 
 
 def _contrl_findings(findings: tuple[Finding, ...], handbook: Handbook) -> tuple[Finding, ...]:

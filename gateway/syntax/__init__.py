@@ -7,7 +7,7 @@ exception.
 """
 
 from gateway.model.edifact import Acknowledging, Agreement, Group, Segment
-from gateway.syntax.agreed import TOLERABLE
+from gateway.syntax.agreed import TOLERABLE, check_agreement
 from gateway.syntax.aperak import aperak, application_report, report
 from gateway.syntax.aperak_drafts import ApplicationError, ApplicationReport, Response
 from gateway.syntax.batches import batched, proofread
@@ -96,6 +96,7 @@ __all__ = [
     "aperak",
     "application_report",
     "batched",
+    "check_agreement",
     "contrl",
     "fold",
     "forwarded",

@@ -37,7 +37,7 @@ def graded(finding: Finding, agreement: Agreement) -> Finding:
     return finding
 
 
-def check(agreement: Agreement) -> None:
+def check_agreement(agreement: Agreement) -> None:
     """Raises ValueError for a tolerated code that is not tolerable, and for a message that is no S009."""
     wrong = [code for code in agreement.tolerated if code not in TOLERABLE]
     if wrong:

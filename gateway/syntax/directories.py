@@ -10,7 +10,7 @@ from gateway.model.edifact import Directory, MessageTable, SegmentTable
 from gateway.syntax.assembly import SERVICE, Key, Lazy, assemble
 from gateway.syntax.elements import Layout, Layouts
 from gateway.syntax.grammar import Grammar
-from gateway.syntax.guides import Guides
+from gateway.syntax.guides import Guide, Guides, faults
 from gateway.syntax.structure import MAX_EXPECTED, Structure
 from gateway.syntax.tables import Nodes
 from gateway.syntax.tableset import AGENCY, DIRECTORIES, TableSet
@@ -47,7 +47,7 @@ class Directories:
 
         Where two sets have a directory of the same name, what the later one says goes before: an
         operator's own may hold one message of D.96B, or one code list, and leave the rest as it is.
-        Raises FileNotFoundError where a service directory is missing, ValueError for a broken list.
+        Raises FileNotFoundError where a service directory is missing, ValueError for a broken list or guide.
         """
         shipped = [TableSet(path) for path in _folders(folder)]
         added = [TableSet(path) for root in more for path in _folders(root)]
@@ -57,7 +57,16 @@ class Directories:
         found.guides = Guides.load(root / GUIDES for root in (folder, *more))
         if missing:
             raise FileNotFoundError(f"{folder} has no {', '.join(missing)}")
+        broken = [f"guide {g.guide.name}: {fault}" for g in found.guides for fault in found.faults(g)]
+        if broken:
+            raise ValueError("; ".join(broken))
         return found
+
+    def faults(self, guide: Guide) -> Iterator[str]:
+        """What makes an implementation guide none here."""
+        kind, version, release, agency = (*guide.guide.message.split(":"), "", "", "")[:4]
+        directory = self.directory(version, release, agency)
+        return faults(guide, None if directory is None else directory.messages.get(kind), directory)
 
     def names(self) -> tuple[str, ...]:
         """``D.94B`` ... , ``S.1`` ..., in the order of the folders; of all agencies."""

@@ -89,3 +89,31 @@ def test_a_free_port_is_not_written_as_an_address(
 def test_a_home_has_what_serves_and_nothing_for_building(home: Path) -> None:
     assert not list(home.rglob("constraints.txt"))
     assert re.search(r"(?m)^profile = ", (home / "conf" / "gateway.toml").read_text("utf-8"))
+
+
+def test_an_agreement_is_recorded_and_replaced(home: Path) -> None:
+    cvan(*ADD, home=home)
+    said = cvan("partner", "agree", "anphat", "--tolerate", "EDI105", "--contrl", "errors", home=home)
+    assert (said.code, "read on: EDI105" in said.text, "CONTRL: errors" in said.text) == (0, True, True)
+    shown = cvan("partner", "show", "anphat", "--json", home=home).json()["edifact"]
+    assert shown == {"tolerated": ["EDI105"], "acknowledging": "errors"}
+    untyped = cvan("partner", "agree", "anphat", "--message", "CUSCAR:D:95B:UN", "--json", home=home).json()
+    assert untyped["edifact"] == {"tolerated": ["EDI131"], "message": "CUSCAR:D:95B:UN"}
+    assert cvan("partner", "agree", "anphat", "--json", home=home).json()["edifact"] == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--tolerate", "EDI028"), "EDI028 cannot be tolerated"),
+        (("--refuse", "EDI999"), "no finding has the code EDI999"),
+        (("--message", "CUSCAR"), "no message identifier"),
+        (("--guide", "nowhere"), "there is no guide nowhere"),
+    ],
+)
+def test_an_agreement_that_cannot_be_kept_is_refused(
+    home: Path, options: tuple[str, ...], named: str
+) -> None:
+    cvan(*ADD, home=home)
+    said = cvan("partner", "agree", "anphat", *options, home=home)
+    assert (said.code, named in said.err) == (2, True)

@@ -88,17 +88,15 @@ def _places(case: Case) -> None:
 
 def _numbers(case: Case) -> None:
     """Segments are numbered from 1 at UNH, and stand where their tags do."""
+    release = case.interchange.separators.release.encode()
     for message in case.interchange.messages:
         numbers = [segment.number for segment in message.segments]
         if numbers != list(range(1, len(numbers) + 1)):
             raise Broken("numbers of segments")
         for segment in message.segments:
             first = segment.tag[:1]
-            if (
-                first.isascii()
-                and first.isalnum()
-                and not case.octets.startswith(first.encode(), segment.offset)
-            ):
+            starts = (first.encode(), release + first.encode()) if release else first.encode()
+            if first.isascii() and first.isalnum() and not case.octets.startswith(starts, segment.offset):
                 raise Broken("offset of a segment")
 
 

@@ -11,6 +11,7 @@ import click
 from gateway.operations import home as homes
 from gateway.operations import settings
 from gateway.operations.cli import (
+    agreements,
     deliveries,
     directories,
     files,
@@ -45,6 +46,7 @@ def cvan(context: click.Context, home: Path | None) -> None:
     context.obj = home
 
 
+parties.partner.add_command(agreements.agree)
 for room in (files, directories, signatures, server, parties, mandates, deliveries, people, office):
     for command in room.COMMANDS:
         cvan.add_command(command)

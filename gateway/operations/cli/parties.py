@@ -173,7 +173,7 @@ def _issued(home: Path, known: Partner, folder: Path) -> str:
         raise Trouble(f"no certificate can be made for {known.id}: {error}") from error
 
 
-def _registered(books: Ledger, identity: str) -> Partner:
+def registered(books: Ledger, identity: str) -> Partner:
     """The partner of that id.  Raises Trouble where there is none."""
     found = next((p for p in books.partners() if p.id == identity), None)
     if found is None:
@@ -190,7 +190,7 @@ def _standing(name: str, active: bool, done: str, words: str) -> click.Command:
     @click.pass_context
     def stand(context: click.Context, identity: str, in_json: bool) -> None:
         with ledger(context) as books:
-            books.put_partner(msgspec.structs.replace(_registered(books, identity), active=active))
+            books.put_partner(msgspec.structs.replace(registered(books, identity), active=active))
         emit(in_json, {"id": identity, "active": active}, [f"{identity}: {done}"])
 
     return stand
@@ -237,7 +237,7 @@ def partner_show(context: click.Context, identity: str, in_json: bool) -> None:
     cvan --home HOME partner show anphat
     """
     with ledger(context) as books:
-        found = _registered(books, identity)
+        found = registered(books, identity)
         mandates = [m for m in books.mandates() if identity in (m.agent, m.principal)]
     value = {
         **msgspec.to_builtins(found),
