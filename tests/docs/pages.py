@@ -12,6 +12,7 @@ GUIDES = (
     ROOT / "README.md",
     DOCS / "partner.md",
     DOCS / "messages.md",
+    DOCS / "edifact.md",
     DOCS / "operator.md",
     DOCS / "contributor.md",
 )
