@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -112,6 +113,7 @@ _CONTROLS = r"\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _HIDDEN = r"\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff"
 
 
+@lru_cache(maxsize=64)
 def repertoire_of(identifier: str, codec: str, separators: Separators) -> Repertoire:
     """The repertoire of a level, its service characters included (they may be control characters)."""
     service = "".join(c for c in msgspec.structs.astuple(separators) if c)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 
 from msgspec.structs import replace
 
@@ -13,8 +13,8 @@ from gateway.syntax.elements import quote
 MAX_DIGITS = 18  # 0810 is n..18, 0074 n..10 in syntax 4, the others shorter
 
 _PREPARED = 4  # position of S004 in UNB and UNG
-_DATES = {6: "%y%m%d", 8: "%Y%m%d"}  # 0017: n6 in syntax 1 to 3, n8 in syntax 4
-_TIMES = {4: "%H%M"}
+_DATES = (6, 8)  # digits of 0017: n6 in syntax 1 to 3, n8 in syntax 4
+_TIME = 4  # digits of 0019
 
 
 def check_trailer(trailer: Segment, place: Place, counts: set[int], reference: str) -> list[Finding]:
@@ -43,14 +43,26 @@ def lenient(finding: Finding, segment: Segment) -> Finding:
 
 def check_time(segment: Segment, place: Place) -> list[Finding]:
     """S004: a date that exists, a time that is one of a day; other lengths are told by the layout."""
-    findings = []
-    date, time = segment.get(_PREPARED, 1), segment.get(_PREPARED, 2)
-    for component, text, form in ((1, date, _DATES.get(len(date))), (2, time, _TIMES.get(len(time)))):
-        if form is None or not text.isascii() or not text.isdigit():
-            continue
-        try:
-            datetime.strptime(text, form)  # noqa: DTZ007 - only whether it exists is asked
-        except ValueError:
-            at = replace(place, element=_PREPARED, component=component)
-            findings.append(Finding("EDI132", at, found=quote(text)))
-    return findings
+    checks = ((1, segment.get(_PREPARED, 1), _is_date), (2, segment.get(_PREPARED, 2), _is_time))
+    return [
+        Finding("EDI132", replace(place, element=_PREPARED, component=component), found=quote(text))
+        for component, text, holds in checks
+        if text.isascii() and text.isdigit() and not holds(text)
+    ]
+
+
+def _is_date(text: str) -> bool:
+    """False for YYMMDD or CCYYMMDD that is no day."""
+    if len(text) not in _DATES:
+        return True
+    year, month, day = int(text[:-4]), int(text[-4:-2]), int(text[-2:])
+    try:
+        date(year + 2000 if len(text) == min(_DATES) else year, month, day)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    """False for HHMM that is no time of day."""
+    return len(text) != _TIME or (int(text[:2]) <= 23 and int(text[2:]) <= 59)

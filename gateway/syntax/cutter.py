@@ -29,7 +29,6 @@ CHUNK = 65_536  # octets cut at a time: larger pieces cost memory and the collec
 _BLANKS = b" \t\r\n"
 _END = "UNZ"
 _PACKAGE = "UNO"
-_SPECIAL = (b"UNZ", b"UNO")
 MAX_BEFORE = 999  # 0814 is n..3
 
 
@@ -89,6 +88,7 @@ class Cutter:
         self._before = 0  # segments of security between UNO and its object
         self._chunk = min(CHUNK, self.limits.segment)
         self._separators = Separators()
+        self._special = re.compile(b"(?!)")
         self._splitter = Splitter(self._separators)
         self._scrutiny = Scrutiny(Repertoire("ascii", b"", re.compile("(?!)")))
 
@@ -134,6 +134,8 @@ class Cutter:
             return
         self._begin = self._offset
         self._separators = opening.separators
+        terminator = re.escape(opening.separators.terminator.encode())
+        self._special = re.compile(rb"(?:\A|" + terminator + rb")[ \t\r\n]*UN[ZO]")
         self._scrutiny = Scrutiny(opening.repertoire, CONTROL in self._tolerated)
         self._splitter = Splitter(opening.separators)
         self.lines.between(self._pending[: opening.skip], self._offset)
@@ -142,15 +144,14 @@ class Cutter:
 
     def _body(self, last: bool) -> None:
         room = self._begin + self.limits.interchange - self._offset
-        beyond, self._pending = self._pending[room:], self._pending[:room]
-        while (end := self._cut_point()) >= 0:
-            chunk, start = self._pending[:end], self._offset
-            self._drop(end + 1)
-            self._cut(chunk, start)
-            if self._step != self._body or self._ended:
-                self._pending += beyond
-                return
-        if beyond:
+        beyond, data = self._pending[room:], self._pending[:room]
+        base, at = self._offset, 0
+        while self._step == self._body and not self._ended and (end := self._cut_point(data, at)) >= 0:
+            at += self._cut(data[at:end], base + at)
+        self._pending, self._offset = data[at:], base + at
+        if self._step != self._body or self._ended:
+            self._pending += beyond
+        elif beyond:
             size = self._offset + len(self._pending) + len(beyond) - self._begin
             self._stop("EDI114", self.limits.interchange, size, self._offset)
         elif last:
@@ -158,12 +159,13 @@ class Cutter:
         elif len(self._pending) > self.limits.segment:
             self._stop("EDI115", self.limits.segment, len(self._pending), self._offset)
 
-    def _cut_point(self) -> int:
-        """Index of the terminator to cut up to: the last one, or the first after what may be UNZ or UNO."""
-        data = self._pending
-        marks = [index for index in map(data.find, _SPECIAL) if index >= 0]
-        end = first_end(data, self._separators, min(marks)) if marks else -1
-        return end if end >= 0 else last_end(data, self._separators)
+    def _cut_point(self, data: bytes, start: int) -> int:
+        """Index of the terminator to cut up to: the last one, or that of a segment UNZ or UNO."""
+        special = self._special.search(data, start)
+        end = first_end(data, self._separators, special.end()) if special is not None else -1
+        if end < 0:
+            end = last_end(data, self._separators)
+        return end if end >= start else -1
 
     def _unterminated(self) -> None:
         rest, start = self._pending.rstrip(_BLANKS), self._offset
@@ -233,11 +235,10 @@ class Cutter:
 
     # Cutting.
 
-    def _cut(self, chunk: bytes, start: int) -> None:
-        """The segments of a chunk; it has no terminator at its end."""
+    def _cut(self, chunk: bytes, start: int) -> int:
+        """The segments of a chunk, which has no terminator at its end; how many octets were taken with it."""
         if self._scrutiny.unusual(chunk):
-            self._cut_carefully(chunk, start)
-            return
+            return self._cut_carefully(chunk, start)
         terminator, release = self._separators.terminator, self._separators.release
         text = chunk.decode(self._scrutiny.codec)
         texts = text.split(terminator)
@@ -246,41 +247,39 @@ class Cutter:
             texts, sizes = rejoin(texts, sizes, release, terminator)
         if sizes[0] > self.limits.segment:  # no other can be: a chunk is no longer than a segment may be
             self._stop("EDI115", self.limits.segment, sizes[0], start)
-            return
+            return 0
         offsets = [start, *map(add, accumulate(sizes[:-1]), count(start + 1))]
         if "\n" in text or "\r" in text:
             bare = [text.lstrip("\r\n") for text in texts]
             if any("\n" in text or "\r" in text for text in bare):
-                self._cut_carefully(chunk, start)
-                return
+                return self._cut_carefully(chunk, start)
             self.lines.between(chunk, start)
             offsets = [at + len(t) - len(b) for at, t, b in zip(offsets, texts, bare, strict=True)]
             texts = bare
         self._out.append(Run(texts, offsets, (), self._plain(text)))
         self._follow(texts[-1], offsets[-1])
+        return len(chunk) + 1
 
     def _plain(self, text: str) -> bool:
         release, repetition = self._separators.release, self._separators.repetition
         return not (release and release in text) and not (repetition and repetition in text)
 
-    def _cut_carefully(self, chunk: bytes, start: int) -> None:
+    def _cut_carefully(self, chunk: bytes, start: int) -> int:
         terminator, release = self._separators.terminator.encode(), self._separators.release.encode()
         raws = chunk.split(terminator)
         sizes = list(map(len, raws))
         if release and release in chunk:
             raws, sizes = rejoin(raws, sizes, release, terminator)
-        begin = start
+        taken = 0
         for raw in raws:
             if len(raw) > self.limits.segment:
-                self._stop("EDI115", self.limits.segment, len(raw), start)
-                return
-            self._look(raw, start)
-            start += len(raw) + 1
+                self._stop("EDI115", self.limits.segment, len(raw), start + taken)
+                break
+            self._look(raw, start + taken)
+            taken += len(raw) + 1
             if self._step != self._body:
-                rest = chunk[start - begin :]
-                if rest:
-                    self._pending, self._offset = rest + terminator + self._pending, start
-                return
+                break  # UNZ or a package: what follows is none of the body
+        return taken
 
     def _look(self, raw: bytes, start: int) -> None:
         """One segment with something unusual about it: the unusual is told, the rest is read."""

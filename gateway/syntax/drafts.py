@@ -57,14 +57,15 @@ class DraftMessage:
     def attach_break(self, fault: Finding) -> None:
         """A line break inside a segment: whether it is a defect is known at the end."""
         if len(self._breaks) < MAX_BREAKS:
-            self._breaks.append(fault)
+            place = replace(fault.place, message=quote(self.message.reference), group=self.walk.path())
+            self._breaks.append(replace(fault, place=place))
 
     def end(self, trailer: Segment | None, wrapped: bool, most: int) -> None:
         """Judge UNT, or its absence; ``wrapped``: line breaks are none of the message's."""
         walk, reference = self.walk, quote(self.message.reference)
         walk.end()
         for fault in () if wrapped else self._breaks:
-            walk.tell(replace(fault, place=replace(fault.place, message=reference)))
+            walk.tell(fault)
         place = Place(reference, walk.number, "UNT", offset=walk.offset)
         counts = {walk.number, walk.number - walk.security}
         if trailer is None:
@@ -72,9 +73,10 @@ class DraftMessage:
         else:
             for finding in check_trailer(trailer, place, counts, self._header.get(1)):
                 walk.tell(finding)
-        if walk.security and self.message.type not in SECURITY_MESSAGES:
-            at = replace(place, segment=1, tag="UNH", offset=self._header.offset)
-            walk.tell(Finding("EDI027", at, found="USH", severity=Severity.WARNING))
+        first = walk.secured
+        if first is not None and self.message.type not in SECURITY_MESSAGES:
+            at = Place(reference, first.number, first.tag, offset=first.offset)
+            walk.tell(Finding("EDI027", at, found=first.tag, severity=Severity.WARNING))
         if walk.number > most:
             walk.tell(Finding("EDI116", place, str(most), str(walk.number)))
 

@@ -149,7 +149,9 @@ class Layouts:
 
 
 def quote(text: str) -> str:
-    """A sender's text, short enough for a finding."""
+    """A sender's text as a finding says it: short, and what cannot be printed escaped."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:MAX_QUOTED])
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"
 
 
@@ -226,6 +228,9 @@ def _explain_element(use: Use, components: Components, at: Place, marks: str) ->
 
 
 def _explain_text(part: Part, text: str, at: Place, qualified: bool, marks: str) -> Iterator[Finding]:
+    if part.required and text.isspace():
+        yield Finding("EDI013", at, expected=part.code)  # blanks are no value
+        return
     if not part.used:
         yield Finding("EDI015", at, part.code, quote(text))
         return

@@ -167,7 +167,7 @@ class Envelope:
         taker = self._takers.get(segment.tag)
         if taker is not None:
             taker(segment)
-        elif segment.tag.startswith(SECURITY) and self._header is not None:
+        elif segment.tag in SECURITY and self._header is not None:
             place = self._place(segment.tag, segment.offset)
             self._tell_once(Finding("EDI027", place, found=segment.tag, severity=Severity.WARNING))
         else:
@@ -204,7 +204,8 @@ class Envelope:
         if not count:
             findings.append(Finding("EDI032", place))
         for finding in findings:
-            self._tell(finding)
+            if finding.code != "EDI029" or "EDI030" not in self._once:  # what is mixed cannot be counted
+                self._tell(finding)
 
     def finish(self, stopped: bool) -> None:
         """No more segments come.  ``stopped``: the reading was broken off, and that is told already."""
@@ -395,10 +396,8 @@ class Envelope:
         self._full = True
 
     def _check(self, segment: Segment, place: Place) -> list[Finding]:
-        layout = self._identification.service.get(segment.tag)
-        if layout is None:
-            return []
-        return [lenient(finding, segment) for finding in layout.explain(segment, place)]
+        faults = self._identification.service_faults(segment, self._text, place)
+        return [lenient(finding, segment) for finding in faults]
 
     @property
     def _reference(self) -> str:

@@ -16,7 +16,10 @@ from gateway.syntax.variants import Varied, varied
 # Segments that no message holds: they end it, expected or not.
 BOUNDARIES = frozenset({"UNT", "UNH", "UNZ", "UNB", "UNG", "UNE", "UNO", "UNP"})
 
-SECURITY = "US"  # how the tags of integrated security begin (ISO 9735-5)
+# Segments of security (ISO 9735-5, 7, 9), which may stand in any message and around messages.
+SECURITY = frozenset(
+    ["USA", "USB", "USC", "USD", "USE", "USF", "USH", "USL", "USR", "UST", "USU", "USX", "USY"]
+)
 NOWHERE = -1  # the node of a segment that has no place in the structure
 _UNKNOWN = "\ufffd"  # stands for a released character while a pattern decides; no code has it
 _NO_RULES: Mapping[str, NodeRule] = {}
@@ -50,11 +53,22 @@ class Grammar:
         self.size = len(structure.nodes) if structure is not None else 0
         self.states: list[dict[str, Usual]] = [{} for _ in range(self.size + 1)]
         self._patterns: dict[int, Pattern | None] = {}
+        self._tagged: dict[str, Pattern] = {}
         release = re.escape(separators.release)
         self._released = re.compile(f"{release}.", re.DOTALL) if release else None
         self.varied: dict[int, Varied] = {}
         if structure is not None and rules:
             self._narrow(structure, rules)
+
+    def tagged(self, tag: str) -> Pattern | None:
+        """The pattern of a segment that has no place in the structure, by its tag alone; None as above."""
+        found = self._tagged.get(tag)
+        if found is None:
+            layout = self.layouts.get(tag)
+            if layout is None:
+                return None  # not remembered: tags are the sender's, and there are many
+            found = self._tagged[tag] = Pattern(layout, self.separators)
+        return found
 
     def plain(self, text: str) -> str:
         """The text with each released character replaced by one that separates nothing."""
@@ -84,7 +98,7 @@ class Grammar:
     def _unusual(self, node: int, tag: str) -> bool:
         """True where each segment wants a look: it ends the message, is counted apart, or has variants."""
         counted = node in self.varied or any(v.scope == node for v in self.varied.values())
-        return counted or tag in BOUNDARIES or tag.startswith(SECURITY)
+        return counted or tag in BOUNDARIES or tag in SECURITY
 
     def learn(self, last: int, tag: str, move: Move) -> None:
         """Make a move from a node usual; the first of the possible ones, with nothing missing on the way."""

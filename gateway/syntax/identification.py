@@ -16,15 +16,18 @@ from gateway.syntax.structure import Structure
 
 MAX_REMEMBERED = 256  # grammars: message types times service characters; beyond it the oldest goes
 
+MAX_SEARCHED = 100  # message types of an interchange for which the right one is looked for
+
 _ANY_VERSION = "3"  # by which service segments of an unknown syntax version are read
 _MISSING_TYPE = "EDI131"
 
 
 Identifier = tuple[str, str, str, str, str]
+_NOTHING: Identifier = ("", "", "", "", "")
 
 
 class Identification:
-    """The grammars of one interchange's messages; ``service``: layouts of its service segments."""
+    """The grammars of one interchange's messages and service segments."""
 
     def __init__(self, directories: Directories, opening: Opening, agreement: Agreement) -> None:
         self._directories = directories
@@ -33,7 +36,18 @@ class Identification:
         self._version = opening.syntax[1] if opening.syntax[1] in VERSIONS else _ANY_VERSION
         fixed = opening.announced and self._version != "4"
         self._marks = opening.separators.decimal if fixed else ".,"
-        self.service = directories.layouts(None, self._version, self._marks)
+        self._service = self._grammar(_NOTHING, known=False)
+        self._unsupported_told: dict[Identifier, Finding] = {}
+
+    def service_faults(self, segment: Segment, text: str, place: Place) -> list[Finding]:
+        """What is wrong with a service segment's elements."""
+        pattern = self._service.tagged(segment.tag)
+        if pattern is None or pattern.decides(self._service.plain(text)):
+            return []
+        faults = list(pattern.layout.explain(segment, place))
+        if not faults:
+            pattern.learn(self._service.plain(text))
+        return faults
 
     def identifier(self, header: Segment) -> Identifier:
         """S009: as sent, or the agreement's where the message type is missing."""
@@ -62,19 +76,34 @@ class Identification:
 
     def _unsupported(self, named: Identifier, place: Place) -> Finding | None:
         """The component of S009 that names nothing that is supported, if any."""
+        told = self._unsupported_told.get(named)
+        if told is not None:
+            return replace(told, place=replace(place, component=told.place.component))
+        fault = self._look_up(named, place)
+        if fault is not None and len(self._unsupported_told) < MAX_REMEMBERED:
+            self._unsupported_told[named] = fault
+        return fault
+
+    def _look_up(self, named: Identifier, place: Place) -> Finding | None:
         kind, version, release, agency, _ = named
         directory = self._directories.directory(version, release, agency)
         if directory is None:
             others = self._directories.agencies(version, release)
             if others:
                 return Finding("EDI014", replace(place, component=4), ", ".join(others), quote(agency))
-            expected = self._directories.expected(kind, None)
-            return Finding(
-                "EDI014", replace(place, component=3), expected, quote(f"{kind}:{version}:{release}")
-            )
+            known = {name.partition(".")[0] for name in self._directories.names()}
+            at = replace(place, component=3 if version in known else 2)
+            expected = self._expected(kind, None)
+            return Finding("EDI014", at, expected, quote(f"{kind}:{version}:{release}"))
         if kind not in directory.messages:
-            return Finding("EDI014", place, self._directories.expected(kind, directory), quote(kind))
+            return Finding("EDI014", place, self._expected(kind, directory), quote(kind))
         return None
+
+    def _expected(self, kind: str, directory: Directory | None) -> str:
+        """What would be right; past the first hundred wrong types of an interchange, nothing is searched."""
+        if len(self._unsupported_told) < MAX_SEARCHED:
+            return self._directories.expected(kind, directory)
+        return "" if directory is None else directory.name
 
     def _structure(self, kind: str, directory: Directory, guide: Guide | None) -> Structure:
         table = directory.messages[kind]

@@ -20,6 +20,7 @@ from gateway.syntax.preamble import Opening, show
 from gateway.syntax.split import Memo, Splitter
 
 OUTSIDE = frozenset({"UNB", "UNZ", "UNG", "UNE", "UNO", "UNP"})  # segments outside messages
+_AROUND = frozenset({"UNH", "UNT"})  # those around a message
 _TAG = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 
 
@@ -70,10 +71,12 @@ class Tokeniser:
         for text, offset in zip(run.texts, run.offsets, strict=True):
             parts = text.split(element)
             tag = parts.pop(0)
-            if plain and tag in tags:
-                number += 1 if number else 0
+            if plain and (tag in tags or tag in _AROUND):
+                number = 1 if tag == "UNH" else number + 1 if number else 0
                 split = tuple([tuple(p.split(component)) if component in p else (p,) for p in parts])
                 append(Segment(tag, split, number, offset))
+                if tag == "UNT":
+                    number = 0
                 continue
             segment, faults = reading.segment(text, offset, number)
             self.findings.extend(faults)

@@ -54,6 +54,7 @@ class Walk:
         self._variants = Variants(grammar.varied) if grammar.varied else None
         self.number = 0
         self.security = 0  # segments of integrated security, which 0074 may leave out
+        self.secured: Segment | None = None  # the first of them
         self.broken = 0
         self.findings = Findings(limit)
         self.segments: list[Segment] = []
@@ -65,7 +66,7 @@ class Walk:
         element, components = self._reading.element, self._reading.memo.__getitem__
         keep_segment, keep_node = self.segments.append, self._nodes.append
         number, node = self.number, self._last
-        here = states[node + 1]
+        here, quick = states[node + 1], False
         for at in range(index, len(texts)):
             text = texts[at]
             usual = here.get(text[:4])
@@ -75,14 +76,14 @@ class Walk:
                     found = pattern.match(text)
                     if found is not None and found.groups() in pattern.known:
                         counts[target] = counts[target] + 1 if limit else 1
-                        number, node, here = number + 1, target, state
+                        number, node, here, quick = number + 1, target, state, True
                         if keep:
                             tag, *parts = text.split(element)
                             keep_segment(Segment(tag, tuple(map(components, parts)), number, offsets[at]))
                             keep_node(target)
                         continue
-            if at > index:
-                self.offset = offsets[at - 1]
+            if quick:
+                self.offset, quick = offsets[at - 1], False
             self.number, self._last = number, node
             if text.lstrip(" \t")[:3] in BOUNDARIES:
                 return at
@@ -90,7 +91,7 @@ class Walk:
             number, node = self.number, self._last
             here = states[node + 1]
         self.number, self._last = number, node
-        if offsets:
+        if quick:
             self.offset = offsets[-1]
         return len(texts)
 
@@ -106,7 +107,9 @@ class Walk:
     def take_segment(self, segment: Segment, text: str) -> None:
         """The same for a segment that is cut already, as UNH and UNT are."""
         self.number = segment.number
-        self.security += segment.tag.startswith(SECURITY)
+        if segment.tag in SECURITY:
+            self.security += 1
+            self.secured = self.secured or segment
         structure = self._grammar.structure
         reached = self._step(structure, segment) if structure is not None else NOWHERE
         if self._keep:
@@ -208,19 +211,17 @@ class Walk:
 
     def _examine(self, segment: Segment, text: str, node: int) -> None:
         """Every fault of a segment's elements; a text without fault is remembered by its pattern."""
-        pattern = self._grammar.pattern(node, segment.get(1)) if node != NOWHERE else None
-        if pattern is not None and pattern.decides(self._grammar.plain(text)):
-            return
-        layout = pattern.layout if pattern is not None else self._grammar.layouts.get(segment.tag)
-        if layout is None:
+        grammar = self._grammar
+        pattern = grammar.pattern(node, segment.get(1)) if node != NOWHERE else grammar.tagged(segment.tag)
+        if pattern is None or pattern.decides(grammar.plain(text)):
             return
         place = Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
-        faults = list(islice(layout.explain(segment, place), MAX_FAULTS))
+        faults = list(islice(pattern.layout.explain(segment, place), MAX_FAULTS))
         for fault in faults:
             if not _is_missing_type(fault):
                 self.tell(fault)
-        if not faults and pattern is not None:
-            pattern.learn(self._grammar.plain(text))
+        if not faults:
+            pattern.learn(grammar.plain(text))
 
 
 def _is_missing_type(finding: Finding) -> bool:

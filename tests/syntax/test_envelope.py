@@ -128,7 +128,7 @@ def test_bounds_end_the_reading(limits: EdifactLimits, code: str, directories: D
     [
         ("CUSXYZ:D:96B:UN", 1),
         ("CUSDEC:D:21Z:UN", 3),
-        ("CUSDEC:X:96B:UN", 3),
+        ("CUSDEC:X:96B:UN", 2),
         ("CUSDEC:D:96B:XX", 4),
         ("GOVCBR:D:95B:UN", 1),
         ("PNRGOV:11:1:UN", 4),
