@@ -37,6 +37,7 @@ class Identification:
         fixed = opening.announced and self._version != "4"
         self._marks = opening.separators.decimal if fixed else ".,"
         self._service = self._grammar(_NOTHING, known=False)
+        self._usual: dict[tuple[str, ...], Grammar] = {}  # by S009 as sent, where nothing is wrong with it
         self._unsupported_told: dict[Identifier, Finding] = {}
 
     def service_faults(self, segment: Segment, text: str, place: Place) -> list[Finding]:
@@ -58,6 +59,10 @@ class Identification:
 
     def of(self, header: Segment) -> tuple[Grammar, list[Finding]]:
         """The grammar of the message that ``header`` (UNH) begins, and what is wrong with its S009."""
+        sent = header.elements[1] if len(header.elements) > 1 else ()
+        usual = self._usual.get(sent)
+        if usual is not None:
+            return usual, []
         named = self.identifier(header)
         place = Place(quote(header.get(1)), 1, "UNH", element=2, component=1, offset=header.offset)
         faults = []
@@ -69,7 +74,10 @@ class Identification:
         fault = self._unsupported(named, place)
         if fault is not None:
             faults.append(fault)
-        return self._grammar(named, known=fault is None), faults
+        grammar = self._grammar(named, known=fault is None)
+        if not faults and len(self._usual) < MAX_REMEMBERED:
+            self._usual[sent] = grammar
+        return grammar, faults
 
     def _tolerated(self) -> bool:
         return bool(self._agreement.message) and _MISSING_TYPE in self._agreement.tolerated
