@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,11 @@ import pytest
 
 from gateway.storage import migrate
 from tests.postgres import PostgresServer, postgres_binaries
+
+# A shell without job control starts background commands with SIGINT ignored, and their children inherit it:
+# tests that interrupt a command would then prove nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

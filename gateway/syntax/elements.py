@@ -228,8 +228,8 @@ def _explain_element(use: Use, components: Components, at: Place, marks: str) ->
 
 
 def _explain_text(part: Part, text: str, at: Place, qualified: bool, marks: str) -> Iterator[Finding]:
-    if part.required and text.isspace():
-        yield Finding("EDI013", at, expected=part.code)  # blanks are no value
+    if part.required and text.isspace() and at.tag.startswith("UN"):
+        yield Finding("EDI013", at, expected=part.code)  # in an envelope, blanks name nobody
         return
     if not part.used:
         yield Finding("EDI015", at, part.code, quote(text))

@@ -13,30 +13,31 @@ from msgspec.structs import replace
 
 from gateway.model.edifact import Agreement, Segment
 from gateway.model.finding import Finding, Place, Severity
-from gateway.syntax.counts import check_time, check_trailer, lenient
+from gateway.syntax.around import Around
+from gateway.syntax.counts import check_time, check_trailer
 from gateway.syntax.cutter import Begun, Octets, Run
-from gateway.syntax.drafts import DraftGroup, DraftMessage, DraftPackage, Teller, composite
+from gateway.syntax.drafts import DraftMessage, composite
 from gateway.syntax.elements import quote
 from gateway.syntax.events import (
     Event,
-    GroupBegun,
-    GroupRead,
     InterchangeBegun,
     InterchangeRead,
     MessageBegun,
     MessageRead,
-    PackageRead,
     SegmentRead,
 )
-from gateway.syntax.findings import Findings
 from gateway.syntax.grammar import SECURITY
+from gateway.syntax.groups import Groups
 from gateway.syntax.identification import Identification
-from gateway.syntax.interchange import FunctionalGroup, Interchange, Message, Package
+from gateway.syntax.interchange import Interchange, Message
 from gateway.syntax.limits import EdifactLimits
+from gateway.syntax.packages import Packages
 from gateway.syntax.tokeniser import OUTSIDE, Reading, shown
 from gateway.syntax.walk import Walk
 
 _BREAK = "EDI110"  # a line break inside a segment: a defect, unless the whole is wrapped at one width
+_STRAY = "EDI033"  # a segment outside any message; a run of them is told once
+_MIXED = "EDI030"  # groups, and messages outside groups
 
 
 class Detail(msgspec.Struct, frozen=True):
@@ -62,32 +63,20 @@ class Envelope:
         agreement: Agreement,
         detail: Detail,
     ) -> None:
-        self.events: list[Event] = []
-        opening = begun.opening
-        self._opening = opening
-        self._limits = limits
+        self._around = around = Around(begun, limits, identification, agreement)
+        self._groups = Groups(around)
+        self._packages = Packages(around, self._groups, detail.octets)
+        self.events: list[Event] = around.events
+        self._opening = begun.opening
         self._lines = begun.lines
-        self._offset = opening.offset  # of the last segment
         self._identification = identification
-        self._agreement = agreement
         self._detail = detail
-        self._teller = Teller(self.events, begun.lines, agreement)
-        self._reading = Reading(opening.separators, opening.syntax[1])
-        self._text = ""  # of the service segment at hand
-        self._header: Segment | None = None
-        self._findings = Findings(limits.findings)
+        self._reading = Reading(begun.opening.separators, begun.opening.syntax[1])
         self._breaks: list[Finding] = []
         self._message: DraftMessage | None = None
-        self._group: DraftGroup | None = None
-        self._package: DraftPackage | None = None
-        self._groups: list[FunctionalGroup] = []
         self._messages = 0
-        self._packages: list[Package] = []
         self._references: set[str] = set()  # of messages in the group at hand, or outside groups
-        self._group_references: set[str] = set()
-        self._once: set[str] = set()  # codes that are told once
         self._closed = False
-        self._full = False  # a bound is reached; nothing more is taken
         self._takers: dict[str, Callable[[Segment], None]] = {
             "UNB": self._take_unb,
             "UNG": self._take_ung,
@@ -98,8 +87,8 @@ class Envelope:
             "UNP": self._take_unp,
             "UNZ": self._take_unz,
         }
-        for finding in opening.findings:
-            self._tell(finding)
+        for finding in begun.opening.findings:
+            around.tell(finding)
 
     # Octets and texts.
 
@@ -109,9 +98,9 @@ class Envelope:
             self._take_faulty(run)
             return
         if run.offsets:
-            self._offset = run.offsets[-1]
+            self._around.offset = run.offsets[-1]
         index = 0
-        while index < len(run.texts) and not self._full:
+        while index < len(run.texts) and not self._around.full:
             if self._message is not None:
                 index = self._message.walk.take(run, index)
                 self._tell_segments(self._message.walk)
@@ -122,8 +111,7 @@ class Envelope:
 
     def take_octets(self, piece: Octets) -> None:
         """The next octets of a package's object."""
-        if self._package is not None:
-            self._package.take(piece.octets)
+        self._packages.take(piece.octets)
 
     def _take_faulty(self, run: Run) -> None:
         """At most one segment, with faults of its octets: they belong to its message, or to the whole."""
@@ -144,7 +132,7 @@ class Envelope:
             if fault.code == _BREAK:
                 self._breaks.append(fault)
             else:
-                self._tell(fault)
+                self._around.tell(fault)
         elif fault.code == _BREAK:
             draft.attach_break(fault)
         else:
@@ -158,7 +146,7 @@ class Envelope:
         for fault in () if begins else faults:
             self._attach(fault, draft if segment is None or segment.tag not in OUTSIDE else None)
         if segment is not None:
-            self._text = text
+            self._around.text = text
             self._take_segment(segment)
         for fault in faults if begins else ():
             self._attach(fault, self._message)
@@ -167,11 +155,15 @@ class Envelope:
         taker = self._takers.get(segment.tag)
         if taker is not None:
             taker(segment)
-        elif segment.tag in SECURITY and self._header is not None:
-            place = self._place(segment.tag, segment.offset)
-            self._tell_once(Finding("EDI027", place, found=segment.tag, severity=Severity.WARNING))
+        elif segment.tag in SECURITY and self._around.header is not None:
+            place = self._around.place(segment.tag, segment.offset)
+            self._around.tell_once(Finding("EDI027", place, found=segment.tag, severity=Severity.WARNING))
         else:
             self._refuse_stray(segment)
+
+    def _refuse_stray(self, segment: Segment) -> None:
+        place = self._around.place(shown(segment.tag), segment.offset)
+        self._around.tell_once(Finding(_STRAY, place, found=quote(segment.tag)))
 
     def _tell_segments(self, walk: Walk) -> None:
         if self._detail.segments:
@@ -181,48 +173,50 @@ class Envelope:
     # Interchange.
 
     def _take_unb(self, segment: Segment) -> None:
-        if self._header is not None:
-            self._tell(Finding("EDI119", self._place("UNB", segment.offset), found="UNB"))
-            self._full = True
+        around = self._around
+        if around.header is not None:
+            around.tell(Finding("EDI119", around.place("UNB", segment.offset), found="UNB"))
+            around.full = True
             return
-        self._header = segment
-        place = self._place("UNB", segment.offset)
-        for finding in self._check(segment, place) + check_time(segment, place):
-            self._tell(finding)
+        around.header = segment
+        place = around.place("UNB", segment.offset)
+        for finding in around.check(segment, place) + check_time(segment, place):
+            around.tell(finding)
         self.events.append(InterchangeBegun(self._interchange()))
 
     def _take_unz(self, segment: Segment) -> None:
         self._end_message(None)
-        self._end_group(None)
+        self._groups.end(None)
         self._closed = True
-        if self._header is None:
+        around = self._around
+        if around.header is None:
             return
-        place = self._place("UNZ", segment.offset)
-        count = len(self._groups) or self._messages + len(self._packages)
-        findings = self._check(segment, place)
-        findings += check_trailer(segment, place, {count}, self._header.get(5))
+        place = around.place("UNZ", segment.offset)
+        count = len(self._groups.done) or self._messages + len(self._packages.done)
+        findings = around.check(segment, place)
+        findings += check_trailer(segment, place, {count}, around.header.get(5))
         if not count:
             findings.append(Finding("EDI032", place))
         for finding in findings:
-            if finding.code != "EDI029" or "EDI030" not in self._once:  # what is mixed cannot be counted
-                self._tell(finding)
+            if finding.code != "EDI029" or _MIXED not in around.once:  # what is mixed cannot be counted
+                around.tell(finding)
 
     def finish(self, stopped: bool) -> None:
         """No more segments come.  ``stopped``: the reading was broken off, and that is told already."""
+        around = self._around
         self._end_message(None)
-        self._end_package()
-        if self._header is not None and not self._closed and not stopped and not self._full:
-            self._end_group(None)
-            self._tell(Finding("EDI133", self._place("UNZ", self._offset), "UNZ"))
-        elif self._group is not None:
-            self._close_group(self._group)
-        breaks = [] if self._lines.wrapped(self._offset) else self._breaks
-        for finding in breaks + self._lines.findings(self._offset):
-            self._tell(finding)
+        self._packages.end()
+        if around.header is not None and not self._closed and not stopped and not around.full:
+            self._groups.end(None)
+            around.tell(Finding("EDI133", around.place("UNZ", around.offset), "UNZ"))
+        self._groups.close()
+        breaks = [] if self._lines.wrapped(around.offset) else self._breaks
+        for finding in breaks + self._lines.findings(around.offset):
+            around.tell(finding)
         self.events.append(InterchangeRead(self._interchange()))
 
     def _interchange(self) -> Interchange:
-        head = self._header or Segment("UNB", ())
+        head = self._around.header or Segment("UNB", ())
         return Interchange(
             reference=head.get(5),
             sender=composite(head, 2),
@@ -234,185 +228,103 @@ class Envelope:
             ack_request=head.get(9),
             test=head.get(11) not in ("", "0"),
             separators=self._opening.separators,
-            groups=tuple(self._groups),
-            packages=tuple(self._packages),
-            findings=tuple(sorted(self._findings, key=_by_severity)),
+            groups=tuple(self._groups.done),
+            packages=tuple(self._packages.done),
+            findings=tuple(sorted(self._around.findings, key=_by_severity)),
         )
 
-    # Groups.
+    # Groups and packages.
 
     def _take_ung(self, segment: Segment) -> None:
+        around = self._around
         self._end_message(None)
-        self._end_group(None)
-        self._once.discard("EDI033")
-        if len(self._groups) >= self._limits.groups:
-            self._fill(self._limits.groups, segment)
+        self._groups.end(None)
+        around.once.discard(_STRAY)
+        if len(self._groups.done) >= around.limits.groups:
+            around.fill(around.limits.groups, segment)
             return
-        group = self._group = DraftGroup(segment, self._limits.findings)
-        place = self._place("UNG", segment.offset)
-        findings = self._check(segment, place) + check_time(segment, place)
-        reference = segment.get(5)
-        if reference in self._group_references:
-            findings.append(Finding("EDI026", replace(place, element=5), found=quote(reference)))
-        self._group_references.add(reference)
-        for finding in findings:
-            self._teller.add(group.findings, finding, self._reference)
-        if not self._groups and (self._messages or self._packages):
-            self._tell_once(Finding("EDI030", place))
+        if not self._groups.done and (self._messages or self._packages.done):
+            around.tell_once(Finding(_MIXED, around.place("UNG", segment.offset)))
         self._references = set()
-        self.events.append(GroupBegun(group.read()))
+        self._groups.begin(segment)
 
     def _take_une(self, segment: Segment) -> None:
         self._end_message(None)
-        if self._group is None:
+        if self._groups.open is None:
             self._refuse_stray(segment)
         else:
-            self._end_group(segment)
+            self._groups.end(segment)
+            self._references = set()
 
-    def _end_group(self, trailer: Segment | None) -> None:
-        group = self._group
-        if group is None:
-            return
-        if trailer is None:
-            findings = [Finding("EDI133", self._place("UNE", group.header.offset), "UNE")]
-        else:
-            place = self._place("UNE", trailer.offset)
-            findings = self._check(trailer, place)
-            findings += group.check(trailer, place, one_type=self._opening.syntax[1] != "4")
-        for finding in findings:
-            self._teller.add(group.findings, finding, self._reference)
-        self._close_group(group)
+    def _take_uno(self, segment: Segment) -> None:
+        self._end_message(None)
+        self._packages.begin(segment)
 
-    def _close_group(self, group: DraftGroup) -> None:
-        self._group = None
-        self._references = set()
-        self._groups.append(group.read())
-        self.events.append(GroupRead(self._groups[-1]))
+    def _take_unp(self, segment: Segment) -> None:
+        if not self._packages.close(segment):
+            self._refuse_stray(segment)
 
     # Messages.
 
     def _take_unh(self, segment: Segment) -> None:
+        around = self._around
         self._end_message(None)
-        self._once.discard("EDI033")
-        if self._messages >= self._limits.messages:
-            self._fill(self._limits.messages, segment)
+        around.once.discard(_STRAY)
+        if self._messages >= around.limits.messages:
+            around.fill(around.limits.messages, segment)
             return
         self._messages += 1
-        ordinal, reference = self._messages, quote(segment.get(1))
-        grammar, faults = self._identification.of(segment)
+        draft, faults = self._begun(segment)
+        self._message = draft
+        if self._groups.open is not None:
+            self._groups.open.join(self._messages, segment.get(2))
+        elif self._groups.done:
+            around.tell_once(Finding(_MIXED, around.place("UNH", segment.offset)))
+        reference = segment.get(1)
+        if reference in self._references:
+            place = Place(quote(reference), 1, "UNH", element=1, offset=segment.offset)
+            faults = [Finding("EDI026", place, found=quote(reference)), *faults]
+        self._references.add(reference)
+        self.events.append(MessageBegun(draft.message))
+        for fault in faults:
+            draft.walk.tell(fault)
+        draft.walk.take_segment(segment, around.text)
+
+    def _begun(self, header: Segment) -> tuple[DraftMessage, list[Finding]]:
+        """The message that UNH begins, and what is wrong with its identifier."""
+        ordinal, teller = self._messages, self._around.teller
+        grammar, faults = self._identification.of(header)
 
         def told(finding: Finding) -> Finding:
             self._tell_segments(walk)  # those before it, so that the order is that of the octets
-            return self._teller.tell(finding, ordinal)
+            return teller.tell(finding, ordinal)
 
         keep = self._detail.trees or self._detail.segments
-        walk = Walk(grammar, self._reading, reference, self._limits.findings, keep, told)
-        self._message = DraftMessage(self._begun(segment), segment, walk)
-        if self._group is not None:
-            self._group.join(ordinal, segment.get(2))
-        elif self._groups:
-            self._tell_once(Finding("EDI030", self._place("UNH", segment.offset)))
-        if segment.get(1) in self._references:
-            place = Place(reference, 1, "UNH", element=1, offset=segment.offset)
-            faults = [Finding("EDI026", place, found=reference), *faults]
-        self._references.add(segment.get(1))
-        self.events.append(MessageBegun(self._message.message))
-        for fault in faults:
-            walk.tell(fault)
-        walk.take_segment(segment, self._text)
-
-    def _begun(self, header: Segment) -> Message:
-        group = self._group.header.get(5) if self._group is not None else ""
-        named = self._identification.identifier(header)
-        return Message(
-            self._messages,
+        limit = self._around.limits.findings
+        walk = Walk(grammar, self._reading, quote(header.get(1)), limit, keep, told)
+        message = Message(
+            ordinal,
             header.get(1),
-            *named,
+            *self._identification.identifier(header),
             segments=(),
-            group_reference=group,
+            group_reference=self._groups.reference,
             common_reference=header.get(3),
         )
+        return DraftMessage(message, header, walk), faults
 
     def _take_unt(self, segment: Segment) -> None:
         if self._message is None:
             self._refuse_stray(segment)
         else:
-            self._message.walk.take_segment(segment, self._text)
+            self._message.walk.take_segment(segment, self._around.text)
             self._end_message(segment)
 
     def _end_message(self, trailer: Segment | None) -> None:
         draft, self._message = self._message, None
         if draft is not None:
-            draft.end(trailer, self._lines.wrapped(draft.walk.offset), self._limits.segments)
+            draft.end(trailer, self._lines.wrapped(draft.walk.offset), self._around.limits.segments)
             self._tell_segments(draft.walk)
             self.events.append(MessageRead(draft.read(self._detail.trees)))
-
-    # Packages.
-
-    def _take_uno(self, segment: Segment) -> None:
-        self._end_message(None)
-        self._end_package()
-        self._package = DraftPackage(segment, self._detail.octets, self._limits.findings)
-        place = self._place("UNO", segment.offset)
-        if not self._agreement.packages:
-            self._tell(Finding("EDI047", place))
-        for finding in self._check(segment, place):
-            self._teller.add(self._package.findings, finding, quote(segment.get(1)))
-
-    def _take_unp(self, segment: Segment) -> None:
-        package = self._package
-        if package is None:
-            self._refuse_stray(segment)
-            return
-        place = self._place("UNP", segment.offset)
-        findings = self._check(segment, place)
-        findings += check_trailer(segment, place, {package.length}, package.header.get(1))
-        self._close_package(package, findings)
-
-    def _end_package(self) -> None:
-        if self._package is not None:
-            self._close_package(self._package, [Finding("EDI133", self._place("UNP", self._offset), "UNP")])
-
-    def _close_package(self, draft: DraftPackage, findings: list[Finding]) -> None:
-        self._package = None
-        for finding in findings:
-            self._teller.add(draft.findings, finding, quote(draft.header.get(1)))
-        group = self._group
-        if group is not None:
-            group.packages += 1
-        self._packages.append(draft.read(group.header.get(5) if group is not None else ""))
-        self.events.append(PackageRead(self._packages[-1]))
-
-    # What else is told.
-
-    def _refuse_stray(self, segment: Segment) -> None:
-        """A segment outside any message; a run of them is told once."""
-        place = self._place(shown(segment.tag), segment.offset)
-        self._tell_once(Finding("EDI033", place, found=quote(segment.tag)))
-
-    def _fill(self, allowed: int, segment: Segment) -> None:
-        place = self._place(segment.tag, segment.offset)
-        self._tell(Finding("EDI117", place, str(allowed), f"> {allowed}"))
-        self._full = True
-
-    def _check(self, segment: Segment, place: Place) -> list[Finding]:
-        faults = self._identification.service_faults(segment, self._text, place)
-        return [lenient(finding, segment) for finding in faults]
-
-    @property
-    def _reference(self) -> str:
-        return quote(self._header.get(5)) if self._header is not None else ""
-
-    def _place(self, tag: str, offset: int = -1) -> Place:
-        return Place(self._reference, 0, tag, offset=offset)
-
-    def _tell(self, finding: Finding) -> None:
-        self._teller.add(self._findings, finding, self._reference)
-
-    def _tell_once(self, finding: Finding) -> None:
-        if finding.code not in self._once:
-            self._once.add(finding.code)
-            self._tell(finding)
 
 
 def _by_severity(finding: Finding) -> int:
