@@ -6,6 +6,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+import idna
 from twisted.internet.defer import Deferred
 
 from gateway.model import Finding, Outgoing, Partner
@@ -99,11 +100,20 @@ def checked(url: str) -> str:
 def _host(netloc: str) -> bool:
     """True for a name or an IP address, with or without a port, without credentials."""
     if _NAME.match(netloc):
-        return True
+        return _resolvable(netloc.partition(":")[0])
     try:
         return netloc.startswith("[") and bool(ipaddress.IPv6Address(netloc[1:].partition("]")[0]))
     except ValueError:
         return False
+
+
+def _resolvable(name: str) -> bool:
+    """False for a name that IDNA (RFC 5891) forbids: TLS would refuse it only when something is sent."""
+    try:
+        idna.encode(name)
+    except idna.IDNAError:
+        return False
+    return True
 
 
 def _judge(heard: Heard) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import URI
@@ -199,6 +199,8 @@ def test_a_receiver_with_another_name_gets_nothing(loop, push, receiver, authori
         "https://lócalhost/",
         "https://a..b/",
         "https://-a/",
+        "https://00--0/",
+        "https://xn--0/",
         "https://[::1/",
         "https://localhost/a b",
         "https://localhost/\r\nX: y",
@@ -209,6 +211,7 @@ def test_where_nothing_is_pushed_to(loop, push, url):
     assert (told.finding.code, told.retry) == ("API601", False)
 
 
+@example("00--0")
 @given(st.text(max_size=60) | st.from_regex(r"[a-z0-9.:@\[\]-]{1,30}(/[a-z#?]*)?", fullmatch=True))
 def test_any_url_is_checked_without_surprise(text):
     url = "https://" + text
