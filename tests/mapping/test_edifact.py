@@ -233,3 +233,13 @@ def test_what_others_sent_is_read_without_an_exception(directories, mappings):
                         table.locate(tree, "Declaration/Consignment/ConsignmentItem")
                     read += 1
     assert read
+
+
+def test_many_places_cost_one_reading(message):
+    """A manifest may have a finding for each of ten thousand bills."""
+    found, table = message(SAMPLES / "cuscar/arrival-95b.edi")
+    locate = table.locator(found.tree)
+    assert locate("Declaration/Consignment[2]").segment == 38
+    read = locate.__self__._read
+    assert locate("Declaration/Consignment").tag == "CNI"
+    assert locate.__self__._read is read

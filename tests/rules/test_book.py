@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.model import Declaration, Entity, Kind, Severity, Value, parse_pointer
 from gateway.rules import RuleBook, judge, load
-from gateway.rules.judgement import MAX_FINDINGS
+from gateway.rules.judgement import MAX_FINDINGS, Judgement
 
 from .conftest import MAPPINGS
 from .trees import NOW, cargo, changed, consignment, entity, goods, sample
@@ -306,3 +307,15 @@ def _replaced(root: Entity, pointer: str, text: str) -> Entity:
     assert old is not None
     attribute = old.attributes[0][1] if old.attributes else ""
     return changed(root, pointer, (text, attribute) if attribute else text)
+
+
+def test_many_warnings_do_not_hide_an_error(book: RuleBook) -> None:
+    root = cargo(Kind.CARGO_IMPORT, 1).root
+    judgement = Judgement(root, NOW, UTC, 0, 0)
+    row = book.rules[0]
+    for number in range(MAX_FINDINGS + 50):
+        judgement.tell(row, (None, Entity(f"A{number}"), 1), expected="", found="", severity=Severity.WARNING)
+    assert not judgement.full
+    judgement.tell(row, (None, root, 1), expected="", found="", severity=Severity.ERROR)
+    assert [f.severity for f in judgement.findings].count(Severity.ERROR) == 1
+    assert len(judgement.findings) == MAX_FINDINGS + 2

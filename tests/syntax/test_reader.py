@@ -20,6 +20,7 @@ from gateway.model.finding import Finding, Place, Severity
 from gateway.syntax import (
     Detail,
     Directories,
+    EdifactLimits,
     Event,
     Found,
     GroupBegun,
@@ -37,7 +38,7 @@ from gateway.syntax import (
 from tests.syntax import odd
 from tests.syntax.invariants import violations
 from tests.syntax.report import corpus, files
-from tests.syntax.samples import CUSDEC, GOOD, HEAD, everything
+from tests.syntax.samples import CUSCAR, CUSDEC, GOOD, HEAD, everything
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 LINES = re.compile(rb"\r\n|\r|\n")
@@ -391,3 +392,22 @@ def test_findings_are_equal_only_where_all_is_equal() -> None:
     """What the comparisons above rest on: events compare by value."""
     assert Found(Finding("EDI012", Place(offset=1)), 1) == Found(Finding("EDI012", Place(offset=1)), 1)
     assert Found(Finding("EDI012", Place(offset=1)), 1) != Found(Finding("EDI012", Place(offset=2)), 1)
+
+
+def test_many_warnings_do_not_hide_an_error(directories: Directories) -> None:
+    warned = "FTX+AAA+++GOODS+'" * 90  # a trailing separator each
+    broken = CUSCAR.replace("FTX+AAA+++COTTON SHIRTS'", warned + "MEA+AAE+G+KGM:TEN'")
+    text = f"{HEAD}{broken.replace('UNT+10', 'UNT+100')}UNZ+1+REF1'"
+    message = read(text.encode(), directories, EdifactLimits(findings=20)).messages[0]
+    severities = [finding.severity for finding in message.findings]
+    assert severities.count(Severity.WARNING) == 20
+    assert [f.code for f in message.findings if f.severity is Severity.ERROR] == ["EDI037"]
+    assert message.rejected
+
+
+def test_what_looks_like_a_trailer_inside_data_is_data(directories: Directories) -> None:
+    for words in ("UNZ OF SOME LENGTH", "BRUNO", "A?'UNZ?+1?+REF1", "?'UNO?+1?+1?+1?+9"):
+        text = GOOD.replace("COTTON SHIRTS", words)
+        interchange = read(text.encode(), directories)
+        assert everything(interchange) == [], words
+        assert interchange.messages[1].segments[8].get(4) == words.replace("?", "")
