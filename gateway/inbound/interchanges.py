@@ -91,13 +91,12 @@ def examine_edifact(
 ) -> Examined:
     """Check, translate and judge an interchange, each of its messages alone.  Raises Unreadable."""
     review = Review(handbook, judge)
+    interchange = syntax.Interchange()
     for event in _events(content, handbook, agreement):
-        interchange = review.take(event)
-        if interchange is not None:
-            if not syntax.answerable(interchange, handbook.catalogue):
-                raise Unreadable(unanswerable(interchange))
-            return review.end(interchange, interchange.findings + envelope(interchange))
-    raise Unreadable((Finding("EDI103", Place(offset=0), "UNA, UNB"),))
+        interchange = review.take(event) or interchange
+    if not syntax.answerable(interchange, handbook.catalogue):
+        raise Unreadable(unanswerable(interchange))
+    return review.end(interchange, interchange.findings + envelope(interchange))
 
 
 def examine_files(

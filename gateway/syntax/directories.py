@@ -38,7 +38,6 @@ class Directories:
         self.grammars: dict[tuple[object, ...], Grammar] = {}
         self._added: tuple[str, ...] = ()
         self._made: dict[Key, Directory] = {}
-        self._structures: dict[tuple[str, Key], Structure] = {}
         self._layouts: dict[tuple[Key | None, str, str], Layouts] = {}
 
     @classmethod
@@ -149,20 +148,6 @@ class Directories:
         """A message's structure, or None where it is not among the tables."""
         directory = self.directory(version, release, agency)
         return None if directory is None else directory.messages.get(type)
-
-    def structure(self, type: str, version: str, release: str, agency: str = AGENCY) -> Structure | None:
-        """The message's structure, ready to match; None where it is not among the tables."""
-        directory = self.directory(version, release, agency)
-        if directory is None:
-            return None
-        key = (type, Key(directory.name, directory.agency))
-        found = self._structures.get(key)
-        if found is None:
-            table = directory.messages.get(type)
-            if table is None:
-                return None
-            found = self._structures[key] = Structure(table)
-        return found
 
     def layouts(self, directory: Directory | None, syntax_version: str, marks: str) -> Layouts:
         """Segment layouts, ready to check; ``marks``: the decimal marks that the interchange allows."""
