@@ -1,9 +1,12 @@
-"""Carries the top-level data rooms (xsd, mappings, conf, keystore) inside the wheel as gateway/shipped."""
+"""Carries the top-level data rooms (xsd, mappings, conf, keystore) inside the wheel as gateway/shipped.
+
+And compiles the one module in C; where there is no compiler, Python does the same in its place, at half the speed.
+"""
 
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 ROOMS = ("conf", "xsd", "mappings", "keystore")
@@ -22,4 +25,7 @@ class BuildWithRooms(build_py):
             shutil.copytree(room, target, ignore=shutil.ignore_patterns("*.key.pem", "own"))
 
 
-setup(cmdclass={"build_py": BuildWithRooms})
+setup(
+    cmdclass={"build_py": BuildWithRooms},
+    ext_modules=[Extension("gateway.syntax._plain", ["gateway/syntax/_plain.c"], optional=True)],
+)

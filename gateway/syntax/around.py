@@ -17,8 +17,9 @@ from gateway.syntax.limits import EdifactLimits
 class Around:
     """One interchange outside its messages.
 
-    ``header``: UNB, once it is read.  ``text``: of the service segment at hand.  ``offset``: of the last
-    segment.  ``full``: a bound is reached; nothing more is taken.
+    ``header``: UNB, once it is read; ``reference``: its 0020 as a finding names it.  ``text``: of the
+    service segment at hand.  ``offset``: of the last segment.  ``full``: a bound is reached; nothing more
+    is taken.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Around:
         self.agreement = agreement
         self.findings = Findings(limits.findings)
         self.header: Segment | None = None
+        self.reference = ""
         self.version = begun.opening.syntax[1]
         self.text = ""
         self.offset = begun.opening.offset
@@ -37,10 +39,10 @@ class Around:
         self.once: set[str] = set()  # codes that are told once
         self._identification = identification
 
-    @property
-    def reference(self) -> str:
-        """0020 as a finding names it."""
-        return quote(self.header.get(5)) if self.header is not None else ""
+    def begin(self, header: Segment) -> None:
+        """UNB."""
+        self.header = header
+        self.reference = quote(header.get(5))
 
     def place(self, tag: str, offset: int = -1) -> Place:
         """A place in the interchange outside its messages."""

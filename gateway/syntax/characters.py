@@ -35,6 +35,7 @@ LEVEL_B = Separators(component="\x1f", element="\x1d", decimal=",", release="", 
 _SEPARATING_CONTROLS = "\x1c\x1d\x1e\x1f"
 
 
+@lru_cache(maxsize=64)
 def separators_of(una: str) -> Separators:
     """The service characters of the six characters after ``UNA``.
 

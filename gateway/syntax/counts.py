@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -19,16 +20,15 @@ _TIME = 4  # digits of 0019
 
 def check_trailer(trailer: Segment, place: Place, counts: set[int], reference: str) -> list[Finding]:
     """Control count (element 1) and reference (element 2) of UNT, UNE, UNP or UNZ."""
-    place = replace(place, offset=trailer.offset)
     findings = []
-    text = trailer.get(1)
+    text, repeated = trailer.get(1), trailer.get(2)
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1
     if text and number not in counts:
-        at = replace(place, element=1)
+        at = replace(place, element=1, offset=trailer.offset)
         findings.append(Finding("EDI029", at, str(max(counts)), quote(text)))
-    if trailer.get(2) and trailer.get(2) != reference:
-        at = replace(place, element=2)
-        findings.append(Finding("EDI028", at, quote(reference), quote(trailer.get(2))))
+    if repeated and repeated != reference:
+        at = replace(place, element=2, offset=trailer.offset)
+        findings.append(Finding("EDI028", at, quote(reference), quote(repeated)))
     return findings
 
 
@@ -53,8 +53,11 @@ def check_time(segment: Segment, place: Place) -> list[Finding]:
 
 def _is_date(text: str) -> bool:
     """False for YYMMDD or CCYYMMDD that is no day."""
-    if len(text) not in _DATES:
-        return True
+    return len(text) not in _DATES or _is_day(text)
+
+
+@lru_cache(maxsize=1_024)
+def _is_day(text: str) -> bool:
     year, month, day = int(text[:-4]), int(text[-4:-2]), int(text[-2:])
     try:
         date(year + 2000 if len(text) == min(_DATES) else year, month, day)

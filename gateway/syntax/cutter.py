@@ -17,19 +17,20 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from gateway.model.finding import Finding, Place, Severity
-from gateway.syntax.characters import Repertoire, Separators
+from gateway.syntax.characters import DEFAULT, Repertoire
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.lines import LineBreaks
 from gateway.syntax.preamble import Opening, first_end, last_end, open_interchange, show
 from gateway.syntax.scrutiny import CONTROL, Scrutiny
-from gateway.syntax.split import Splitter, rejoin
+from gateway.syntax.split import rejoin, splitter_of
 
 CHUNK = 65_536  # octets cut at a time: larger pieces cost memory and the collector's time, measured
 
 _BLANKS = b" \t\r\n"
 _END = "UNZ"
 _PACKAGE = "UNO"
-_SPECIAL = (b"UNZ", b"UNO")
+_SPECIAL = re.compile(rb"UN[ZO]")
+_UNOPENED = Scrutiny(Repertoire("ascii", b"", re.compile("(?!)")))
 MAX_BEFORE = 999  # 0814 is n..3
 
 
@@ -80,7 +81,7 @@ class Cutter:
         self.lines = LineBreaks()
         self._several = several
         self._ended = False  # nothing more is read, in order or not
-        self._step: Callable[[bool], None] = self._open
+        self._step: Callable[[Cutter, bool], None] = Cutter._open
         self._out: list[Begun | Run | Octets] = []
         self._pending = b""
         self._offset = 0  # of the first pending octet
@@ -88,10 +89,9 @@ class Cutter:
         self._left = 0  # octets of a package's object still to come
         self._before = 0  # segments of security between UNO and its object
         self._chunk = min(CHUNK, self.limits.segment)
-        self._separators = Separators()
-        self._special = re.compile(b"(?!)")
-        self._splitter = Splitter(self._separators)
-        self._scrutiny = Scrutiny(Repertoire("ascii", b"", re.compile("(?!)")))
+        self._separators = DEFAULT  # these three are the interchange's own once it is open
+        self._splitter = splitter_of(DEFAULT)
+        self._scrutiny = _UNOPENED
 
     def feed(self, octets: bytes) -> list[Begun | Run | Octets]:
         """What these octets complete."""
@@ -116,7 +116,7 @@ class Cutter:
         before = None
         while self._step != before and not self._ended:
             before = self._step
-            before(last)
+            before(self, last)
 
     # Steps: each takes what it can of the pending octets and names its successor.
 
@@ -124,7 +124,7 @@ class Cutter:
         opening = open_interchange(self._pending, last, self.limits)
         if opening is None:
             return
-        shifted = tuple(_shifted(f, self._offset) for f in opening.findings)
+        shifted = tuple([_shifted(f, self._offset) for f in opening.findings])
         opening = replace(opening, findings=shifted, offset=self._offset)
         self.lines = self.lines.following()
         self._out.append(Begun(opening, self.lines))
@@ -135,22 +135,20 @@ class Cutter:
             return
         self._begin = self._offset
         self._separators = opening.separators
-        terminator = re.escape(opening.separators.terminator.encode())
-        self._special = re.compile(rb"(?:\A|" + terminator + rb")[ \t\r\n]*UN[ZO]")
         self._scrutiny = Scrutiny(opening.repertoire, CONTROL in self._tolerated)
-        self._splitter = Splitter(opening.separators)
+        self._splitter = splitter_of(opening.separators)
         self.lines.between(self._pending[: opening.skip], self._offset)
         self._drop(opening.skip)
-        self._step = self._body
+        self._step = Cutter._body
 
     def _body(self, last: bool) -> None:
         room = self._begin + self.limits.interchange - self._offset
         beyond, data = self._pending[room:], self._pending[:room]
         base, at = self._offset, 0
-        while self._step == self._body and not self._ended and (end := self._cut_point(data, at)) >= 0:
+        while self._step is Cutter._body and not self._ended and (end := self._cut_point(data, at)) >= 0:
             at += self._cut(data[at:end], base + at)
         self._pending, self._offset = data[at:], base + at
-        if self._step != self._body or self._ended:
+        if self._step is not Cutter._body or self._ended:
             self._pending += beyond
         elif beyond:
             size = self._offset + len(self._pending) + len(beyond) - self._begin
@@ -162,9 +160,15 @@ class Cutter:
 
     def _cut_point(self, data: bytes, start: int) -> int:
         """Index of the terminator to cut up to: the last one, or that of a segment UNZ or UNO."""
-        near = any(data.find(letters, start) >= 0 for letters in _SPECIAL)  # much faster than the pattern
-        special = self._special.search(data, start) if near else None
-        end = first_end(data, self._separators, special.end()) if special is not None else -1
+        terminator = self._separators.terminator.encode()
+        end = -1
+        for found in _SPECIAL.finditer(data, start):
+            before = found.start() - 1
+            while before >= 0 and data[before] in _BLANKS:
+                before -= 1
+            if before < 0 or data[before : before + 1] == terminator:
+                end = first_end(data, self._separators, found.end())
+                break
         if end < 0:
             end = last_end(data, self._separators)
         return end if end >= start else -1
@@ -185,13 +189,14 @@ class Cutter:
         """After UNZ nothing but blanks and line ends may come, or the next interchange."""
         kept = self._pending.lstrip(_BLANKS)
         blanks = len(self._pending) - len(kept)
-        self.lines.after(self._pending[:blanks], self._offset)
-        self._drop(blanks)
+        if blanks:
+            self.lines.after(self._pending[:blanks], self._offset)
+            self._drop(blanks)
         if len(kept) < 3 and not (last and kept):
             return
         another = kept[:3] in (b"UNA", b"UNB")
         if another and self._several:
-            self._step = self._open
+            self._step = Cutter._open
             return
         code = "EDI119" if another else "EDI118"
         self._tell(Finding(code, Place(tag=_END, offset=self._offset), found=show(kept[:3])))
@@ -205,7 +210,7 @@ class Cutter:
         self._left -= taken
         self._drop(taken)
         if not self._left:
-            self._step = self._body
+            self._step = Cutter._body
 
     def _secure(self, last: bool) -> None:
         """The security segments between UNO and its object (0814), one at a time."""
@@ -221,7 +226,7 @@ class Cutter:
             self._drop(end + 1)
             self._before -= 1
             self._look(raw, start)
-        self._step = self._skip if self._left else self._body
+        self._step = Cutter._skip if self._left else Cutter._body
 
     def _drop(self, count: int) -> None:
         self._pending = self._pending[count:]
@@ -279,7 +284,7 @@ class Cutter:
                 break
             self._look(raw, start + taken)
             taken += len(raw) + 1
-            if self._step != self._body:
+            if self._step is not Cutter._body:
                 break  # UNZ or a package: what follows is none of the body
         return taken
 
@@ -312,7 +317,7 @@ class Cutter:
         ):
             return
         if tag == _END:
-            self._step = self._trail
+            self._step = Cutter._trail
             return
         _, elements, _ = self._splitter.cut(text)
         counts = (*(elements[3] if len(elements) > 3 else ()), "", "")
@@ -320,7 +325,7 @@ class Cutter:
         if self._left > self.limits.package:
             self._stop("EDI117", self.limits.package, self._left, start)
         elif self._before or self._left:
-            self._step = self._secure if self._before else self._skip
+            self._step = Cutter._secure if self._before else Cutter._skip
 
 
 def number_of(text: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.model.edifact import Directory, MessageTable, SegmentTable
 from gateway.syntax.assembly import SERVICE, Key, Lazy, assemble
 from gateway.syntax.elements import Layout, Layouts
-from gateway.syntax.grammar import Grammar
+from gateway.syntax.grammar import Grammar, Known
 from gateway.syntax.guides import Guide, Guides, faults
 from gateway.syntax.structure import MAX_EXPECTED, Structure
 from gateway.syntax.tables import Nodes
@@ -36,6 +36,7 @@ class Directories:
                 self._sets[key] = (tables, *self._sets.get(key, ()))
         self.guides = Guides()
         self.grammars: dict[tuple[object, ...], Grammar] = {}
+        self.known: dict[tuple[object, ...], Known] = {}
         self._added: tuple[str, ...] = ()
         self._made: dict[Key, Directory] = {}
         self._layouts: dict[tuple[Key | None, str, str], Layouts] = {}

@@ -84,7 +84,7 @@ class DraftMessage:
         """The message with its findings; ``trees``: with its segments and its tree."""
         findings = tuple(sorted(self.walk.findings, key=_by_segment))
         if not trees:
-            return replace(self.message, findings=findings)
+            return replace(self.message, findings=findings) if findings else self.message
         tree = self.walk.tree()
         return replace(self.message, segments=tuple(self.walk.segments), tree=tree, findings=findings)
 

@@ -7,6 +7,7 @@ checks references, counts and order, and adds to a list of events.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -36,6 +37,7 @@ from gateway.syntax.tokeniser import OUTSIDE, Reading, shown
 from gateway.syntax.walk import Walk
 
 _BREAK = "EDI110"  # a line break inside a segment: a defect, unless the whole is wrapped at one width
+_NO_HEAD = Segment("UNB", ())
 _STRAY = "EDI033"  # a segment outside any message; a run of them is told once
 _MIXED = "EDI030"  # groups, and messages outside groups
 
@@ -70,6 +72,7 @@ class Envelope:
         self._opening = begun.opening
         self._lines = begun.lines
         self._identification = identification
+        self._head: Interchange | None = None
         self._detail = detail
         self._reading = Reading(begun.opening.separators, begun.opening.syntax[1])
         self._breaks: list[Finding] = []
@@ -77,16 +80,6 @@ class Envelope:
         self._messages = 0
         self._references: set[str] = set()  # of messages in the group at hand, or outside groups
         self._closed = False
-        self._takers: dict[str, Callable[[Segment], None]] = {
-            "UNB": self._take_unb,
-            "UNG": self._take_ung,
-            "UNH": self._take_unh,
-            "UNT": self._take_unt,
-            "UNE": self._take_une,
-            "UNO": self._take_uno,
-            "UNP": self._take_unp,
-            "UNZ": self._take_unz,
-        }
         for finding in begun.opening.findings:
             around.tell(finding)
 
@@ -152,9 +145,9 @@ class Envelope:
             self._attach(fault, self._message)
 
     def _take_segment(self, segment: Segment) -> None:
-        taker = self._takers.get(segment.tag)
+        taker = _TAKERS.get(segment.tag)
         if taker is not None:
-            taker(segment)
+            taker(self, segment)
         elif segment.tag in SECURITY and self._around.header is not None:
             place = self._around.place(segment.tag, segment.offset)
             self._around.tell_once(Finding("EDI027", place, found=segment.tag, severity=Severity.WARNING))
@@ -178,11 +171,12 @@ class Envelope:
             around.tell(Finding("EDI119", around.place("UNB", segment.offset), found="UNB"))
             around.full = True
             return
-        around.header = segment
+        around.begin(segment)
+        head = self._head = self._read_head(segment)
         place = around.place("UNB", segment.offset)
         for finding in around.check(segment, place) + check_time(segment, place):
             around.tell(finding)
-        self.events.append(InterchangeBegun(self._interchange()))
+        self.events.append(InterchangeBegun(replace(head, findings=self._found())))
 
     def _take_unz(self, segment: Segment) -> None:
         self._end_message(None)
@@ -213,10 +207,16 @@ class Envelope:
         breaks = [] if self._lines.wrapped(around.offset) else self._breaks
         for finding in breaks + self._lines.findings(around.offset):
             around.tell(finding)
-        self.events.append(InterchangeRead(self._interchange()))
+        groups, packages = tuple(self._groups.done), tuple(self._packages.done)
+        head = self._head or self._read_head(_NO_HEAD)
+        whole = replace(head, groups=groups, packages=packages, findings=self._found())
+        self.events.append(InterchangeRead(whole))
 
-    def _interchange(self) -> Interchange:
-        head = self._around.header or Segment("UNB", ())
+    def _found(self) -> tuple[Finding, ...]:
+        return tuple(sorted(self._around.findings, key=_by_severity))
+
+    def _read_head(self, head: Segment) -> Interchange:
+        """What UNB says."""
         return Interchange(
             reference=head.get(5),
             sender=composite(head, 2),
@@ -228,9 +228,6 @@ class Envelope:
             ack_request=head.get(9),
             test=head.get(11) not in ("", "0"),
             separators=self._opening.separators,
-            groups=tuple(self._groups.done),
-            packages=tuple(self._packages.done),
-            findings=tuple(sorted(self._around.findings, key=_by_severity)),
         )
 
     # Groups and packages.
@@ -292,13 +289,8 @@ class Envelope:
 
     def _begun(self, header: Segment) -> tuple[DraftMessage, list[Finding]]:
         """The message that UNH begins, and what is wrong with its identifier."""
-        ordinal, teller = self._messages, self._around.teller
+        ordinal, told = self._messages, partial(self._tell, self._messages)
         grammar, faults = self._identification.of(header)
-
-        def told(finding: Finding) -> Finding:
-            self._tell_segments(walk)  # those before it, so that the order is that of the octets
-            return teller.tell(finding, ordinal)
-
         keep = self._detail.trees or self._detail.segments
         limit = self._around.limits.findings
         walk = Walk(grammar, self._reading, quote(header.get(1)), limit, keep, told)
@@ -312,6 +304,12 @@ class Envelope:
         )
         return DraftMessage(message, header, walk), faults
 
+    def _tell(self, ordinal: int, finding: Finding) -> Finding:
+        """Tell a message's finding, after the segments before it: the order is that of the octets."""
+        if self._message is not None:
+            self._tell_segments(self._message.walk)
+        return self._around.teller.tell(finding, ordinal)
+
     def _take_unt(self, segment: Segment) -> None:
         if self._message is None:
             self._refuse_stray(segment)
@@ -320,11 +318,24 @@ class Envelope:
             self._end_message(segment)
 
     def _end_message(self, trailer: Segment | None) -> None:
-        draft, self._message = self._message, None
+        draft = self._message
         if draft is not None:
             draft.end(trailer, self._lines.wrapped(draft.walk.offset), self._around.limits.segments)
             self._tell_segments(draft.walk)
+            self._message = None
             self.events.append(MessageRead(draft.read(self._detail.trees)))
+
+
+_TAKERS: dict[str, Callable[[Envelope, Segment], None]] = {
+    "UNB": Envelope._take_unb,
+    "UNG": Envelope._take_ung,
+    "UNH": Envelope._take_unh,
+    "UNT": Envelope._take_unt,
+    "UNE": Envelope._take_une,
+    "UNO": Envelope._take_uno,
+    "UNP": Envelope._take_unp,
+    "UNZ": Envelope._take_unz,
+}
 
 
 def _by_severity(finding: Finding) -> int:

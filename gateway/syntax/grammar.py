@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gateway.syntax.characters import Separators
 from gateway.syntax.elements import Layouts
@@ -20,18 +20,23 @@ BOUNDARIES = frozenset({"UNT", "UNH", "UNZ", "UNB", "UNG", "UNE", "UNO", "UNP"})
 SECURITY = frozenset(
     ["USA", "USB", "USC", "USD", "USE", "USF", "USH", "USL", "USR", "UST", "USU", "USX", "USY"]
 )
+_LOOKED_AT = BOUNDARIES | SECURITY  # each of these ends the message or is counted apart
 NOWHERE = -1  # the node of a segment that has no place in the structure
 _UNKNOWN = "\ufffd"  # stands for a released character while a pattern decides; no code has it
 _NO_RULES: Mapping[str, NodeRule] = {}
 
 
-class Usual(NamedTuple):
-    """A move that needs no thought: on to ``node`` (``limit`` 0), or it once more up to ``limit`` times."""
+# A move that needs no thought, by the first characters of a segment's text: what may follow it; how often it
+# may be made (0: it goes on to another node); the node; the pattern of its segment.  A plain tuple: it is
+# taken apart for every segment.
+Usual: TypeAlias = "tuple[dict[str, Usual], int, int, Pattern]"
 
-    state: dict[str, Usual]
-    limit: int
-    node: int
-    pattern: Pattern
+
+class Known(NamedTuple):
+    """Grammars that many interchanges share: that of service segments, and messages' by S009 as sent."""
+
+    service: Grammar
+    messages: dict[tuple[str, ...], Grammar]
 
 
 class Grammar:
@@ -54,11 +59,12 @@ class Grammar:
         self.states: list[dict[str, Usual]] = [{} for _ in range(self.size + 1)]
         self._patterns: dict[int, Pattern | None] = {}
         self._tagged: dict[str, Pattern] = {}
-        release = re.escape(separators.release)
-        self._released = re.compile(f"{release}.", re.DOTALL) if release else None
+        self._release = separators.release
+        self._released = re.compile(f"{re.escape(separators.release)}.", re.DOTALL)
         self.varied: dict[int, Varied] = {}
         if structure is not None and rules:
             self._narrow(structure, rules)
+        self._counted = frozenset({*self.varied, *(varied.scope for varied in self.varied.values())})
 
     def tagged(self, tag: str) -> Pattern | None:
         """The pattern of a segment that has no place in the structure, by its tag alone; None as above."""
@@ -72,7 +78,7 @@ class Grammar:
 
     def plain(self, text: str) -> str:
         """The text with each released character replaced by one that separates nothing."""
-        return text if self._released is None else self._released.sub(_UNKNOWN, text)
+        return self._released.sub(_UNKNOWN, text) if self._release and self._release in text else text
 
     def _narrow(self, structure: Structure, rules: Mapping[str, NodeRule]) -> None:
         """Patterns and variants as a guide has them."""
@@ -95,17 +101,14 @@ class Grammar:
             self._patterns[node] = None if layout is None else Pattern(layout, self.separators)
         return self._patterns.get(node)
 
-    def _unusual(self, node: int, tag: str) -> bool:
-        """True where each segment wants a look: it ends the message, is counted apart, or has variants."""
-        counted = node in self.varied or any(v.scope == node for v in self.varied.values())
-        return counted or tag in BOUNDARIES or tag in SECURITY
-
     def learn(self, last: int, tag: str, move: Move) -> None:
         """Make a move from a node usual; the first of the possible ones, with nothing missing on the way."""
+        if tag in _LOOKED_AT or move.node in self._counted:
+            return
         pattern = self.pattern(move.node, "")
-        if self.structure is None or pattern is None or self._unusual(move.node, tag):
+        if self.structure is None or pattern is None:
             return
         limit = self.structure.limit(move.node) if move.again else 0
-        usual = Usual(self.states[move.node + 1], limit, move.node, pattern)
+        usual = (self.states[move.node + 1], limit, move.node, pattern)
         self.states[last + 1][tag + self.separators.element] = usual
         self.states[last + 1].setdefault(tag, usual)

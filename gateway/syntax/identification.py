@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
 from gateway.model.edifact import Agreement, Directory, GroupUse, MessageTable, Segment, SegmentUse
@@ -9,7 +11,7 @@ from gateway.model.finding import Finding, Place, Severity
 from gateway.syntax.directories import Directories
 from gateway.syntax.drafts import SECURITY_MESSAGES
 from gateway.syntax.elements import quote
-from gateway.syntax.grammar import Grammar
+from gateway.syntax.grammar import Grammar, Known
 from gateway.syntax.guides import Guide, narrowed
 from gateway.syntax.preamble import VERSIONS, Opening
 from gateway.syntax.structure import Structure
@@ -23,6 +25,8 @@ _MISSING_TYPE = "EDI131"
 
 
 Identifier = tuple[str, str, str, str, str]
+K = TypeVar("K")
+V = TypeVar("V")
 _NOTHING: Identifier = ("", "", "", "", "")
 
 
@@ -36,18 +40,28 @@ class Identification:
         self._version = opening.syntax[1] if opening.syntax[1] in VERSIONS else _ANY_VERSION
         fixed = opening.announced and self._version != "4"
         self._marks = opening.separators.decimal if fixed else ".,"
-        self._service = self._grammar(_NOTHING, known=False)
-        self._usual: dict[tuple[str, ...], Grammar] = {}  # by S009 as sent, where nothing is wrong with it
+        self._service, self._usual = self._known()
         self._unsupported_told: dict[Identifier, Finding] = {}
+
+    def _known(self) -> Known:
+        """What interchanges read in the same way have in common."""
+        key = (self._version, self._marks, self._separators, self._agreement.guide)
+        remembered = self._directories.known
+        found = remembered.get(key)
+        if found is None:
+            found = Known(self._grammar(_NOTHING, known=False), {})
+            _remember(remembered, key, found)
+        return found
 
     def service_faults(self, segment: Segment, text: str, place: Place) -> list[Finding]:
         """What is wrong with a service segment's elements."""
         pattern = self._service.tagged(segment.tag)
-        if pattern is None or pattern.decides(self._service.plain(text)):
+        plain = self._service.plain(text)
+        if pattern is None or pattern.decides(plain):
             return []
         faults = list(pattern.layout.explain(segment, place))
         if not faults:
-            pattern.learn(self._service.plain(text))
+            pattern.learn(plain)
         return faults
 
     def identifier(self, header: Segment) -> Identifier:
@@ -75,8 +89,8 @@ class Identification:
         if fault is not None:
             faults.append(fault)
         grammar = self._grammar(named, known=fault is None)
-        if not faults and len(self._usual) < MAX_REMEMBERED:
-            self._usual[sent] = grammar
+        if not faults:
+            _remember(self._usual, sent, grammar)
         return grammar, faults
 
     def _tolerated(self) -> bool:
@@ -134,13 +148,19 @@ class Identification:
         remembered = self._directories.grammars
         found = remembered.get(key)
         if found is None:
-            if len(remembered) >= MAX_REMEMBERED:
-                remembered.pop(next(iter(remembered)), None)
             layouts = self._directories.layouts(directory, self._version, self._marks)
             structure = self._structure(kind, directory, guide) if known and directory is not None else None
             rules = guide.rules() if guide is not None else {}
-            found = remembered[key] = Grammar(structure, layouts, self._separators, rules)
+            found = Grammar(structure, layouts, self._separators, rules)
+            _remember(remembered, key, found)
         return found
+
+
+def _remember(remembered: dict[K, V], key: K, value: V) -> None:
+    """Keep a value; where there are too many, the oldest goes."""
+    if len(remembered) >= MAX_REMEMBERED:
+        remembered.pop(next(iter(remembered)), None)
+    remembered[key] = value
 
 
 def secured(table: MessageTable) -> MessageTable:

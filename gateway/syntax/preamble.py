@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import msgspec
 from msgspec.structs import replace
 
@@ -19,13 +22,14 @@ from gateway.syntax.characters import (
 )
 from gateway.syntax.elements import quote
 from gateway.syntax.limits import EdifactLimits
-from gateway.syntax.split import Splitter
+from gateway.syntax.split import splitter_of
 
 VERSIONS = ("1", "2", "3", "4")
 
 _BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _UNA = 9  # octets, never an octet more or less
+_USUAL = re.compile(rb"(?:UNA:\+[.,]\?[ *]')?UNB\+[A-Z]{4}:[1-4]\+")
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -46,6 +50,17 @@ class Opening(msgspec.Struct, frozen=True):
 
 def open_interchange(data: bytes, last: bool, limits: EdifactLimits) -> Opening | None:
     """Read the beginning; None asks for more octets (never where ``last``).  Offsets count from ``data``."""
+    usual = _USUAL.match(data)
+    return _open_exactly(data, last, limits) if usual is None else _remembered(usual[0])
+
+
+@lru_cache(maxsize=256)
+def _remembered(head: bytes) -> Opening | None:
+    """A beginning that many interchanges share; S001 is whole, and what follows it changes nothing."""
+    return _open_exactly(head + DEFAULT.terminator.encode(), True, EdifactLimits())
+
+
+def _open_exactly(data: bytes, last: bool, limits: EdifactLimits) -> Opening | None:
     mark = len(_BOM) if data.startswith(_BOM) else 0
     blanks = len(data) - mark - len(data[mark:].lstrip(_BLANKS))
     start = mark + blanks
@@ -132,7 +147,7 @@ def _header(
         blank = Finding("EDI102", Place(offset=start), found=str(len(noise)), severity=Severity.WARNING)
         findings = (*findings, blank)
     start += len(noise)
-    tag, elements, _ = Splitter(separators).cut(data[start:end].decode("latin-1"))
+    tag, elements, _ = splitter_of(separators).cut(data[start:end].decode("latin-1"))
     if tag != "UNB":
         wrong = Finding("EDI103", Place(offset=start), "UNB", show(data[start : min(start + 9, end)]))
         return Opening(start, (*findings, wrong), separators, announced)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import AnyStr
 
 from gateway.syntax.characters import Separators
@@ -31,7 +32,7 @@ class Memo(dict[str, Components]):
 
 
 class Splitter:
-    """Cuts segment texts by one interchange's service characters."""
+    """Cuts segment texts by one interchange's service characters; :func:`splitter_of` keeps them."""
 
     def __init__(self, separators: Separators) -> None:
         self._element = separators.element
@@ -77,6 +78,9 @@ class Splitter:
     def _tag(self, occurrences: Elements) -> str:
         """The tag as sent, with the nesting indicators that may follow it (``TAG:1:2``)."""
         return self._repetition.join(self._component.join(parts) for parts in occurrences)
+
+
+splitter_of = lru_cache(maxsize=64)(Splitter)
 
 
 def rejoin(

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
 from gateway.model.edifact import Segment
 from gateway.model.finding import Finding, Place, Severity
-from gateway.syntax.characters import Separators
+from gateway.syntax.characters import DEFAULT, Separators
 from gateway.syntax.cutter import Begun, Cutter, Run
 from gateway.syntax.elements import quote
 from gateway.syntax.limits import EdifactLimits
+from gateway.syntax.plain import quick
 from gateway.syntax.preamble import Opening, show
-from gateway.syntax.split import Memo, Splitter
+from gateway.syntax.split import Memo, splitter_of
 
 OUTSIDE = frozenset({"UNB", "UNZ", "UNG", "UNE", "UNO", "UNP"})  # segments outside messages
-_AROUND = frozenset({"UNH", "UNT"})  # those around a message
 _TAG = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
+_BOUNDARIES = OUTSIDE | {"UNH", "UNT"}
+_ORDINARY: set[str] = set()  # tags met that stand inside messages: 33,696 at most, for so many there are
+_AT_ONCE = 64  # segments made before they are given: with more the garbage collector takes its share
 
 
 class Tokeniser:
@@ -38,7 +42,7 @@ class Tokeniser:
         self._cutter = Cutter(limits, several)
         self._number = 0
         self._offset = 0  # of the last segment
-        self._reading = Reading(Separators(), "")
+        self._reading = _UNOPENED
 
     @property
     def stopped(self) -> bool:
@@ -46,54 +50,55 @@ class Tokeniser:
 
     def feed(self, octets: bytes) -> list[Segment]:
         """The segments that these octets complete."""
-        return self._segments(self._cutter.feed(octets))
+        return list(chain.from_iterable(self.taken(octets)))
 
     def finish(self) -> list[Segment]:
         """The segments of what is left when no more octets come: an unterminated one is told and given."""
-        segments = self._segments(self._cutter.finish())
+        segments = list(chain.from_iterable(self._taken(self._cutter.finish())))
         self.findings.extend(self._cutter.lines.findings(self._offset))
         return segments
 
-    def _segments(self, given: Iterable[object]) -> list[Segment]:
-        segments: list[Segment] = []
+    def taken(self, octets: bytes) -> Iterator[list[Segment]]:
+        """The same as :meth:`feed`, some at a time, made when they are asked for; all are to be asked for."""
+        return self._taken(self._cutter.feed(octets))
+
+    def _taken(self, given: Iterable[object]) -> Iterator[list[Segment]]:
         for item in given:
             if isinstance(item, Run):
-                self._take(item, segments)
+                yield from self._take(item)
             elif isinstance(item, Begun):
                 self.opening = item.opening
                 self.findings.extend(item.opening.findings)
                 self._reading = Reading(item.opening.separators, item.opening.syntax[1])
-        return segments
 
-    def _take(self, run: Run, segments: list[Segment]) -> None:
-        reading, number, append = self._reading, self._number, segments.append
-        tags, element, component, plain = reading.tags, reading.element, reading.component, run.plain
-        for text, offset in zip(run.texts, run.offsets, strict=True):
-            parts = text.split(element)
-            tag = parts.pop(0)
-            if plain and (tag in tags or tag in _AROUND):
-                number = 1 if tag == "UNH" else number + 1 if number else 0
-                split = tuple([tuple(p.split(component)) if component in p else (p,) for p in parts])
-                append(Segment(tag, split, number, offset))
-                if tag == "UNT":
-                    number = 0
-                continue
-            segment, faults = reading.segment(text, offset, number)
+    def _take(self, run: Run) -> Iterator[list[Segment]]:
+        reading, texts, offsets = self._reading, run.texts, run.offsets
+        element, component, plain = reading.element, reading.component, run.plain
+        number, index, segment = self._number, 0, None
+        while index < len(texts):
+            if plain and number:
+                made = quick(Segment, texts, offsets, index, element, component, _ORDINARY, number, _AT_ONCE)
+                yield made
+                number += len(made)
+                index += len(made)
+                if len(made) == _AT_ONCE or index == len(texts):
+                    continue
+            segment, faults = reading.segment(texts[index], offsets[index], number)
+            index += 1
             self.findings.extend(faults)
             if segment is not None:
-                append(segment)
                 number = 0 if segment.tag == "UNT" else segment.number
+                yield [segment]
         self._number = number
         self._offset = run.offsets[-1] if run.offsets else self._offset
         if run.faults:
-            last = segments[-1] if run.texts and segments else None
-            self.findings.extend(_placed(fault, last, number) for fault in run.faults)
+            self.findings.extend(_placed(fault, segment, number) for fault in run.faults)
 
 
 class Reading:
     """How the segment texts of one interchange are cut.
 
-    ``tags``: ordinary tags met so far.  ``memo``: components of elements that come again and again.
+    ``memo``: components of elements that come again and again.
     """
 
     def __init__(self, separators: Separators, version: str) -> None:
@@ -101,8 +106,7 @@ class Reading:
         self.component = separators.component
         self._four = version == "4"
         self.memo = Memo(separators.component)
-        self._cut = Splitter(separators).cut
-        self.tags: set[str] = set()  # service tags are never among them
+        self._cut = splitter_of(separators).cut
 
     def segment(self, text: str, offset: int, number: int) -> tuple[Segment | None, list[Finding]]:
         """A segment, whatever its tag is, and what is wrong with that; None for an empty one.
@@ -111,6 +115,9 @@ class Reading:
         """
         faults: list[Finding] = []
         tag, elements, repeats = self._cut(text)
+        if tag in _ORDINARY or tag in _BOUNDARIES:
+            number = 1 if tag == "UNH" else 0 if tag in OUTSIDE or not number else number + 1
+            return Segment(tag, elements, number, offset, repeats), faults
         bare = tag.lstrip(" \t")
         named = bare.partition(self.component)[0]
         number = 1 if named == "UNH" else 0 if named in OUTSIDE or not number else number + 1
@@ -125,8 +132,8 @@ class Reading:
         if not _TAG.match(tag):
             tag, fault = self._mend(tag, place)
             faults.append(fault)
-        elif not tag.startswith("U"):
-            self.tags.add(tag)
+        elif tag not in _BOUNDARIES:
+            _ORDINARY.add(tag)
         return Segment(tag, elements, number, place.offset, repeats), faults
 
     def _mend(self, tag: str, place: Place) -> tuple[str, Finding]:
@@ -138,6 +145,9 @@ class Reading:
         return tag, Finding("EDI121", place, found=show(tag.encode("utf-8", "replace")))
 
 
+_UNOPENED = Reading(DEFAULT, "")
+
+
 def _placed(fault: Finding, segment: Segment | None, number: int) -> Finding:
     """A fault of the octets with the number and tag of its segment."""
     if segment is None:
@@ -147,12 +157,14 @@ def _placed(fault: Finding, segment: Segment | None, number: int) -> Finding:
 
 def shown(tag: str) -> str:
     """A tag as a place names it, whatever a sender put there: three characters that can be printed."""
-    return "".join(c if c.isprintable() else "?" for c in tag[:3])
+    tag = tag[:3]
+    return tag if tag.isprintable() else "".join(c if c.isprintable() else "?" for c in tag)
 
 
 def segments(source: Iterable[bytes], limits: EdifactLimits | None = None) -> Iterator[Segment]:
     """The segments of a file given in pieces (``open(path, "rb")`` read in pieces, a list of octets ...)."""
     tokeniser = Tokeniser(limits, several=True)
     for piece in source:
-        yield from tokeniser.feed(piece)
+        for some in tokeniser.taken(piece):
+            yield from some
     yield from tokeniser.finish()

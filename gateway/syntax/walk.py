@@ -164,8 +164,11 @@ class Walk:
         label = structure.label(segment)
         moves = structure.moves(self._last, label)
         counts = self._counts
-        allowed = [m for m in moves if not m.again or counts[m.node] < structure.limit(m.node)]
-        move = min(allowed, key=lambda move: len(move.missing), default=None)
+        move = None
+        for other in moves:  # the first of those with the least missing
+            fewer = move is None or len(other.missing) < len(move.missing)
+            if fewer and (not other.again or counts[other.node] < structure.limit(other.node)):
+                move = other
         if move is None:
             self._refuse(structure, segment, moves)
             return NOWHERE
