@@ -22,6 +22,7 @@ TOLERABLE = frozenset(
         "EDI111",  # lines wrapped at a constant width
         "EDI120",  # blanks before a segment
         "EDI123",  # an empty segment
+        "EDI124",  # UTF-8 under UNOA, UNOB or UNOC: it is read as UTF-8
         "EDI131",  # no message type in UNH, where the agreement has one
         "EDI134",  # a date as in another syntax version
     }

@@ -75,6 +75,7 @@ CODECS = {
     "UNOK": "iso8859_9",
     "UNOL": "iso8859_15",
     "UNOW": "utf_8",
+    "UNOX": "ascii",  # ISO 2022 in its first state; an escape to another set is a control character
     "UNOY": "utf_8",
     "IATA": "ascii",
     "IATB": "ascii",

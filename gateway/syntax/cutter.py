@@ -21,7 +21,7 @@ from gateway.syntax.characters import DEFAULT, Repertoire
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.lines import LineBreaks
 from gateway.syntax.preamble import Opening, first_end, last_end, open_interchange, show
-from gateway.syntax.scrutiny import CONTROL, Scrutiny
+from gateway.syntax.scrutiny import UTF8, Scrutiny
 from gateway.syntax.split import rejoin, splitter_of
 
 CHUNK = 65_536  # octets cut at a time: larger pieces cost memory and the collector's time, measured
@@ -64,7 +64,7 @@ class Octets(NamedTuple):
 class Cutter:
     """One file of interchanges.
 
-    ``tolerated``: codes of defects that are read on.  ``several``: interchanges may follow each other.
+    ``several``: interchanges may follow each other.  ``tolerated``: codes of defects that are read on.
     ``stopped``: a bound or a fatal defect ended the reading before UNZ.  ``lines``: the line breaks of
     the interchange at hand.
     """
@@ -135,7 +135,7 @@ class Cutter:
             return
         self._begin = self._offset
         self._separators = opening.separators
-        self._scrutiny = Scrutiny(opening.repertoire, CONTROL in self._tolerated)
+        self._scrutiny = Scrutiny(opening.repertoire, UTF8 in self._tolerated)
         self._splitter = splitter_of(opening.separators)
         self.lines.between(self._pending[: opening.skip], self._offset)
         self._drop(opening.skip)

@@ -28,6 +28,10 @@ VERSIONS = ("1", "2", "3", "4")
 
 _BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+_FOREIGN = {
+    "UTF-16": re.compile(rb"(?:\xff\xfe|\xfe\xff)?\x00?U\x00N"),
+    "EBCDIC": re.compile(rb"\xe4\xd5[\xc1\xc2]"),
+}
 _UNA = 9  # octets, never an octet more or less
 _USUAL = re.compile(rb"(?:UNA:\+[.,]\?[ *]')?UNB\+[A-Z]{4}:[1-4]\+")
 
@@ -114,7 +118,8 @@ def _announced(head: bytes, start: int) -> Separators | Finding:
 
 def _presumed(head: bytes, start: int) -> Separators | Finding:
     if head[:3] != b"UNB" or len(head) < 4:
-        return Finding("EDI103", Place(offset=start), "UNA, UNB", show(head))
+        encoding = next((f"{name}: " for name, begins in _FOREIGN.items() if begins.match(head)), "")
+        return Finding("EDI103", Place(offset=start), "UNA, UNB", encoding + show(head))
     if head[3:4] == LEVEL_B.element.encode():
         return LEVEL_B
     if head[3:4] != DEFAULT.element.encode():
@@ -167,7 +172,7 @@ def _settle(
     if codec is None:
         known = codec_of(identifier, "") is not None
         code, expected = (
-            ("EDI046", ", ".join(filter(None, ENCODINGS))) if known else ("EDI002", "UNOA ... UNOW")
+            ("EDI046", ", ".join(filter(None, ENCODINGS))) if known else ("EDI002", "UNOA ... UNOY")
         )
         place = replace(at, component=4) if known else at
         findings += (Finding(code, place, expected, quote(encoding if known else identifier)),)

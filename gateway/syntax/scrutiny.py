@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import re
+
+from msgspec.structs import replace
+
 from gateway.model.finding import Finding, Place, Severity
 from gateway.syntax.characters import Repertoire
 from gateway.syntax.preamble import show
 
-CONTROL = "EDI106"  # a control character
-MAX_TOLD = 99  # oddities of one interchange told one by one
-
 _GENERAL_PUNCTUATION = "\u2000"  # hidden characters are from here on, controls far below
+
+UTF8 = "EDI124"  # text in UTF-8 where another encoding is announced
+
+# Codecs in whose texts the octets of UTF-8 are no accident: in Latin-1 they are a letter before a control
+# character, which is no text, or before a symbol, which is text that nobody means.
+_UNLIKE_UTF8 = {"ascii": "ASCII", "iso8859_1": "ISO 8859-1"}
+_OF_UTF8 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+_LETTER = re.compile(rb"(?:[\xc3-\xc9]|\xe1[\xb8-\xbb])[\x80-\xbf]")  # of Latin script, in UTF-8
+_NO_TEXT = re.compile(rb"[\x80-\x9f]")  # in Latin-1
 
 
 class Scrutiny:
     """Judges one interchange's octets by its repertoire.
 
-    ``dropping``: control characters are told and left out, as the partner's agreement allows.
+    ``utf8``: what may be UTF-8 is read so, as the partner's agreement allows.
     """
 
-    def __init__(self, repertoire: Repertoire, dropping: bool = False) -> None:
-        self._dropping = dropping
+    def __init__(self, repertoire: Repertoire, utf8: bool = False) -> None:
+        self._utf8 = utf8
         self.codec = repertoire.codec
         self._repertoire = repertoire
-        self._told = 0
+        self._unlike = _UNLIKE_UTF8.get(repertoire.codec, "")
         self._odd_told = False
+        self._doubt_told = False
 
     def unusual(self, chunk: bytes) -> bool:
         """True where an octet wants a look: outside the repertoire, or no text in the encoding."""
+        looked_for = self._unlike and (self._utf8 or not self._doubt_told)
+        if looked_for and not chunk.isascii() and _OF_UTF8.search(chunk):
+            return True
         if not chunk.translate(None, self._repertoire.fine):
             return False
         try:
@@ -37,31 +51,49 @@ class Scrutiny:
         return bool(self._repertoire.wrong.search(text)) or (odd is not None and not self._odd_told)
 
     def read(self, octets: bytes, place: Place) -> tuple[str, list[Finding]]:
-        """Decode strictly; what is not in the encoding or the repertoire is told at its octet."""
-        codec, wrong, odd = self._repertoire.codec, self._repertoire.wrong, self._repertoire.odd
-        try:
-            text = octets.decode(codec)
-        except UnicodeDecodeError as error:
-            code = "EDI108" if codec == "ascii" else "EDI109"
-            told = self._tell(code, _at(place, error.start), show(octets[error.start : error.start + 4]))
-            return octets.decode("latin-1" if codec == "ascii" else codec, "replace"), told
+        """Decode strictly; what is not in the encoding or the repertoire is told at its octet.
+
+        A character that may not stand there is told and left out, so that it has no other consequences.
+        """
+        text, codec, told = self._decode(octets, place)
+        wrong, odd = self._repertoire.wrong, self._repertoire.odd
         found = wrong.search(text)
         if found is not None:
-            code = "EDI113" if found[0] > _GENERAL_PUNCTUATION else CONTROL
-            at = _at(place, len(text[: found.start()].encode(codec)))
-            told = self._tell(code, at, f"U+{ord(found[0]):04X}")
-            return wrong.sub("", text) if self._dropping and code == CONTROL else text, told
-        strange = odd.search(text) if odd is not None and not self._odd_told else None
+            code = "EDI113" if found[0] > _GENERAL_PUNCTUATION else "EDI106"
+            at = _at(place, len(text[: found.start()].encode(codec, "replace")))
+            return wrong.sub("", text), [*told, Finding(code, at, found=f"U+{ord(found[0]):04X}")]
+        strange = odd.search(text) if odd is not None and not self._odd_told and not told else None
         if strange is None:
-            return text, []
+            return text, told
         self._odd_told = True
-        return text, self._tell("EDI107", _at(place, strange.start()), strange[0], Severity.WARNING)
+        at = _at(place, strange.start())
+        return text, [Finding("EDI107", at, found=strange[0], severity=Severity.WARNING)]
 
-    def _tell(
-        self, code: str, place: Place, found: str, severity: Severity = Severity.ERROR
-    ) -> list[Finding]:
-        self._told += 1
-        return [Finding(code, place, found=found, severity=severity)] if self._told <= MAX_TOLD else []
+    def _decode(self, octets: bytes, place: Place) -> tuple[str, str, list[Finding]]:
+        """The text, the codec by which it was read, and what is wrong with that."""
+        codec = self._repertoire.codec
+        first = _OF_UTF8.search(octets) if self._unlike else None
+        text = _utf8(octets) if first is not None else None
+        if first is not None and text is not None:
+            told = Finding(UTF8, _at(place, first.start()), self._unlike, show(first[0]))
+            if self._utf8 or codec == "ascii" or _NO_TEXT.search(octets):
+                return text, "utf_8", [told]
+            if not self._doubt_told and _LETTER.match(first[0]):
+                self._doubt_told = True
+                return octets.decode(codec), codec, [replace(told, severity=Severity.WARNING)]
+        try:
+            return octets.decode(codec), codec, []
+        except UnicodeDecodeError as error:
+            code, codec = ("EDI108", "latin-1") if codec == "ascii" else ("EDI109", codec)
+            at, found = _at(place, error.start), show(octets[error.start : error.start + 4])
+            return octets.decode(codec, "replace"), codec, [Finding(code, at, found=found)]
+
+
+def _utf8(octets: bytes) -> str | None:
+    try:
+        return octets.decode("utf_8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _at(place: Place, octets: int) -> Place:

@@ -7,6 +7,7 @@ A :class:`Structure` is a message table whose possible moves are worked out once
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import msgspec
 
@@ -53,14 +54,31 @@ class Move(msgspec.Struct, frozen=True):
     missing: tuple[int, ...]
 
 
+class Astray(msgspec.Struct, frozen=True):
+    """Places of a segment in groups whose trigger was left out: those with the fewest triggers missing.
+
+    ``triggers``: what is missing, where it is one trigger for each place.
+    """
+
+    nodes: tuple[int, ...]
+    triggers: tuple[str, ...]
+
+
 class Structure:
-    """A compiled message table: its nodes in order, its groups, and the moves between nodes."""
+    """A compiled message table: its nodes in order, its groups, and the moves between nodes.
+
+    Raises ValueError for a table that begins or ends within itself.
+    """
 
     def __init__(self, table: MessageTable) -> None:
         self.nodes: list[Node] = []
         self.groups: list[Frame] = []
         self._moves: dict[tuple[int, str], tuple[Move, ...]] = {}
+        self._astray: dict[tuple[int, str], Astray] = {}
         self._compile(table.nodes, ())
+        within = {node.label for node in self.nodes[1:-1]} & {"UNH", "UNT"}
+        if within:
+            raise ValueError(f"{table.type}: {', '.join(sorted(within))} cannot stand within a message")
         self._label_sections()
         self.labels = frozenset(node.label for node in self.nodes)
 
@@ -127,6 +145,33 @@ class Structure:
                     yield Move(group.first, depth - 1, True, tuple(missing))
                 start = end
 
+    def astray(self, last: int, label: str) -> Astray:
+        """Where a segment that no move reaches would stand, had no group's trigger been left out."""
+        key = (last, label)
+        found = self._astray.get(key)
+        if found is None:
+            found = self._find_astray(last, label)
+            if label in self.labels:
+                self._astray[key] = found
+        return found
+
+    def _find_astray(self, last: int, label: str) -> Astray:
+        ways: dict[int, tuple[int, ...]] = {}  # node -> groups around it whose trigger is missing
+        path = self.nodes[last].path if last >= 0 else ()
+        for index, node in enumerate(self.nodes):
+            shared = sum(
+                1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, node.path, strict=False))
+            )
+            shared -= index <= last  # what lies behind comes again with the group around it
+            if node.label == label and shared >= 0:
+                ways[index] = node.path[shared : len(node.path) - node.trigger]
+        least = min(map(len, ways.values()), default=0)
+        nearest = {index: groups for index, groups in ways.items() if len(groups) == least}
+        triggers = (
+            self.nodes[self.groups[groups[0]].first].label for groups in nearest.values() if least == 1
+        )
+        return Astray(tuple(nearest), tuple(triggers))
+
     def _forward(self, start: int, end: int, depth: int, label: str, missing: list[int]) -> Iterator[Move]:
         """Ways to later nodes of the same group; what is mandatory on the way is added to ``missing``."""
         index = start
@@ -146,9 +191,9 @@ class Structure:
                 missing.append(index)
             index = group.after
 
-    def expected(self, last: int) -> str:
-        """Labels that may follow, up to and with the first mandatory one."""
-        labels: list[str] = []
+    def expected(self, last: int, first: Sequence[str] = ()) -> str:
+        """Labels that may follow, up to and with the first mandatory one; ``first``: those named before."""
+        labels: list[str] = list(first)
         if last >= 0:
             node = self.nodes[last]
             if not node.trigger and node.repeat > 1:

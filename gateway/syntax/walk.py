@@ -16,12 +16,13 @@ from gateway.model.finding import Finding, Place
 from gateway.syntax.cutter import Run
 from gateway.syntax.elements import quote
 from gateway.syntax.findings import Findings
-from gateway.syntax.grammar import BOUNDARIES, NOWHERE, SECURITY, Grammar
+from gateway.syntax.grammar import BOUNDARIES, NOWHERE, SECURITY, Grammar, Usual
 from gateway.syntax.structure import Move, Structure
 from gateway.syntax.tokeniser import Reading, shown
 from gateway.syntax.tree import grow
 from gateway.syntax.variants import Variants
 
+_NO_STATE: dict[str, Usual] = {}  # nothing is usual
 MAX_FAULTS = 999  # of one segment: CONTRL repeats UCD 99 times
 
 
@@ -49,6 +50,7 @@ class Walk:
         self._told = told
         self._counts = [0] * grammar.size
         self._last = NOWHERE  # the node reached
+        self._others: tuple[int, ...] = ()  # nodes reached if a trigger was left out, while that can be
         self.offset = 0  # of the last segment
         self._nodes: list[int] = []
         self._variants = Variants(grammar.varied) if grammar.varied else None
@@ -66,7 +68,7 @@ class Walk:
         element, components = self._reading.element, self._reading.memo.__getitem__
         keep_segment, keep_node = self.segments.append, self._nodes.append
         number, node = self.number, self._last
-        here, quick = states[node + 1], False
+        here, quick = _NO_STATE if self._others else states[node + 1], False
         for at in range(index, len(texts)):
             text = texts[at]
             usual = here.get(text[:4])
@@ -89,7 +91,7 @@ class Walk:
                 return at
             self.take_text(text, offsets[at])
             number, node = self.number, self._last
-            here = states[node + 1]
+            here = _NO_STATE if self._others else states[node + 1]
         self.number, self._last = number, node
         if quick:
             self.offset = offsets[-1]
@@ -169,9 +171,11 @@ class Walk:
             fewer = move is None or len(other.missing) < len(move.missing)
             if fewer and (not other.again or counts[other.node] < structure.limit(other.node)):
                 move = other
+        if self._others and self._follow(structure, label, move):
+            return self._others[0]
         if move is None:
-            self._refuse(structure, segment, moves)
-            return NOWHERE
+            self._refuse(structure, segment, moves, label)
+            return self._others[0] if self._others else NOWHERE
         if move.missing:
             self._miss(structure, move, segment)
         elif move is moves[0] and label == segment.tag:
@@ -186,6 +190,17 @@ class Walk:
                 self._break(fault)
         return move.node
 
+    def _follow(self, structure: Structure, label: str, move: Move | None) -> bool:
+        """Go on from where the message is if a trigger was left out; True where that explains more."""
+        ways = (structure.moves(other, label) for other in self._others)
+        others = [min(moves, key=lambda other: len(other.missing)) for moves in ways if moves]
+        self._others = tuple(dict.fromkeys(other.node for other in others))
+        if others and (move is None or len(move.missing) > min(len(other.missing) for other in others)):
+            return True
+        if move is not None and move.node in self._others:
+            self._others = ()
+        return False
+
     def _miss(self, structure: Structure, move: Move, segment: Segment) -> None:
         """A missing segment is told at the last one handled before it (CONTRL, 0096)."""
         for index in move.missing:
@@ -195,7 +210,7 @@ class Walk:
             place = Place(self._reference, number, label[:3], self.path(), offset=offset)
             self._break(Finding("EDI201", place, label, quote(segment.tag)))
 
-    def _refuse(self, structure: Structure, segment: Segment, moves: Sequence[Move]) -> None:
+    def _refuse(self, structure: Structure, segment: Segment, moves: Sequence[Move], label: str) -> None:
         place = Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
         if moves:
             node = structure.nodes[moves[0].node]
@@ -203,7 +218,9 @@ class Walk:
             self._break(Finding(code, place, str(structure.limit(moves[0].node)), segment.tag))
             return
         known = any(label[:3] == segment.tag for label in structure.labels)
-        expected = structure.expected(self._last)
+        astray = structure.astray(self._last, label)
+        self._others = astray.nodes
+        expected = structure.expected(self._last, astray.triggers)
         self._break(Finding("EDI202" if known else "EDI203", place, expected, quote(segment.tag)))
 
     def _break(self, finding: Finding) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Catalogue
+from gateway.model.edifact import Agreement
 from gateway.syntax import Detail, Directories, Found, MessageRead, read, stream
 from tests.syntax import odd
 from tests.syntax.samples import CUSDEC, GOOD, HEAD, codes, errors, everything, one
@@ -98,7 +99,8 @@ UTF8 = (
         ("two interchanges in one file", GOOD + GOOD, ["EDI119"]),
         ("lower case under UNOA", GOOD.replace("UNOC", "UNOA").replace("SHIRTS", "Shirts"), ["EDI107"]),
         ("byte order mark", "\ufeff" + GOOD, ["EDI101"]),
-        ("NUL inside a tag", GOOD.replace("BGM+85", "B\0M+85"), ["EDI106", "EDI121", "EDI201", "EDI203"]),
+        ("NUL inside a tag", GOOD.replace("BGM+85", "BG\0M+85"), ["EDI106"]),
+        ("NUL in a tag's place", GOOD.replace("BGM+85", "B\0M+85"), ["EDI106", "EDI121", "EDI201", "EDI203"]),
         ("NUL inside data", GOOD.replace("COTTON", "COT\0ON"), ["EDI106"]),
         ("message type missing", GOOD.replace("+CUSCAR:D", "+:D"), ["EDI131"]),
         ("wrapped at 80 columns", wrapped(GOOD, 80), ["EDI111"]),
@@ -108,6 +110,12 @@ UTF8 = (
         ("cut off in a message", GOOD[:200], ["EDI105", "EDI133", "EDI133"]),
         ("a release swallows a terminator", GOOD.replace("SHIRTS'", "SHIRTS?'"), ["EDI016", "EDI133"]),
         ("Latin-1 under UNOA", GOOD.replace("UNOC", "UNOA").replace("COTTON", "CÔTON"), ["EDI108"]),
+        ("UTF-8 under UNOA", GOOD.replace("UNOC", "UNOA").replace("COTTON", "CÔTON"), ["EDI124"]),
+        ("UTF-8 under UNOC", GOOD.replace("COTTON", "SÀI GÒN"), ["EDI124"]),
+        ("what may be UTF-8 under UNOC", GOOD.replace("COTTON", "Công"), ["EDI124"]),
+        ("symbols of Latin-1 under UNOC", GOOD.replace("COTTON", "Â°, 50 µ"), []),
+        ("UNOX in its first state", GOOD.replace("UNOC", "UNOX"), []),
+        ("an escape under UNOX", GOOD.replace("UNOC", "UNOX").replace("COTTON", "\x1b$BCOTTON"), ["EDI106"]),
         ("line breaks between segments", GOOD.replace("'", "'\r\n").replace("? '\r\n", "? '"), ["EDI112"]),
         ("a line break inside a segment", GOOD.replace("COTTON SH", "COTTON\nSH"), ["EDI110"]),
         ("rubbish after UNZ", GOOD + "rubbish", ["EDI118"]),
@@ -142,6 +150,28 @@ def test_a_character_is_told_at_its_octet(directories: Directories) -> None:
     finding = next(f for f in everything(read(octets, directories)) if f.code == "EDI113")
     assert octets[finding.place.offset :].startswith("\u202e".encode())
     assert (finding.place.message, finding.place.tag, finding.found) == ("2", "FTX", "U+202E")
+
+
+def test_utf8_under_another_level_is_read_as_it_was_agreed(directories: Directories) -> None:
+    octets = GOOD.replace("COTTON", "Công ty SÀI GÒN").encode()
+    doubtful = GOOD.replace("COTTON", "Công ty").encode()
+    agreement = Agreement(tolerated=("EDI124",))
+    for sent, name in ((octets, "Công ty SÀI GÒN SHIRTS"), (doubtful, "Công ty SHIRTS")):
+        agreed = read(sent, directories, agreement=agreement)
+        assert (agreed.messages[1].rejected, codes(agreed)) == (False, ["EDI124"])
+        assert agreed.messages[1].segments[8].get(4) == name
+    assert read(octets, directories).messages[1].rejected
+    announced = read(doubtful, directories)  # which is Latin-1: perhaps, but that is what was said
+    assert not announced.messages[1].rejected
+    assert announced.messages[1].segments[8].get(4) == "CÃ´ng ty SHIRTS"
+
+
+def test_no_message_goes_unrejected_however_many_have_the_fault(directories: Directories) -> None:
+    wrong = "UNH+{0}+CUSCAR:D:95B:UN'BGM+85+A\0B+9'DTM+137:20260101:102'CNT+7:1'UNT+5+{0}'"
+    octets = HEAD + "".join(wrong.format(i) for i in range(300)) + "UNZ+300+REF1'"
+    whole = read(octets.encode(), directories)
+    assert len(whole.messages) == 300
+    assert all("EDI106" in {f.code for f in m.findings} for m in whole.messages)
 
 
 def test_text_is_decoded_by_the_level(directories: Directories) -> None:

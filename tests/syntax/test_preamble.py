@@ -55,6 +55,7 @@ def test_una_gives_every_service_character() -> None:
         (b"UNA:+.? 'UNH+1+X'", "EDI103"),
         (b"UN", "EDI103"),
         (b"\xff\xfeU\0N\0B\0+\0", "EDI103"),
+        ("UNA:+.? 'UNB".encode("cp500"), "EDI103"),
         (b"UNB*UNOA:1*A*B'", "EDI104"),
     ],
 )
@@ -62,6 +63,23 @@ def test_what_is_no_interchange_is_told(start: bytes, code: str) -> None:
     codes, tokeniser = opened(start)
     assert codes == [code]
     assert tokeniser.stopped
+
+
+@pytest.mark.parametrize(
+    ("encoding", "found"),
+    [
+        ("utf-16", "UTF-16: "),
+        ("utf-16-le", "UTF-16: "),
+        ("utf-16-be", "UTF-16: "),
+        ("cp500", "EBCDIC: "),
+        ("ascii", "X"),
+    ],
+)
+@pytest.mark.parametrize("start", ["UNA:+.? 'UNB+UNOC:3", "UNB+UNOC:3"])
+def test_an_interchange_in_octets_of_another_kind_is_called_so(start: str, encoding: str, found: str) -> None:
+    octets = start.encode(encoding) if encoding != "ascii" else b"X" + start.encode()
+    _, tokeniser = opened(octets)
+    assert [(f.code, f.found[: len(found)]) for f in tokeniser.findings] == [("EDI103", found)]
 
 
 def test_blanks_and_a_byte_order_mark_before_una_are_read_over_with_a_warning() -> None:
@@ -83,7 +101,6 @@ def test_endless_blanks_are_no_interchange() -> None:
         ("UNOC:9", "EDI002", 2),
         ("UNOC", "EDI002", 2),
         ("UNOZ:3", "EDI002", 1),
-        ("UNOX:4", "EDI002", 1),
         ("UNOY:4::5", "EDI046", 4),
         ("UNOC:4::3", "EDI046", 4),
     ],
@@ -104,6 +121,7 @@ def test_unsupported_syntax_is_told_at_its_component(s001: str, code: str, compo
     ("identifier", "encoding", "codec"),
     [
         ("UNOA", "", "ascii"),
+        ("UNOX", "", "ascii"),
         ("UNOF", "", "iso8859_7"),
         ("UNOY", "7", "utf_8"),
         ("UNOC", "1", "ascii"),

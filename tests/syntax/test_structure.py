@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.model.edifact import (
     Directory,
@@ -120,6 +121,19 @@ def test_a_message_becomes_a_tree(text: str, tree: str) -> None:
         ),
         ("BGM XYZ UNS+D UNS+S", [("EDI203", 3, "XYZ", "")]),
         ("BGM UNS+D RFF UNS+S", [("EDI202", 4, "RFF", "")]),
+        # A trigger that was left out is told once, at the first segment of its group ...
+        ("BGM UNS+D QTY QTY DTM UNS+S", [("EDI202", 4, "QTY", "")]),
+        ("BGM UNS+D QTY QTY DTM LIN QTY UNS+S", [("EDI202", 4, "QTY", "")]),
+        ("BGM UNS+D QTY UNS+S CNT LIN", [("EDI202", 4, "QTY", ""), ("EDI202", 7, "LIN", "")]),
+        ("BGM LOC DTM LOC DTM UNS+D LIN QTY UNS+S", [("EDI202", 3, "LOC", "")]),
+        (
+            "BGM RFF LOC DTM UNS+D LIN QTY UNS+S LOC DTM",
+            [("EDI202", 10, "LOC", ""), ("EDI202", 11, "DTM", "")],
+        ),
+        # ... and a segment that merely stands in the wrong place takes nothing with it.
+        ("BGM QTY DTM UNS+D LIN QTY UNS+S", [("EDI202", 3, "QTY", "")]),
+        ("BGM QTY QTY RFF DTM UNS+D UNS+S", [("EDI202", 3, "QTY", "")]),
+        ("BGM UNS+D LIN QTY LOC DTM UNS+S", [("EDI202", 6, "LOC", "SG3[1]")]),
         (
             "BGM LOC UNS+D CNT LIN UNS+S",
             [
@@ -257,3 +271,16 @@ def test_groups_are_reached_by_name(directories: Directories) -> None:
     bill = next(consignment.groups("SG5"))
     assert next(bill.segments("RFF")).get(1, 2) == "BL1"
     assert [g.name for g in bill.children if isinstance(g, Group)] == ["SG7", "SG10"]
+
+
+@pytest.mark.parametrize("tag", ["UNH", "UNT"])
+def test_a_table_that_begins_or_ends_within_itself_is_none(tag: str) -> None:
+    nodes = (s("UNH", True), s("BGM", True), g("SG1", 2, s("RFF", True), s(tag)), s("UNT", True))
+    with pytest.raises(ValueError, match=f"TESTER: {tag} cannot stand within a message"):
+        Structure(replace(TABLE, nodes=nodes))
+
+
+def test_no_shipped_message_begins_or_ends_within_itself(directories: Directories) -> None:
+    for directory in directories.all():
+        for kind in directory.messages:
+            Structure(directory.messages[kind])

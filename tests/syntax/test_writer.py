@@ -73,7 +73,7 @@ def test_what_a_repertoire_cannot_say_is_refused(text: str, syntax: tuple[str, s
         written(Segment("FTX", ((text,),)), syntax=syntax)
 
 
-@pytest.mark.parametrize("syntax", [("UNOX", "4"), ("UNOC", "5"), ("", "3")])
+@pytest.mark.parametrize("syntax", [("UNOZ", "4"), ("UNOC", "5"), ("", "3")])
 def test_a_syntax_that_is_not_supported_is_refused(syntax: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="cannot be written"):
         written(syntax=syntax)

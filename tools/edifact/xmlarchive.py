@@ -7,6 +7,8 @@ the digits of a repeat after the fifth, and (before D.97A) the X that a code beg
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -53,7 +55,7 @@ class XmlArchive:
         """A directory, or a service directory (``Service_V3``), whole."""
         prefix = f"{folder}/messages/"
         messages = {
-            path.removeprefix(prefix).removesuffix(".xml").upper(): _nodes(self._root(path))
+            path.removeprefix(prefix).removesuffix(".xml").upper(): _once(_nodes(self._root(path)))
             for path in sorted(self._files)
             if path.startswith(prefix)
         }
@@ -83,6 +85,23 @@ def _nodes(parent: etree._Element) -> Nodes:
         elif child.tag == "group":
             nodes.append(GroupUse(name, required, repeat, _nodes(child)))
     return tuple(nodes)
+
+
+def _once(nodes: Nodes) -> Nodes:
+    """A message whose pages were taken twice begins and ends more than once: one whole of it."""
+    tags = [node.segment if isinstance(node, SegmentUse) else "" for node in nodes]
+    if tags.count("UNH") < 2:
+        return nodes
+    start = max(index for index, tag in enumerate(tags) if tag == "UNH")
+    numbers = count(1)
+    return tuple(_numbered(node, numbers) for node in nodes[start : tags.index("UNT", start) + 1])
+
+
+def _numbered(node: SegmentUse | GroupUse, numbers: Iterator[int]) -> SegmentUse | GroupUse:
+    if isinstance(node, SegmentUse):
+        return node
+    name = f"SG{next(numbers)}"
+    return GroupUse(name, node.required, node.repeat, tuple(_numbered(n, numbers) for n in node.nodes))
 
 
 def _uses(segment: etree._Element) -> Uses:
