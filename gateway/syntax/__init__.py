@@ -24,8 +24,8 @@ from gateway.syntax.contrl import (
     wanted,
 )
 from gateway.syntax.directories import Directories
-from gateway.syntax.envelope import Detail
 from gateway.syntax.events import (
+    Detail,
     Event,
     Found,
     GroupBegun,

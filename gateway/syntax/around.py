@@ -12,6 +12,10 @@ from gateway.syntax.events import Event
 from gateway.syntax.findings import Findings
 from gateway.syntax.identification import Identification
 from gateway.syntax.limits import EdifactLimits
+from gateway.syntax.tokeniser import shown
+
+MIXED = "EDI030"  # groups, and messages outside groups
+_STRAY = "EDI033"
 
 
 class Around:
@@ -62,6 +66,16 @@ class Around:
         if finding.code not in self.once:
             self.once.add(finding.code)
             self.tell(finding)
+
+    def refuse(self, segment: Segment) -> None:
+        """A segment that stands outside any message; a run of them is told once."""
+        self.tell_once(
+            Finding(_STRAY, self.place(shown(segment.tag), segment.offset), found=quote(segment.tag))
+        )
+
+    def settle(self) -> None:
+        """A message or a group begins: the next segment outside is told again."""
+        self.once.discard(_STRAY)
 
     def fill(self, allowed: int, segment: Segment) -> None:
         """A bound is reached: told, and nothing more is taken."""

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from gateway.model.edifact import Agreement
 from gateway.model.finding import Finding
 from gateway.syntax.directories import Directories
-from gateway.syntax.envelope import Detail
-from gateway.syntax.events import Found
+from gateway.syntax.events import Detail, Found
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.outgoing import Components, OutGroup, OutInterchange, OutMessage, References
 from gateway.syntax.reader import stream

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 
 from gateway.model.finding import Finding, Place, Severity
 from gateway.syntax.characters import DEFAULT, Repertoire
+from gateway.syntax.ends import cut_end, first_end
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.lines import LineBreaks
-from gateway.syntax.preamble import Opening, first_end, last_end, open_interchange, show
+from gateway.syntax.preamble import Opening, open_interchange, show
 from gateway.syntax.scrutiny import UTF8, Scrutiny
 from gateway.syntax.split import rejoin, splitter_of
 
@@ -29,7 +30,6 @@ CHUNK = 65_536  # octets cut at a time: larger pieces cost memory and the collec
 _BLANKS = b" \t\r\n"
 _END = "UNZ"
 _PACKAGE = "UNO"
-_SPECIAL = re.compile(rb"UN[ZO]")
 _UNOPENED = Scrutiny(Repertoire("ascii", b"", re.compile("(?!)")))
 MAX_BEFORE = 999  # 0814 is n..3
 
@@ -145,7 +145,11 @@ class Cutter:
         room = self._begin + self.limits.interchange - self._offset
         beyond, data = self._pending[room:], self._pending[:room]
         base, at = self._offset, 0
-        while self._step is Cutter._body and not self._ended and (end := self._cut_point(data, at)) >= 0:
+        while (
+            self._step is Cutter._body
+            and not self._ended
+            and (end := cut_end(data, self._separators, at)) >= 0
+        ):
             at += self._cut(data[at:end], base + at)
         self._pending, self._offset = data[at:], base + at
         if self._step is not Cutter._body or self._ended:
@@ -157,21 +161,6 @@ class Cutter:
             self._unterminated()
         elif len(self._pending) > self.limits.segment:
             self._stop("EDI115", self.limits.segment, len(self._pending), self._offset)
-
-    def _cut_point(self, data: bytes, start: int) -> int:
-        """Index of the terminator to cut up to: the last one, or that of a segment UNZ or UNO."""
-        terminator = self._separators.terminator.encode()
-        end = -1
-        for found in _SPECIAL.finditer(data, start):
-            before = found.start() - 1
-            while before >= 0 and data[before] in _BLANKS:
-                before -= 1
-            if before < 0 or data[before : before + 1] == terminator:
-                end = first_end(data, self._separators, found.end())
-                break
-        if end < 0:
-            end = last_end(data, self._separators)
-        return end if end >= start else -1
 
     def _unterminated(self) -> None:
         rest, start = self._pending.rstrip(_BLANKS), self._offset

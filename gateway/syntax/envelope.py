@@ -7,51 +7,32 @@ checks references, counts and order, and adds to a list of events.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-import msgspec
 from msgspec.structs import replace
 
 from gateway.model.edifact import Agreement, Segment
-from gateway.model.finding import Finding, Place, Severity
-from gateway.syntax.around import Around
+from gateway.model.finding import Finding, Severity
+from gateway.syntax.around import MIXED, Around
 from gateway.syntax.counts import check_time, check_trailer
 from gateway.syntax.cutter import Begun, Octets, Run
 from gateway.syntax.drafts import DraftMessage, composite
-from gateway.syntax.elements import quote
 from gateway.syntax.events import (
+    Detail,
     Event,
     InterchangeBegun,
     InterchangeRead,
-    MessageBegun,
-    MessageRead,
-    SegmentRead,
 )
 from gateway.syntax.grammar import SECURITY
 from gateway.syntax.groups import Groups
 from gateway.syntax.identification import Identification
-from gateway.syntax.interchange import Interchange, Message
+from gateway.syntax.interchange import Interchange
 from gateway.syntax.limits import EdifactLimits
+from gateway.syntax.messages import Messages
 from gateway.syntax.packages import Packages
 from gateway.syntax.tokeniser import OUTSIDE, Reading, shown
-from gateway.syntax.walk import Walk
 
 _BREAK = "EDI110"  # a line break inside a segment: a defect, unless the whole is wrapped at one width
 _NO_HEAD = Segment("UNB", ())
-_STRAY = "EDI033"  # a segment outside any message; a run of them is told once
-_MIXED = "EDI030"  # groups, and messages outside groups
-
-
-class Detail(msgspec.Struct, frozen=True):
-    """What a reading keeps and tells beside verdicts.
-
-    ``segments``: a :class:`SegmentRead` of each.  ``trees``: messages with their segments and tree.
-    ``octets``: packages with their object.
-    """
-
-    segments: bool = False
-    trees: bool = False
-    octets: bool = False
 
 
 class Envelope:
@@ -71,14 +52,10 @@ class Envelope:
         self.events: list[Event] = around.events
         self._opening = begun.opening
         self._lines = begun.lines
-        self._identification = identification
         self._head: Interchange | None = None
-        self._detail = detail
         self._reading = Reading(begun.opening.separators, begun.opening.syntax[1])
+        self._messages = Messages(around, self._groups, identification, self._reading, detail)
         self._breaks: list[Finding] = []
-        self._message: DraftMessage | None = None
-        self._messages = 0
-        self._references: set[str] = set()  # of messages in the group at hand, or outside groups
         self._closed = False
         for finding in begun.opening.findings:
             around.tell(finding)
@@ -94,9 +71,10 @@ class Envelope:
             self._around.offset = run.offsets[-1]
         index = 0
         while index < len(run.texts) and not self._around.full:
-            if self._message is not None:
-                index = self._message.walk.take(run, index)
-                self._tell_segments(self._message.walk)
+            draft = self._messages.open
+            if draft is not None:
+                index = draft.walk.take(run, index)
+                self._messages.drain()
                 if index == len(run.texts):
                     return
             self._take_text(run.texts[index], run.offsets[index])
@@ -112,7 +90,7 @@ class Envelope:
         tag = text.lstrip(" \t")[:3]
         if run.texts and tag != "UNT":
             self.take(Run(run.texts, run.offsets))
-        draft = self._message if run.texts and tag not in OUTSIDE else None
+        draft = self._messages.open if run.texts and tag not in OUTSIDE else None
         number = draft.walk.number + (tag == "UNT") if draft is not None else 0
         for fault in run.faults:
             place = replace(fault.place, segment=number, tag=shown(tag) or fault.place.tag)
@@ -133,7 +111,7 @@ class Envelope:
 
     def _take_text(self, text: str, offset: int) -> None:
         """A segment outside a message's body."""
-        draft = self._message
+        draft = self._messages.open
         segment, faults = self._reading.segment(text, offset, draft.walk.number if draft is not None else 0)
         begins = segment is not None and segment.tag == "UNH"
         for fault in () if begins else faults:
@@ -142,7 +120,7 @@ class Envelope:
             self._around.text = text
             self._take_segment(segment)
         for fault in faults if begins else ():
-            self._attach(fault, self._message)
+            self._attach(fault, self._messages.open)
 
     def _take_segment(self, segment: Segment) -> None:
         taker = _TAKERS.get(segment.tag)
@@ -152,16 +130,7 @@ class Envelope:
             place = self._around.place(segment.tag, segment.offset)
             self._around.tell_once(Finding("EDI027", place, found=segment.tag, severity=Severity.WARNING))
         else:
-            self._refuse_stray(segment)
-
-    def _refuse_stray(self, segment: Segment) -> None:
-        place = self._around.place(shown(segment.tag), segment.offset)
-        self._around.tell_once(Finding(_STRAY, place, found=quote(segment.tag)))
-
-    def _tell_segments(self, walk: Walk) -> None:
-        if self._detail.segments:
-            for segment, groups, opens in walk.drain():
-                self.events.append(SegmentRead(segment, groups, opens))
+            self._around.refuse(segment)
 
     # Interchange.
 
@@ -179,26 +148,26 @@ class Envelope:
         self.events.append(InterchangeBegun(replace(head, findings=self._found())))
 
     def _take_unz(self, segment: Segment) -> None:
-        self._end_message(None)
+        self._messages.end(None)
         self._groups.end(None)
         self._closed = True
         around = self._around
         if around.header is None:
             return
         place = around.place("UNZ", segment.offset)
-        count = len(self._groups.done) or self._messages + len(self._packages.done)
+        count = len(self._groups.done) or self._messages.count + len(self._packages.done)
         findings = around.check(segment, place)
         findings += check_trailer(segment, place, {count}, around.header.get(5))
         if not count:
             findings.append(Finding("EDI032", place))
         for finding in findings:
-            if finding.code != "EDI029" or _MIXED not in around.once:  # what is mixed cannot be counted
+            if finding.code != "EDI029" or MIXED not in around.once:  # what is mixed cannot be counted
                 around.tell(finding)
 
     def finish(self, stopped: bool) -> None:
         """No more segments come.  ``stopped``: the reading was broken off, and that is told already."""
         around = self._around
-        self._end_message(None)
+        self._messages.end(None)
         self._packages.end()
         if around.header is not None and not self._closed and not stopped and not around.full:
             self._groups.end(None)
@@ -234,96 +203,41 @@ class Envelope:
 
     def _take_ung(self, segment: Segment) -> None:
         around = self._around
-        self._end_message(None)
+        self._messages.end(None)
         self._groups.end(None)
-        around.once.discard(_STRAY)
+        around.settle()
         if len(self._groups.done) >= around.limits.groups:
             around.fill(around.limits.groups, segment)
             return
-        if not self._groups.done and (self._messages or self._packages.done):
-            around.tell_once(Finding(_MIXED, around.place("UNG", segment.offset)))
-        self._references = set()
+        if not self._groups.done and (self._messages.count or self._packages.done):
+            around.tell_once(Finding(MIXED, around.place("UNG", segment.offset)))
+        self._messages.renew()
         self._groups.begin(segment)
 
     def _take_une(self, segment: Segment) -> None:
-        self._end_message(None)
+        self._messages.end(None)
         if self._groups.open is None:
-            self._refuse_stray(segment)
+            self._around.refuse(segment)
         else:
             self._groups.end(segment)
-            self._references = set()
+            self._messages.renew()
 
     def _take_uno(self, segment: Segment) -> None:
-        self._end_message(None)
+        self._messages.end(None)
         self._packages.begin(segment)
 
     def _take_unp(self, segment: Segment) -> None:
         if not self._packages.close(segment):
-            self._refuse_stray(segment)
+            self._around.refuse(segment)
 
     # Messages.
 
     def _take_unh(self, segment: Segment) -> None:
-        around = self._around
-        self._end_message(None)
-        around.once.discard(_STRAY)
-        if self._messages >= around.limits.messages:
-            around.fill(around.limits.messages, segment)
-            return
-        self._messages += 1
-        draft, faults = self._begun(segment)
-        self._message = draft
-        if self._groups.open is not None:
-            self._groups.open.join(self._messages, segment.get(2))
-        elif self._groups.done:
-            around.tell_once(Finding(_MIXED, around.place("UNH", segment.offset)))
-        reference = segment.get(1)
-        if reference in self._references:
-            place = Place(quote(reference), 1, "UNH", element=1, offset=segment.offset)
-            faults = [Finding("EDI026", place, found=quote(reference)), *faults]
-        self._references.add(reference)
-        self.events.append(MessageBegun(draft.message))
-        for fault in faults:
-            draft.walk.tell(fault)
-        draft.walk.take_segment(segment, around.text)
-
-    def _begun(self, header: Segment) -> tuple[DraftMessage, list[Finding]]:
-        """The message that UNH begins, and what is wrong with its identifier."""
-        ordinal, told = self._messages, partial(self._tell, self._messages)
-        grammar, faults = self._identification.of(header)
-        keep = self._detail.trees or self._detail.segments
-        limit = self._around.limits.findings
-        walk = Walk(grammar, self._reading, quote(header.get(1)), limit, keep, told)
-        message = Message(
-            ordinal,
-            header.get(1),
-            *self._identification.identifier(header),
-            segments=(),
-            group_reference=self._groups.reference,
-            common_reference=header.get(3),
-        )
-        return DraftMessage(message, header, walk), faults
-
-    def _tell(self, ordinal: int, finding: Finding) -> Finding:
-        """Tell a message's finding, after the segments before it: the order is that of the octets."""
-        if self._message is not None:
-            self._tell_segments(self._message.walk)
-        return self._around.teller.tell(finding, ordinal)
+        self._messages.begin(segment)
 
     def _take_unt(self, segment: Segment) -> None:
-        if self._message is None:
-            self._refuse_stray(segment)
-        else:
-            self._message.walk.take_segment(segment, self._around.text)
-            self._end_message(segment)
-
-    def _end_message(self, trailer: Segment | None) -> None:
-        draft = self._message
-        if draft is not None:
-            draft.end(trailer, self._lines.wrapped(draft.walk.offset), self._around.limits.segments)
-            self._tell_segments(draft.walk)
-            self._message = None
-            self.events.append(MessageRead(draft.read(self._detail.trees)))
+        if not self._messages.close(segment):
+            self._around.refuse(segment)
 
 
 _TAKERS: dict[str, Callable[[Envelope, Segment], None]] = {

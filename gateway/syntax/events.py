@@ -14,6 +14,18 @@ from gateway.model.finding import Finding
 from gateway.syntax.interchange import FunctionalGroup, Interchange, Message, Package
 
 
+class Detail(msgspec.Struct, frozen=True):
+    """What a reading keeps and tells beside verdicts.
+
+    ``segments``: a :class:`SegmentRead` of each.  ``trees``: messages with their segments and tree.
+    ``octets``: packages with their object.
+    """
+
+    segments: bool = False
+    trees: bool = False
+    octets: bool = False
+
+
 class InterchangeBegun(msgspec.Struct, frozen=True):
     """UNB is read; ``interchange`` has no messages."""
 

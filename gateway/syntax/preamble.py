@@ -21,6 +21,7 @@ from gateway.syntax.characters import (
     separators_of,
 )
 from gateway.syntax.elements import quote
+from gateway.syntax.ends import first_end
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.split import splitter_of
 
@@ -81,32 +82,6 @@ def _open_exactly(data: bytes, last: bool, limits: EdifactLimits) -> Opening | N
     if isinstance(found, Finding):
         return Opening(start, (*findings, found), announced=announced)
     return _header(data, start + (_UNA if announced else 0), last, limits, found, announced, tuple(findings))
-
-
-def last_end(data: bytes, separators: Separators) -> int:
-    """Index of the last terminator that is not released, or -1."""
-    terminator, release = separators.terminator.encode(), separators.release.encode()
-    index = data.rfind(terminator)
-    while index >= 0 and release and _released(data, index, release):
-        index = data.rfind(terminator, 0, index)
-    return index
-
-
-def first_end(data: bytes, separators: Separators, start: int) -> int:
-    """Index of the first terminator from ``start`` on that is not released, or -1."""
-    terminator, release = separators.terminator.encode(), separators.release.encode()
-    index = data.find(terminator, start)
-    while index >= 0 and release and _released(data, index, release):
-        index = data.find(terminator, index + 1)
-    return index
-
-
-def _released(data: bytes, index: int, release: bytes) -> bool:
-    """True where an odd number of release characters stands before the octet."""
-    before = index
-    while before > 0 and data[before - 1 : before] == release:
-        before -= 1
-    return (index - before) % 2 == 1
 
 
 def _announced(head: bytes, start: int) -> Separators | Finding:

@@ -14,8 +14,8 @@ from gateway.model.edifact import Agreement
 from gateway.model.finding import Finding
 from gateway.syntax.cutter import Begun, Cutter, Octets, Run
 from gateway.syntax.directories import Directories
-from gateway.syntax.envelope import Detail, Envelope
-from gateway.syntax.events import Event, InterchangeRead, MessageRead
+from gateway.syntax.envelope import Envelope
+from gateway.syntax.events import Detail, Event, InterchangeRead, MessageRead
 from gateway.syntax.identification import Identification
 from gateway.syntax.interchange import Interchange, Message
 from gateway.syntax.limits import EdifactLimits
