@@ -12,7 +12,7 @@ from gateway.handbook import Handbook
 from gateway.inbound.examined import IN_USE, Examined, Judge, Unreadable, judged, ruled
 from gateway.mapping import Reading
 from gateway.model import Agreement, Finding, Judged, Outcome, Place
-from gateway.model.finding import worst
+from gateway.model.finding import Severity, worst
 
 Told = Callable[[Finding], None]
 
@@ -51,8 +51,9 @@ class Review:
     def end(self, interchange: syntax.Interchange, findings: tuple[Finding, ...]) -> Examined:
         """The verdicts, now that the whole is read; an error of the envelope or of a group rejects all in it."""
         messages, self._judged = self._judged, []
-        groups = {ordinal: g.findings for g in interchange.groups for ordinal in g.messages if g.findings}
+        groups = {n: _errors(g) for g in interchange.groups for n in g.messages if worst(g.findings)}
         sunk = worst(findings)
+        findings += tuple(f for group in interchange.groups for f in _beside_messages(group))
         final = tuple(_finally(m, groups.get(m.ordinal, ()), sunk) for m in messages)
         return Examined(_ENVELOPE, interchange.reference, final, findings, interchange=interchange)
 
@@ -70,7 +71,7 @@ class Review:
         findings = message.findings
         reading = Reading()
         if table is None and not any(f.code in _UNIDENTIFIED for f in findings):
-            findings = (_not_in_use(message),)  # what else is wrong with it is of no interest
+            findings = (_not_in_use(message), *findings)
         if table is not None and message.tree is not None and not worst(findings):
             reading = table.read(message.tree)
             locate = table.locator(message.tree)
@@ -125,9 +126,15 @@ def unanswerable(interchange: syntax.Interchange) -> tuple[Finding, ...]:
     """Why no CONTRL can answer: a CONTRL never is answered, the envelope does not say whom to answer, or
     what is wrong has no reference by which a CONTRL could reject it."""
     if any(m.type == "CONTRL" for m in interchange.messages):
-        return (Finding("PAR008", Place(tag="UNH")), *interchange.findings)
+        return (contrl_not_taken(interchange), *interchange.findings)
     groups = (f for group in interchange.groups for f in group.findings)
     return (*interchange.findings, *groups, *(f for m in interchange.messages for f in m.findings))
+
+
+def contrl_not_taken(interchange: syntax.Interchange) -> Finding:
+    """PAR008: customs takes no CONTRL."""
+    reference = next((m.reference for m in interchange.messages if m.type == "CONTRL"), "")
+    return Finding("PAR008", Place(message=reference, segment=1, tag="UNH", element=2))
 
 
 def _events(content: bytes, handbook: Handbook, agreement: Agreement) -> Iterator[syntax.Event]:
@@ -142,6 +149,19 @@ def _events(content: bytes, handbook: Handbook, agreement: Agreement) -> Iterato
     for start in range(0, len(content), _PIECE):
         yield from reader.feed(content[start : start + _PIECE])
     yield from reader.finish()
+
+
+def _errors(group: syntax.FunctionalGroup) -> tuple[Finding, ...]:
+    return tuple(f for f in group.findings if f.severity is Severity.ERROR)
+
+
+def _beside_messages(group: syntax.FunctionalGroup) -> Iterator[Finding]:
+    """A group's findings that reject no message: warnings, and what is wrong with a group that has none."""
+    for finding in group.findings:
+        if finding.severity is not Severity.ERROR:
+            yield finding
+        elif not group.messages:
+            yield replace(finding, severity=Severity.WARNING)
 
 
 def _finally(message: Judged, around: tuple[Finding, ...], sunk: bool) -> Judged:

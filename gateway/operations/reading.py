@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 UNTYPED = "application/octet-stream"
 SEGMENT = re.compile(rb"\s*[A-Z]{3}[+:']")
 """What may be an interchange without its beginning: the reader of EDIFACT tells what is missing."""
+BOM = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 HEAD = 8_192
 """Octets by which a file's kind is known."""
@@ -102,10 +103,17 @@ def check_file(
             return check(file.read(), handbook, now)
         file.seek(0)
         first, *more = inbound.examine_files(_pieces(file, read), handbook, judge, told)
-    if first.interchange is None or not first.interchange.answerable:
-        unanswerable = inbound.unanswerable(first.interchange) if first.interchange is not None else ()
-        return Checked(None, unanswerable)
-    return Checked(first, more=tuple(more))
+    if first.interchange is None or not first.interchange.syntax[0]:
+        return Checked(None, first.findings)
+    return Checked(_answered(first), more=tuple(map(_answered, more)))
+
+
+def _answered(examined: inbound.Examined) -> inbound.Examined:
+    """As customs answers it: a CONTRL is taken by nobody."""
+    interchange = examined.interchange
+    if interchange is None or all(message.type != "CONTRL" for message in interchange.messages):
+        return examined
+    return replace(examined, findings=(inbound.contrl_not_taken(interchange), *examined.findings))
 
 
 def _pieces(file: BinaryIO, read: Callable[[int], None]) -> Iterator[bytes]:
@@ -118,7 +126,7 @@ def _no_message(body: bytes) -> Finding | None:
     """Why a file cannot be a message in any syntax, as far as its beginning shows."""
     if not body.strip():
         return Finding("PAR009")
-    if media_type(body) != UNTYPED or SEGMENT.match(body):
+    if media_type(body) != UNTYPED or SEGMENT.match(body.removeprefix(BOM)):
         return None
     start = body.lstrip()
     if body.startswith(UTF_16):

@@ -116,12 +116,16 @@ cut(PyObject *module, PyObject *args)
                           &element, &component, &PySet_Type, &tags, &number, &most)) {
         return NULL;
     }
+    if (index < 0 || most < 0 || number < 0 || number > PY_SSIZE_T_MAX - most) {
+        PyErr_SetString(PyExc_ValueError, "index, number and most cannot be negative, nor their sum too large");
+        return NULL;
+    }
     PyObject *made = PyList_New(0);
     if (made == NULL) {
         return NULL;
     }
     /* Lengths are looked at each time round: making a segment runs code that could shorten the lists. */
-    for (; index >= 0 && index < PyList_GET_SIZE(texts) && PyList_GET_SIZE(made) < most; index++) {
+    for (; index < PyList_GET_SIZE(texts) && PyList_GET_SIZE(made) < most; index++) {
         PyObject *text = PyList_GET_ITEM(texts, index), *one = NULL;
         PyObject *offset = PyList_GetItem(offsets, index);
         if (offset == NULL) {

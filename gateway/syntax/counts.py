@@ -13,6 +13,7 @@ from gateway.syntax.elements import quote
 
 MAX_DIGITS = 18  # 0810 is n..18, 0074 n..10 in syntax 4, the others shorter
 
+_NONE = '""'  # a reference that is empty, as a finding says it
 _PREPARED = 4  # position of S004 in UNB and UNG
 _DATES = (6, 8)  # digits of 0017: n6 in syntax 1 to 3, n8 in syntax 4
 _TIME = 4  # digits of 0019
@@ -28,7 +29,7 @@ def check_trailer(trailer: Segment, place: Place, counts: set[int], reference: s
         findings.append(Finding("EDI029", at, str(max(counts)), quote(text)))
     if repeated and repeated != reference:
         at = replace(place, element=2, offset=trailer.offset)
-        findings.append(Finding("EDI028", at, quote(reference), quote(repeated)))
+        findings.append(Finding("EDI028", at, quote(reference) or _NONE, quote(repeated)))
     return findings
 
 

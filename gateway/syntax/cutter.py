@@ -142,7 +142,7 @@ class Cutter:
         self._step = Cutter._body
 
     def _body(self, last: bool) -> None:
-        room = self._begin + self.limits.interchange - self._offset
+        room = max(0, self._begin + self.limits.interchange - self._offset)
         beyond, data = self._pending[room:], self._pending[:room]
         base, at = self._offset, 0
         while (
@@ -214,7 +214,7 @@ class Cutter:
             raw, start = self._pending[:end], self._offset
             self._drop(end + 1)
             self._before -= 1
-            self._look(raw, start)
+            self._look(raw, start, follow=False)
         self._step = Cutter._skip if self._left else Cutter._body
 
     def _drop(self, count: int) -> None:
@@ -261,24 +261,23 @@ class Cutter:
         return not (release and release in text) and not (repetition and repetition in text)
 
     def _cut_carefully(self, chunk: bytes, start: int) -> int:
-        terminator, release = self._separators.terminator.encode(), self._separators.release.encode()
-        raws = chunk.split(terminator)
-        sizes = list(map(len, raws))
-        if release and release in chunk:
-            raws, sizes = rejoin(raws, sizes, release, terminator)
+        """One segment at a time; each may be UNZ or UNO once it is cleaned, and what follows none of the body."""
         taken = 0
-        for raw in raws:
+        while taken <= len(chunk) and self._step is Cutter._body and not self._ended:
+            end = first_end(chunk, self._separators, taken)
+            raw = chunk[taken : end if end >= 0 else len(chunk)]
             if len(raw) > self.limits.segment:
                 self._stop("EDI115", self.limits.segment, len(raw), start + taken)
                 break
             self._look(raw, start + taken)
             taken += len(raw) + 1
-            if self._step is not Cutter._body:
-                break  # UNZ or a package: what follows is none of the body
         return taken
 
-    def _look(self, raw: bytes, start: int) -> None:
-        """One segment with something unusual about it: the unusual is told, the rest is read."""
+    def _look(self, raw: bytes, start: int, follow: bool = True) -> None:
+        """One segment with something unusual about it: the unusual is told, the rest is read.
+
+        ``follow``: what comes after it depends on its tag.
+        """
         body = raw.lstrip(_BLANKS)
         noise = raw[: len(raw) - len(body)].rstrip(b" \t")  # blanks right before a tag are told with it
         body = raw[len(noise) :]
@@ -294,7 +293,8 @@ class Cutter:
             faults.append(Finding("EDI110", at))
         text, strange = self._scrutiny.read(body, place)
         self._out.append(Run([text], [start], (*faults, *strange)))
-        self._follow(text, start)
+        if follow:
+            self._follow(text, start)
 
     def _follow(self, text: str, start: int) -> None:
         """What comes after this segment: usually more of the kind."""

@@ -19,6 +19,7 @@ from gateway.syntax.tablewriter import ranges
 GUIDES = "guides"  # the folder of implementation guides beside the sets
 
 _SYNTAX = ("S.1", "S.2", "S.3", "S.4")
+_SENT = {name: ":".join(pair) for pair, name in SERVICE.items()}  # service directories as UNH has them
 
 
 class Directories:
@@ -105,6 +106,8 @@ class Directories:
 
     def agencies(self, version: str, release: str) -> tuple[str, ...]:
         """The agencies (0051) that have a directory of this version and release."""
+        if version == "S":
+            return ()
         name = SERVICE.get((version, release), f"{version}.{release}")
         return tuple(key.agency for key in self._sets if key.name == name)
 
@@ -126,24 +129,26 @@ class Directories:
         """What would have been right for a message that is not among the tables, in a few words.
 
         The directories that hold the message; where none does, the messages of its directory that begin
-        most like it; without a directory, those there are.
+        most like it, or of the latest where it names none.
         """
         held = self.holding(type)
-        if held or directory is None:
-            return held or self._ranges(self._sets)
+        if held:
+            return held
+        directory = directory or self._of(next(key for key in reversed(self._sets) if key.agency == AGENCY))
         alike = sorted(directory.messages, key=lambda other: (-_alike(type, other), other))
         return ", ".join(alike[:MAX_EXPECTED]) + (" ..." if len(alike) > MAX_EXPECTED else "")
 
     def _ranges(self, keys: Collection[Key]) -> str:
         """Directories as ranges, each within the set that had it first."""
-        by_set: dict[int, list[Key]] = {}
+        by_set: dict[int | str, list[Key]] = {}
         for key, sets in self._sets.items():
-            by_set.setdefault(id(sets[-1]), []).append(key)
+            shelf = key.name if key.name in _SENT else id(sets[-1])  # these make no range
+            by_set.setdefault(shelf, []).append(key)
         told = (
             ranges((key.name for key in order if key in keys), [key.name for key in order])
             for order in by_set.values()
         )
-        return " ".join(filter(None, told))
+        return " ".join(_SENT.get(name, name) for name in " ".join(filter(None, told)).split())
 
     def message(self, type: str, version: str, release: str, agency: str = AGENCY) -> MessageTable | None:
         """A message's structure, or None where it is not among the tables."""

@@ -69,16 +69,19 @@ class DraftMessage:
         place = Place(reference, walk.number, "UNT", offset=walk.offset)
         counts = {walk.number, walk.number - walk.security}
         if trailer is None:
-            walk.tell(Finding("EDI133", place, "UNT"))
+            walk.keep(Finding("EDI133", place, "UNT"))
         else:
             for finding in check_trailer(trailer, place, counts, self._header.get(1)):
-                walk.tell(finding)
+                walk.keep(finding)
         first = walk.secured
         if first is not None and self.message.type not in SECURITY_MESSAGES:
             at = Place(reference, first.number, first.tag, offset=first.offset)
             walk.tell(Finding("EDI027", at, found=first.tag, severity=Severity.WARNING))
         if walk.number > most:
-            walk.tell(Finding("EDI116", place, str(most), str(walk.number)))
+            walk.keep(Finding("EDI116", place, str(most), str(walk.number)))
+        if walk.untold:
+            told = Finding("EDI125", place, str(len(walk.findings)), str(walk.untold), Severity.WARNING)
+            walk.keep(told)
 
     def read(self, trees: bool) -> Message:
         """The message with its findings; ``trees``: with its segments and its tree."""

@@ -20,6 +20,7 @@ from gateway.syntax.guides import ElementRule
 STRICT = frozenset({"1001", "1153", "1225", "2005", "2379", "3035", "3227", "5025"})
 # Lists that agreements extend although nothing beside the code can say so.
 OPEN = frozenset({"0085", "1131", "3055", "6313", "6411", "7143"})
+_AGENCY = "3055"  # what it names may have lists of its own; it has a list itself
 QUALIFIERS = ("1131", "3055")  # code list and its agency: they name a list other than the directory's
 
 MAX_CODES = 12  # codes of a guide's list named in a finding
@@ -244,7 +245,11 @@ def _explain_text(part: Part, text: str, at: Place, qualified: bool, marks: str)
         yield Finding("EDI039", at, part.format, quote(text))
     elif length < part.least:
         yield Finding("EDI040", at, part.format, quote(text))
-    elif part.codes is not None and (part.bound or not qualified) and text not in part.codes:
+    elif (
+        part.codes is not None
+        and (part.bound or not qualified or part.code == _AGENCY)
+        and text not in part.codes
+    ):
         if part.closed:
             yield Finding("EDI012", at, part.listed, quote(text))
         else:

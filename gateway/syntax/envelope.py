@@ -15,7 +15,8 @@ from gateway.model.finding import Finding, Severity
 from gateway.syntax.around import MIXED, Around
 from gateway.syntax.counts import check_time, check_trailer
 from gateway.syntax.cutter import Begun, Octets, Run
-from gateway.syntax.drafts import DraftMessage, composite
+from gateway.syntax.drafts import MAX_BREAKS, DraftMessage, composite
+from gateway.syntax.elements import quote
 from gateway.syntax.events import (
     Detail,
     Event,
@@ -71,6 +72,10 @@ class Envelope:
             self._around.offset = run.offsets[-1]
         index = 0
         while index < len(run.texts) and not self._around.full:
+            if self._closed:  # a UNZ that the octets did not show: with a release character in its tag
+                place = self._around.place("UNZ", run.offsets[index])
+                self._around.tell_once(Finding("EDI118", place, found=quote(run.texts[index])))
+                return
             draft = self._messages.open
             if draft is not None:
                 index = draft.walk.take(run, index)
@@ -101,7 +106,7 @@ class Envelope:
     def _attach(self, fault: Finding, draft: DraftMessage | None) -> None:
         if draft is None:
             if fault.code == _BREAK:
-                self._breaks.append(fault)
+                self._breaks += [fault] if len(self._breaks) < MAX_BREAKS else []
             else:
                 self._around.tell(fault)
         elif fault.code == _BREAK:

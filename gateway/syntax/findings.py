@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gateway.model.finding import Finding, Severity
 
 
@@ -27,3 +29,12 @@ class Findings(list[Finding]):
         if self._left[error] > 0:
             self._left[error] -= 1
             super().append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """The same for each."""
+        for finding in findings:
+            self.append(finding)
+
+    def keep(self, finding: Finding) -> None:
+        """Take the finding whether there is room or not: for those of which there are few."""
+        super().append(finding)

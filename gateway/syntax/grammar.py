@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from gateway.syntax.characters import Separators
 from gateway.syntax.elements import Layouts
 from gateway.syntax.guides import NodeRule
-from gateway.syntax.patterns import Pattern
+from gateway.syntax.patterns import UNKNOWN, Pattern
 from gateway.syntax.structure import Move, Structure
 from gateway.syntax.variants import Varied, varied
 
@@ -22,7 +22,6 @@ SECURITY = frozenset(
 )
 _LOOKED_AT = BOUNDARIES | SECURITY  # each of these ends the message or is counted apart
 NOWHERE = -1  # the node of a segment that has no place in the structure
-_UNKNOWN = "\ufffd"  # stands for a released character while a pattern decides; no code has it
 _NO_RULES: Mapping[str, NodeRule] = {}
 
 
@@ -60,6 +59,7 @@ class Grammar:
         self._patterns: dict[int, Pattern | None] = {}
         self._tagged: dict[str, Pattern] = {}
         self._release = separators.release
+        self._service = {separators.element, separators.component, separators.repetition, separators.release}
         self._released = re.compile(f"{re.escape(separators.release)}.", re.DOTALL)
         self.varied: dict[int, Varied] = {}
         if structure is not None and rules:
@@ -77,8 +77,12 @@ class Grammar:
         return found
 
     def plain(self, text: str) -> str:
-        """The text with each released character replaced by one that separates nothing."""
-        return self._released.sub(_UNKNOWN, text) if self._release and self._release in text else text
+        """The text with each released service character replaced by one that separates nothing."""
+        return self._released.sub(self._bare, text) if self._release and self._release in text else text
+
+    def _bare(self, found: re.Match[str]) -> str:
+        released = found[0][1]
+        return UNKNOWN if released in self._service else released
 
     def _narrow(self, structure: Structure, rules: Mapping[str, NodeRule]) -> None:
         """Patterns and variants as a guide has them."""

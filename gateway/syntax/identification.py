@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from msgspec.structs import replace
 
 from gateway.model.edifact import Agreement, Directory, GroupUse, MessageTable, Segment, SegmentUse
@@ -17,6 +15,9 @@ from gateway.syntax.preamble import VERSIONS, Opening
 from gateway.syntax.structure import Structure
 
 MAX_REMEMBERED = 256  # grammars: message types times service characters; beyond it the oldest goes
+MAX_MANNERS = 16  # sets of service characters and versions that share what they know of message types:
+MAX_TYPES = 16  # so many of each, so that no more grammars are held in this way than in the other
+MAX_IDENTIFIER = 60  # characters of an S009 that is remembered as it was sent
 
 MAX_SEARCHED = 100  # message types of an interchange for which the right one is looked for
 
@@ -25,8 +26,6 @@ _MISSING_TYPE = "EDI131"
 
 
 Identifier = tuple[str, str, str, str, str]
-K = TypeVar("K")
-V = TypeVar("V")
 _NOTHING: Identifier = ("", "", "", "", "")
 
 
@@ -49,8 +48,9 @@ class Identification:
         remembered = self._directories.known
         found = remembered.get(key)
         if found is None:
-            found = Known(self._grammar(_NOTHING, known=False), {})
-            _remember(remembered, key, found)
+            if len(remembered) >= MAX_MANNERS:
+                remembered.clear()
+            found = remembered[key] = Known(self._grammar(_NOTHING, known=False), {})
         return found
 
     def service_faults(self, segment: Segment, text: str, place: Place) -> list[Finding]:
@@ -89,8 +89,8 @@ class Identification:
         if fault is not None:
             faults.append(fault)
         grammar = self._grammar(named, known=fault is None)
-        if not faults:
-            _remember(self._usual, sent, grammar)
+        if not faults and sum(map(len, sent)) <= MAX_IDENTIFIER and len(self._usual) < MAX_TYPES:
+            self._usual[sent] = grammar
         return grammar, faults
 
     def _tolerated(self) -> bool:
@@ -109,11 +109,13 @@ class Identification:
     def _look_up(self, named: Identifier, place: Place) -> Finding | None:
         kind, version, release, agency, _ = named
         directory = self._directories.directory(version, release, agency)
+        if not self._directories.holding(kind):
+            return Finding("EDI014", place, self._expected(kind, directory), quote(kind))
         if directory is None:
             others = self._directories.agencies(version, release)
             if others:
                 return Finding("EDI014", replace(place, component=4), ", ".join(others), quote(agency))
-            known = {name.partition(".")[0] for name in self._directories.names()}
+            known = {name.partition(".")[0] for name in self._directories.names()} - {"S"}
             at = replace(place, component=3 if version in known else 2)
             expected = self._expected(kind, None)
             return Finding("EDI014", at, expected, quote(f"{kind}:{version}:{release}"))
@@ -151,16 +153,10 @@ class Identification:
             layouts = self._directories.layouts(directory, self._version, self._marks)
             structure = self._structure(kind, directory, guide) if known and directory is not None else None
             rules = guide.rules() if guide is not None else {}
-            found = Grammar(structure, layouts, self._separators, rules)
-            _remember(remembered, key, found)
+            if len(remembered) >= MAX_REMEMBERED:
+                remembered.pop(next(iter(remembered)), None)
+            found = remembered[key] = Grammar(structure, layouts, self._separators, rules)
         return found
-
-
-def _remember(remembered: dict[K, V], key: K, value: V) -> None:
-    """Keep a value; where there are too many, the oldest goes."""
-    if len(remembered) >= MAX_REMEMBERED:
-        remembered.pop(next(iter(remembered)), None)
-    remembered[key] = value
 
 
 def secured(table: MessageTable) -> MessageTable:

@@ -27,6 +27,9 @@ class Packages:
         """UNO."""
         self.end()
         around = self._around
+        if len(self.done) >= around.limits.messages:
+            around.fill(around.limits.messages, segment)
+            return
         self._open = DraftPackage(segment, self._keep, around.limits.findings)
         place = around.place("UNO", segment.offset)
         if not around.agreement.packages:

@@ -17,7 +17,10 @@ COMPILED_AFTER = 8  # texts without fault: to compile a pattern costs as much as
 MAX_ELEMENTS = 32  # a pattern nests as deep as its segment has elements; the few with more are explained
 MAX_REMEMBERED = 4_096  # combinations of coded values a pattern keeps; beyond it each is explained afresh
 
-_BLANKS = " \t\r\n\x85\xa0"  # no class such as \\s: a plain set is matched by one look at a bitmap
+UNKNOWN = "\ufffd"  # stands for a released service character; codes that hold it are never remembered
+
+# All that str.isspace takes, written out: a plain set is matched by one look at a bitmap.
+_BLANKS = "".join(c for c in map(chr, range(0x3001)) if c.isspace())
 
 
 class Pattern:
@@ -46,7 +49,9 @@ class Pattern:
             self.match = re.compile(_segment(self.layout, self._separators), re.DOTALL).fullmatch
         found = self.match(text)
         if found is not None and len(self.known) < MAX_REMEMBERED:
-            self.known.add(found.groups())
+            codes = found.groups()
+            if not any(UNKNOWN in code for code in codes if code is not None):
+                self.known.add(codes)
 
 
 def _none(text: str) -> None:

@@ -69,8 +69,12 @@ def _open_exactly(data: bytes, last: bool, limits: EdifactLimits) -> Opening | N
     mark = len(_BOM) if data.startswith(_BOM) else 0
     blanks = len(data) - mark - len(data[mark:].lstrip(_BLANKS))
     start = mark + blanks
+    if start > limits.preamble:
+        begins = show(data[mark : mark + _UNA])
+        many = Finding("EDI102", Place(offset=mark), found=f"> {limits.preamble}", severity=Severity.WARNING)
+        return Opening(mark, (many, Finding("EDI103", Place(offset=mark), "UNA, UNB", begins)))
     head = data[start : start + _UNA]
-    if not last and (len(head) < _UNA or len(data) < len(_BOM)) and start <= limits.preamble:
+    if not last and (len(head) < _UNA or len(data) < len(_BOM)):
         return None
     findings = []
     if mark:

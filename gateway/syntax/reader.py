@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from gateway.model.edifact import Agreement
-from gateway.model.finding import Finding
-from gateway.syntax.cutter import Begun, Cutter, Octets, Run
+from gateway.model.finding import Finding, Severity
+from gateway.syntax.cutter import CHUNK, Begun, Cutter, Octets, Run
 from gateway.syntax.directories import Directories
 from gateway.syntax.envelope import Envelope
 from gateway.syntax.events import Detail, Event, InterchangeRead, MessageRead
@@ -46,7 +46,10 @@ class Reader:
 
     def feed(self, octets: bytes) -> list[Event]:
         """What these octets complete."""
-        return self._events(self._cutter.feed(octets))
+        events: list[Event] = []
+        for start in range(0, len(octets), CHUNK):  # so that the lines of what is cut are still known
+            events += self._events(self._cutter.feed(octets[start : start + CHUNK]))
+        return events
 
     def finish(self) -> list[Event]:
         """What is left when no more octets come."""
@@ -104,7 +107,7 @@ def read(
     """Read one interchange whole; a sender's fault is a finding, never an exception.
 
     ``content``: the octets from UNA or UNB to UNZ.  Every message is matched against its directory and
-    has its tree; a group's findings stand with each of its messages too.
+    has its tree; a group's errors stand with each of its messages too.
     """
     detail = Detail(trees=True, octets=agreement.packages)
     reader = Reader(directories, limits=limits, agreement=agreement, detail=detail, several=False)
@@ -125,10 +128,11 @@ def _messages(events: Iterable[Event]) -> Iterator[Message]:
 
 
 def _with_groups(messages: Iterable[Message], whole: Interchange) -> Iterator[Message]:
-    """The messages with the findings of the groups around them."""
+    """The messages with the errors of the groups around them: they reject them all."""
     told: dict[int, tuple[Finding, ...]] = {}
     for group in whole.groups:
-        told |= dict.fromkeys(group.messages if group.findings else (), group.findings)
+        errors = tuple(f for f in group.findings if f.severity is Severity.ERROR)
+        told |= dict.fromkeys(group.messages if errors else (), errors)
     for message in messages:
         more = told.get(message.ordinal)
         yield message if more is None else replace(message, findings=message.findings + more)

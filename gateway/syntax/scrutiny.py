@@ -12,6 +12,10 @@ from gateway.syntax.preamble import show
 
 _GENERAL_PUNCTUATION = "\u2000"  # hidden characters are from here on, controls far below
 
+_SHIFTS = (
+    "\x0e\x0f\x1b"  # without them what follows means something else: they are not left out and forgotten
+)
+
 UTF8 = "EDI124"  # text in UTF-8 where another encoding is announced
 
 # Codecs in whose texts the octets of UTF-8 are no accident: in Latin-1 they are a letter before a control
@@ -57,17 +61,22 @@ class Scrutiny:
         """
         text, codec, told = self._decode(octets, place)
         wrong, odd = self._repertoire.wrong, self._repertoire.odd
-        found = wrong.search(text)
-        if found is not None:
-            code = "EDI113" if found[0] > _GENERAL_PUNCTUATION else "EDI106"
-            at = _at(place, len(text[: found.start()].encode(codec, "replace")))
-            return wrong.sub("", text), [*told, Finding(code, at, found=f"U+{ord(found[0]):04X}")]
-        strange = odd.search(text) if odd is not None and not self._odd_told and not told else None
-        if strange is None:
-            return text, told
-        self._odd_told = True
-        at = _at(place, strange.start())
-        return text, [Finding("EDI107", at, found=strange[0], severity=Severity.WARNING)]
+        if told and told[0].code == "EDI109":
+            return wrong.sub("", text), told
+        codes: dict[str, re.Match[str]] = {}
+        for found in wrong.finditer(text):
+            codes.setdefault(
+                "EDI113" if found[0] in _SHIFTS or found[0] > _GENERAL_PUNCTUATION else "EDI106", found
+            )
+        strange = next(filter(_is_ascii, odd.finditer(text)), None) if odd and not self._odd_told else None
+        if strange is not None:
+            self._odd_told = True
+            at = _at(place, len(text[: strange.start()].encode(codec)))
+            told = [*told, Finding("EDI107", at, found=strange[0], severity=Severity.WARNING)]
+        for code, found in codes.items():
+            at = _at(place, len(text[: found.start()].encode(codec)))
+            told = [*told, Finding(code, at, found=f"U+{ord(found[0]):04X}")]
+        return wrong.sub("", text) if codes else text, told
 
     def _decode(self, octets: bytes, place: Place) -> tuple[str, str, list[Finding]]:
         """The text, the codec by which it was read, and what is wrong with that."""
@@ -87,6 +96,11 @@ class Scrutiny:
             code, codec = ("EDI108", "latin-1") if codec == "ascii" else ("EDI109", codec)
             at, found = _at(place, error.start), show(octets[error.start : error.start + 4])
             return octets.decode(codec, "replace"), codec, [Finding(code, at, found=found)]
+
+
+def _is_ascii(found: re.Match[str]) -> bool:
+    """Of other characters the encoding has something to say."""
+    return found[0].isascii()
 
 
 def _utf8(octets: bytes) -> str | None:

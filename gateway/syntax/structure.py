@@ -64,6 +64,9 @@ class Astray(msgspec.Struct, frozen=True):
     triggers: tuple[str, ...]
 
 
+NO_PLACE = Astray((), ())
+
+
 class Structure:
     """A compiled message table: its nodes in order, its groups, and the moves between nodes.
 
@@ -81,6 +84,7 @@ class Structure:
             raise ValueError(f"{table.type}: {', '.join(sorted(within))} cannot stand within a message")
         self._label_sections()
         self.labels = frozenset(node.label for node in self.nodes)
+        self.tags = frozenset(label[:3] for label in self.labels)
 
     def _compile(self, uses: Sequence[SegmentUse | GroupUse], path: tuple[int, ...]) -> None:
         for position, use in enumerate(uses):
@@ -117,6 +121,12 @@ class Structure:
         found = self.nodes[node]
         return self.groups[found.path[-1]].repeat if found.trigger else found.repeat
 
+    def leaps(self, move: Move) -> bool:
+        """True where a segment of a section is reached without the UNS before it."""
+        if not move.missing or self.nodes[move.node].label[:3] in ("UNS", "UNT"):
+            return False
+        return any(self.nodes[index].label[:3] == "UNS" for index in move.missing)
+
     def moves(self, last: int, label: str) -> tuple[Move, ...]:
         """Every way from node ``last`` (-1 before the message) to a segment, in the order of the table."""
         key = (last, label)
@@ -147,12 +157,12 @@ class Structure:
 
     def astray(self, last: int, label: str) -> Astray:
         """Where a segment that no move reaches would stand, had no group's trigger been left out."""
+        if label not in self.labels:
+            return NO_PLACE
         key = (last, label)
         found = self._astray.get(key)
         if found is None:
-            found = self._find_astray(last, label)
-            if label in self.labels:
-                self._astray[key] = found
+            found = self._astray[key] = self._find_astray(last, label)
         return found
 
     def _find_astray(self, last: int, label: str) -> Astray:

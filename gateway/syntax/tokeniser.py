@@ -16,6 +16,7 @@ from gateway.model.finding import Finding, Place, Severity
 from gateway.syntax.characters import DEFAULT, Separators
 from gateway.syntax.cutter import Begun, Cutter, Run
 from gateway.syntax.elements import quote
+from gateway.syntax.findings import Findings
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.plain import quick
 from gateway.syntax.preamble import Opening, show
@@ -31,13 +32,13 @@ _AT_ONCE = 64  # segments made before they are given: with more the garbage coll
 class Tokeniser:
     """One file of interchanges, fed in pieces of any size.
 
-    ``findings`` grows while it is fed; each has the number and offset of its segment.  ``opening``
+    ``findings`` grows while it is fed, up to the bound; each has the number and offset of its segment.  ``opening``
     (separators, syntax) is there once UNB is read.  ``stopped``: a bound or a fatal defect ended the
     reading before UNZ.  Packages' octets are passed over.
     """
 
     def __init__(self, limits: EdifactLimits | None = None, several: bool = False) -> None:
-        self.findings: list[Finding] = []
+        self.findings = Findings((limits or EdifactLimits()).findings)
         self.opening: Opening | None = None
         self._cutter = Cutter(limits, several)
         self._number = 0
@@ -153,6 +154,11 @@ def _placed(fault: Finding, segment: Segment | None, number: int) -> Finding:
     if segment is None:
         return replace(fault, place=replace(fault.place, segment=number))
     return replace(fault, place=replace(fault.place, segment=segment.number, tag=shown(segment.tag)))
+
+
+def is_tag(text: str) -> bool:
+    """Three capital letters or digits, a letter first."""
+    return _TAG.match(text) is not None
 
 
 def shown(tag: str) -> str:

@@ -6,7 +6,7 @@ the message unless its segments are to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from msgspec.structs import replace
@@ -17,8 +17,8 @@ from gateway.syntax.cutter import Run
 from gateway.syntax.elements import quote
 from gateway.syntax.findings import Findings
 from gateway.syntax.grammar import BOUNDARIES, NOWHERE, SECURITY, Grammar, Usual
-from gateway.syntax.structure import Move, Structure
-from gateway.syntax.tokeniser import Reading, shown
+from gateway.syntax.structure import NO_PLACE, Move, Structure
+from gateway.syntax.tokeniser import Reading, is_tag, shown
 from gateway.syntax.tree import grow
 from gateway.syntax.variants import Variants
 
@@ -30,8 +30,9 @@ class Walk:
     """Takes one message's body, the segments between UNH and UNT, and these two.
 
     ``number``: of the last segment taken.  ``findings``: at most ``limit`` errors and as many others;
-    ``broken``: how many errors of structure there were.  ``keep``: segments are kept and ``tree`` may be
-    asked for.  ``told`` is called with each finding as it is made and gives the finding as it is to stand.
+    ``broken``: how many errors of structure there were; ``untold``: findings beyond the bound.  ``keep``:
+    segments are kept and ``tree`` may be asked for.  ``told`` is called with each finding as it is made and
+    gives the finding as it is to stand.
     """
 
     def __init__(
@@ -50,7 +51,10 @@ class Walk:
         self._told = told
         self._counts = [0] * grammar.size
         self._last = NOWHERE  # the node reached
-        self._others: tuple[int, ...] = ()  # nodes reached if a trigger was left out, while that can be
+        self._others: tuple[int, ...] = ()  # nodes reached if something was left out, while that can be
+        self._doubt: tuple[Finding, tuple[Finding, ...]] | None = (
+            None  # misplaced, or a UNS missing before it
+        )
         self.offset = 0  # of the last segment
         self._nodes: list[int] = []
         self._variants = Variants(grammar.varied) if grammar.varied else None
@@ -58,6 +62,7 @@ class Walk:
         self.security = 0  # segments of integrated security, which 0074 may leave out
         self.secured: Segment | None = None  # the first of them
         self.broken = 0
+        self.untold = 0
         self.findings = Findings(limit)
         self.segments: list[Segment] = []
 
@@ -137,9 +142,16 @@ class Walk:
     def tell(self, finding: Finding) -> None:
         if self.findings.room(finding.severity):
             self.findings.append(self._told(finding))
+        else:
+            self.untold += 1
+
+    def keep(self, finding: Finding) -> None:
+        """The same for a finding that no bound hides."""
+        self.findings.keep(self._told(finding))
 
     def end(self) -> None:
         """The message is over: what is missing with it is told."""
+        self._settle(missing=bool(self._others))
         for fault in self._variants.end() if self._variants is not None else ():
             place = replace(fault.place, message=self._reference)
             self._break(replace(fault, place=place))
@@ -151,13 +163,20 @@ class Walk:
             return None
         return grow(structure, self._nodes, self.segments)
 
-    def path(self) -> str:
-        """The groups around the last segment: ``SG7[3]/SG8[1]``."""
-        structure = self._grammar.structure
-        if structure is None or self._last == NOWHERE:
+    def path(self, node: int | None = None) -> str:
+        """The groups around the last segment, or around a node beyond it: ``SG7[3]/SG8[1]``."""
+        structure, last = self._grammar.structure, self._last
+        node = last if node is None else node
+        if structure is None or node == NOWHERE:
             return ""
-        groups = (structure.groups[index] for index in structure.nodes[self._last].path)
-        return "/".join(f"{group.name}[{self._counts[group.first]}]" for group in groups)
+        inside = structure.nodes[last].path if last != NOWHERE else ()
+        path = structure.nodes[node].path
+        named = []
+        for depth, index in enumerate(path, start=1):
+            group = structure.groups[index]
+            number = self._counts[group.first] if path[:depth] == inside[:depth] else 1
+            named.append(f"{group.name}[{number}]")
+        return "/".join(named)
 
     # Structure.
 
@@ -166,15 +185,19 @@ class Walk:
         label = structure.label(segment)
         moves = structure.moves(self._last, label)
         counts = self._counts
-        move = None
+        move = excess = None
         for other in moves:  # the first of those with the least missing
-            fewer = move is None or len(other.missing) < len(move.missing)
-            if fewer and (not other.again or counts[other.node] < structure.limit(other.node)):
-                move = other
+            if move is None or len(other.missing) < len(move.missing):
+                if other.again and counts[other.node] >= structure.limit(other.node):
+                    excess = excess or other
+                else:
+                    move = other
         if self._others and self._follow(structure, label, move):
             return self._others[0]
-        if move is None:
-            self._refuse(structure, segment, moves, label)
+        if move is None and excess is not None:
+            return self._exceed(structure, excess, segment)
+        if move is None or structure.leaps(move):
+            self._refuse(structure, segment, move, label)
             return self._others[0] if self._others else NOWHERE
         if move.missing:
             self._miss(structure, move, segment)
@@ -183,9 +206,7 @@ class Walk:
         counts[move.node] = counts[move.node] + 1 if move.again else 1
         self._last = move.node
         if self._variants is not None:
-            place = Place(
-                self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset
-            )
+            place = self._place(segment)
             for fault in self._variants.take(move.node, segment, place):
                 self._break(fault)
         return move.node
@@ -199,29 +220,65 @@ class Walk:
             return True
         if move is not None and move.node in self._others:
             self._others = ()
+        if not self._others:
+            self._settle(missing=False)
         return False
 
+    def _settle(self, missing: bool) -> None:
+        """Tell what was in doubt, now that the segments after it have shown which it is."""
+        doubt, self._doubt = self._doubt, None
+        if doubt is not None:
+            for finding in doubt[1] if missing else doubt[:1]:
+                self._break(finding)
+
+    def _exceed(self, structure: Structure, move: Move, segment: Segment) -> int:
+        """A segment or a group comes too often: told the first time, and taken all the same."""
+        limit = structure.limit(move.node)
+        self._counts[move.node] += 1
+        self._last = move.node
+        self.broken += 1
+        if self._counts[move.node] == limit + 1:
+            code = "EDI036" if structure.nodes[move.node].trigger else "EDI035"
+            self.tell(Finding(code, self._place(segment), str(limit), segment.tag))
+        return move.node
+
     def _miss(self, structure: Structure, move: Move, segment: Segment) -> None:
+        for finding in self._missing(structure, move, segment):
+            self._break(finding)
+
+    def _missing(self, structure: Structure, move: Move, segment: Segment) -> Iterator[Finding]:
         """A missing segment is told at the last one handled before it (CONTRL, 0096)."""
         for index in move.missing:
             label = structure.nodes[index].label
             number = segment.number - 1
             offset = self.offset if number else segment.offset
-            place = Place(self._reference, number, label[:3], self.path(), offset=offset)
-            self._break(Finding("EDI201", place, label, quote(segment.tag)))
+            place = Place(self._reference, number, label[:3], self.path(index), offset=offset)
+            yield Finding("EDI201", place, label, quote(segment.tag))
 
-    def _refuse(self, structure: Structure, segment: Segment, moves: Sequence[Move], label: str) -> None:
-        place = Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
-        if moves:
-            node = structure.nodes[moves[0].node]
-            code = "EDI036" if node.trigger else "EDI035"
-            self._break(Finding(code, place, str(structure.limit(moves[0].node)), segment.tag))
+    def _refuse(self, structure: Structure, segment: Segment, move: Move | None, label: str) -> None:
+        """A segment has no place here: where it would have one is kept in mind, and what follows there.
+
+        ``move``: the way to it without the UNS before it.  Either that is missing, or the segment stands
+        too early: if UNS comes, the segment did.
+        """
+        self._settle(missing=False)
+        astray = structure.astray(self._last, label) if move is None else NO_PLACE
+        self._others = astray.nodes if move is None else (move.node,)
+        if self.findings.full or not is_tag(segment.tag):  # that it is no tag was told (EDI121)
+            self.broken += 1
+            self.untold += self.findings.full
             return
-        known = any(label[:3] == segment.tag for label in structure.labels)
-        astray = structure.astray(self._last, label)
-        self._others = astray.nodes
         expected = structure.expected(self._last, astray.triggers)
-        self._break(Finding("EDI202" if known else "EDI203", place, expected, quote(segment.tag)))
+        code = "EDI202" if segment.tag in structure.tags else "EDI203"
+        refused = Finding(code, self._place(segment), expected, quote(segment.tag))
+        if move is None:
+            self._break(refused)
+        else:
+            self.broken += 1
+            self._doubt = refused, tuple(self._missing(structure, move, segment))
+
+    def _place(self, segment: Segment) -> Place:
+        return Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
 
     def _break(self, finding: Finding) -> None:
         self.broken += 1
@@ -235,7 +292,7 @@ class Walk:
         pattern = grammar.pattern(node, segment.get(1)) if node != NOWHERE else grammar.tagged(segment.tag)
         if pattern is None or pattern.decides(grammar.plain(text)):
             return
-        place = Place(self._reference, segment.number, shown(segment.tag), self.path(), offset=segment.offset)
+        place = self._place(segment)
         faults = list(islice(pattern.layout.explain(segment, place), MAX_FAULTS))
         for fault in faults:
             if not _is_missing_type(fault):

@@ -360,7 +360,7 @@ def test_whatever_one_octet_breaks_the_contrl_is_without_fault(
     assert [f for f in codes(back) if f != "EDI107"] == []  # a reference in lower case is copied as it is
     told = acknowledgement(back.messages[0])
     if told.interchange.action == "7":
-        for message in (m for m in interchange.messages if m.reference.isprintable()):
+        for message in (m for m in interchange.messages if m.reference and m.reference.isprintable()):
             assert told.rejects(message.reference, message.group_reference) or not message.rejected
 
 

@@ -75,7 +75,9 @@ def test_what_is_no_text_is_refused_without_harm() -> None:
             plain.quick(*arguments)
     with pytest.raises(IndexError):
         plain.quick(Segment, ["BGM+1"], [], 0, "+", ":", TAGS, 0, 64)
-    assert plain.quick(Segment, ["BGM+1"], [0], -1, "+", ":", TAGS, 0, 64) == []
+    for index, number, most in ((-1, 0, 64), (0, -1, 64), (0, 0, -1), (0, sys.maxsize, 64)):
+        with pytest.raises(ValueError, match="cannot be negative"):
+            plain.quick(Segment, ["BGM+1"], [0], index, "+", ":", TAGS, number, most)
 
 
 @compiled

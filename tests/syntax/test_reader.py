@@ -400,7 +400,8 @@ def test_many_warnings_do_not_hide_an_error(directories: Directories) -> None:
     text = f"{HEAD}{broken.replace('UNT+10', 'UNT+100')}UNZ+1+REF1'"
     message = read(text.encode(), directories, EdifactLimits(findings=20)).messages[0]
     severities = [finding.severity for finding in message.findings]
-    assert severities.count(Severity.WARNING) == 20
+    assert severities.count(Severity.WARNING) == 20 + 1  # how many more there are is told too
+    assert [(f.expected, f.found) for f in message.findings if f.code == "EDI125"] == [("21", "70")]
     assert [f.code for f in message.findings if f.severity is Severity.ERROR] == ["EDI037"]
     assert message.rejected
 

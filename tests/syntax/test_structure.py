@@ -65,6 +65,7 @@ def walked(structure: Structure, text: str, limit: int = 999) -> Walk:
     walk = Walk(grammar, READING, "1", limit, True, lambda finding: finding)
     for word, segment in zip(["UNH", *text.split(), "UNT"], segments(text), strict=True):
         walk.take_segment(segment, word)
+    walk.end()
     return walk
 
 
@@ -114,10 +115,10 @@ def test_a_message_becomes_a_tree(text: str, tree: str) -> None:
         ("BGM UNS+D LIN QTY LIN LIN QTY UNS+S", [("EDI201", 6, "QTY", "SG3[2]")]),
         ("BGM RFF LOC LOC DTM UNS+D UNS+S", [("EDI201", 4, "DTM", "SG1[1]/SG2[1]")]),
         ("BGM DTM DTM DTM UNS+D UNS+S", [("EDI035", 5, "DTM", "")]),
-        ("BGM RFF RFF RFF RFF UNS+D UNS+S", [("EDI036", 6, "RFF", "SG1[3]")]),
+        ("BGM RFF RFF RFF RFF UNS+D UNS+S", [("EDI036", 6, "RFF", "SG1[4]")]),
         (
             "BGM RFF LOC DTM LOC DTM LOC DTM UNS+D UNS+S",
-            [("EDI036", 8, "LOC", "SG1[1]/SG2[2]"), ("EDI035", 9, "DTM", "SG1[1]/SG2[2]")],
+            [("EDI036", 8, "LOC", "SG1[1]/SG2[3]")],
         ),
         ("BGM XYZ UNS+D UNS+S", [("EDI203", 3, "XYZ", "")]),
         ("BGM UNS+D RFF UNS+S", [("EDI202", 4, "RFF", "")]),
@@ -130,6 +131,11 @@ def test_a_message_becomes_a_tree(text: str, tree: str) -> None:
             "BGM RFF LOC DTM UNS+D LIN QTY UNS+S LOC DTM",
             [("EDI202", 10, "LOC", ""), ("EDI202", 11, "DTM", "")],
         ),
+        # A segment of a section that is reached without UNS stands too early, unless no UNS comes.
+        ("BGM CNT UNS+D LIN QTY UNS+S", [("EDI202", 3, "CNT", "")]),
+        ("BGM LIN QTY UNS+D UNS+S", [("EDI202", 3, "LIN", "")]),
+        ("BGM LIN QTY LIN QTY UNS+S", [("EDI201", 2, "UNS", "")]),
+        ("BGM UNS+D LIN QTY CNT", [("EDI201", 5, "UNS", "")]),
         # ... and a segment that merely stands in the wrong place takes nothing with it.
         ("BGM QTY DTM UNS+D LIN QTY UNS+S", [("EDI202", 3, "QTY", "")]),
         ("BGM QTY QTY RFF DTM UNS+D UNS+S", [("EDI202", 3, "QTY", "")]),
@@ -138,9 +144,8 @@ def test_a_message_becomes_a_tree(text: str, tree: str) -> None:
             "BGM LOC UNS+D CNT LIN UNS+S",
             [
                 ("EDI202", 3, "LOC", ""),
-                ("EDI201", 4, "UNS", ""),
-                ("EDI202", 6, "LIN", ""),
-                ("EDI202", 7, "UNS", ""),
+                ("EDI202", 5, "CNT", ""),
+                ("EDI201", 6, "QTY", "SG3[1]"),
             ],
         ),
     ],

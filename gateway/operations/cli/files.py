@@ -17,7 +17,15 @@ from gateway.inbound import Examined, outcome
 from gateway.model import Finding, Judged, Outcome, Severity
 from gateway.operations import home as homes
 from gateway.operations import reading, settings, translating
-from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines, need_home
+from gateway.operations.cli.say import (
+    Trouble,
+    as_json,
+    emit,
+    finding_json,
+    finding_lines,
+    folded_lines,
+    need_home,
+)
 
 MANY = 20
 LARGE = 4_000_000
@@ -158,8 +166,7 @@ def _check_lines(
 ) -> Iterator[str]:
     if result.examined is None:
         yield f"{path}: could not be read"
-        for finding in result.findings:
-            yield from finding_lines(finding, book.catalogue, language)
+        yield from folded_lines(result.findings, book.catalogue, language)
     for examined in result.all:
         name = f"{path}: interchange {examined.reference}" if result.more else str(path)
         yield f"{name}: {outcome(examined).value}"
@@ -167,14 +174,12 @@ def _check_lines(
 
 
 def _examined_lines(examined: Examined, book: handbooks.Handbook, language: str) -> Iterator[str]:
-    for finding in examined.findings:
-        yield from finding_lines(finding, book.catalogue, language)
+    yield from folded_lines(examined.findings, book.catalogue, language)
     for message in examined.messages:
         if message.findings or len(examined.messages) == 1:
             name = f"{message.type} {_reference(message, examined)}".rstrip()
             yield f"  {name}: {message.outcome.value}"
-        for finding in message.findings:
-            yield from finding_lines(finding, book.catalogue, language)
+        yield from folded_lines(message.findings, book.catalogue, language)
 
 
 @click.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,11 @@ import click
 import msgspec
 
 from gateway.model import Catalogue, Finding, Place
+from gateway.model.finding import Severity
 from gateway.transport import Said
+
+ALIKE = 5
+"""Findings that differ in their place only, told one by one to a person."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +68,24 @@ def finding_json(finding: Finding, catalogue: Catalogue) -> dict[str, object]:
     }
 
 
+def folded_lines(findings: Sequence[Finding], catalogue: Catalogue, language: str = "en") -> Iterator[str]:
+    """Findings for a person; of those that differ in their place only, the first few and how many more."""
+    met: Counter[tuple[str, ...]] = Counter()
+    for finding in sorted(findings, key=lambda finding: finding.place.offset):
+        met[_kind(finding)] += 1
+        if met[_kind(finding)] <= ALIKE:
+            yield from finding_lines(finding, catalogue, language)
+    for (code, tag, *_), number in met.items():
+        if number > ALIKE:
+            yield f"          ... and {number - ALIKE} more {code} like this in {tag}"
+
+
+def _kind(finding: Finding) -> tuple[str, ...]:
+    place = finding.place
+    where_ = f"{place.tag} {place.element}.{place.component}" if place.element else place.tag
+    return finding.code, where_, finding.expected, finding.found if finding.severity is Severity.ERROR else ""
+
+
 def finding_lines(finding: Finding, catalogue: Catalogue, language: str = "en") -> list[str]:
     """A finding for a person: severity, code and place on one line, the sentence below."""
     return [
@@ -83,7 +106,8 @@ def where(place: Place) -> str:
     """Everything that is known of a place, in one line."""
     told = []
     if place.message:
-        told.append(f"message {place.message}")
+        whole = not place.segment and not place.pointer and place.tag[:2] in ("", "UN")
+        told.append(f"{'interchange' if whole else 'message'} {place.message}")
     if place.tag:
         told.append(f"{place.tag} (segment {place.segment})" if place.segment else place.tag)
     if place.group:
@@ -95,7 +119,7 @@ def where(place: Place) -> str:
     if place.xpath:
         told.append(place.xpath)
     if place.line:
-        told.append(f"line {place.line}")
+        told.append(f"line {place.line}" + (f", column {place.column}" if place.column else ""))
     if place.part:
         told.append(place.part)
     return ", ".join(told)
