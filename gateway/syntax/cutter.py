@@ -292,6 +292,8 @@ class Cutter:
             body, at = self.lines.inside(body, place)
             faults.append(Finding("EDI110", at))
         text, strange = self._scrutiny.read(body, place)
+        if strange and text:  # what was left out before the tag is none of the segment
+            start += max(0, body.find(text[0].encode(self._scrutiny.codec, "replace")))
         self._out.append(Run([text], [start], (*faults, *strange)))
         if follow:
             self._follow(text, start)

@@ -105,9 +105,15 @@ class Reading:
     def __init__(self, separators: Separators, version: str) -> None:
         self.element = separators.element
         self.component = separators.component
+        self._release = separators.release
         self._four = version == "4"
         self.memo = Memo(separators.component)
         self._cut = splitter_of(separators).cut
+
+    def begins(self, text: str) -> str:
+        """The tag's three characters: without blanks before them, and whether they are released or not."""
+        start = text.lstrip(" \t")[:6]
+        return start.replace(self._release, "")[:3] if self._release else start[:3]
 
     def segment(self, text: str, offset: int, number: int) -> tuple[Segment | None, list[Finding]]:
         """A segment, whatever its tag is, and what is wrong with that; None for an empty one.

@@ -92,7 +92,7 @@ class Walk:
             if quick:
                 self.offset, quick = offsets[at - 1], False
             self.number, self._last = number, node
-            if text.lstrip(" \t")[:3] in BOUNDARIES:
+            if self._reading.begins(text) in BOUNDARIES:
                 return at
             self.take_text(text, offsets[at])
             number, node = self.number, self._last

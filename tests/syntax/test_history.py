@@ -96,6 +96,7 @@ def test_any_cut_gives_the_same_events(text: str, agreement: Agreement, director
     [
         HEAD + MESSAGE + "U?NZ+1+R1'" + MESSAGE.replace("UNH+1", "UNH+2").replace("3+1", "3+2") + "UNZ+2+R1'",
         HEAD + MESSAGE + "UNZ:1+1+R1'" + END,
+        HEAD + MESSAGE.replace("UNT", "U?N?Z+1+R1'UNT") + END,
     ],
 )
 def test_nothing_follows_a_trailer_however_it_is_written(text: str, directories: Directories) -> None:
