@@ -293,7 +293,7 @@ class Cutter:
             faults.append(Finding("EDI110", at))
         text, strange = self._scrutiny.read(body, place)
         if strange and text:  # what was left out before the tag is none of the segment
-            start += max(0, body.find(text[0].encode(self._scrutiny.codec, "replace")))
+            start += max(0, raw[len(noise) :].find(text[0].encode(self._scrutiny.codec, "replace")))
         self._out.append(Run([text], [start], (*faults, *strange)))
         if follow:
             self._follow(text, start)
