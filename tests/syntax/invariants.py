@@ -95,7 +95,7 @@ def _numbers(case: Case) -> None:
             raise Broken("numbers of segments")
         for segment in message.segments:
             first = segment.tag[:1]
-            starts = (first.encode(), release + first.encode()) if release else first.encode()
+            starts = (first.encode(), release) if release else first.encode()  # a tag may be released
             if first.isascii() and first.isalnum() and not case.octets.startswith(starts, segment.offset):
                 raise Broken("offset of a segment")
 
