@@ -44,7 +44,10 @@ def lenient(finding: Finding, segment: Segment) -> Finding:
 
 def check_time(segment: Segment, place: Place) -> list[Finding]:
     """S004: a date that exists, a time that is one of a day; other lengths are told by the layout."""
-    checks = ((1, segment.get(_PREPARED, 1), _is_date), (2, segment.get(_PREPARED, 2), _is_time))
+    day, time = segment.get(_PREPARED, 1), segment.get(_PREPARED, 2)
+    if day.isdecimal() and time.isdecimal() and _is_date(day) and _is_time(time):
+        return []
+    checks = ((1, day, _is_date), (2, time, _is_time))
     return [
         Finding("EDI132", replace(place, element=_PREPARED, component=component), found=quote(text))
         for component, text, holds in checks

@@ -123,7 +123,7 @@ class Structure:
 
     def leaps(self, move: Move) -> bool:
         """True where a segment of a section is reached without the UNS before it."""
-        if not move.missing or self.nodes[move.node].label[:3] in ("UNS", "UNT"):
+        if self.nodes[move.node].label[:3] in ("UNS", "UNT"):
             return False
         return any(self.nodes[index].label[:3] == "UNS" for index in move.missing)
 

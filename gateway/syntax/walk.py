@@ -196,7 +196,7 @@ class Walk:
             return self._others[0]
         if move is None and excess is not None:
             return self._exceed(structure, excess, segment)
-        if move is None or structure.leaps(move):
+        if move is None or (move.missing and structure.leaps(move)):
             self._refuse(structure, segment, move, label)
             return self._others[0] if self._others else NOWHERE
         if move.missing:
