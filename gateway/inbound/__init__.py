@@ -3,14 +3,13 @@
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
 from gateway.inbound.inspection import Inspected, inspect
-from gateway.inbound.interchanges import contrl_not_taken, examine_edifact, examine_files
+from gateway.inbound.interchanges import examine_edifact, examine_files
 
 __all__ = [
     "Examined",
     "Inspected",
     "Judge",
     "Unreadable",
-    "contrl_not_taken",
     "examine_edifact",
     "examine_files",
     "examine_xml",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
@@ -51,7 +52,7 @@ class Review:
     def end(self, interchange: syntax.Interchange, findings: tuple[Finding, ...]) -> Examined:
         """The verdicts, now that the whole is read; an error of the envelope or of a group rejects all in it."""
         messages, self._judged = self._judged, []
-        groups = {n: _errors(g) for g in interchange.groups for n in g.messages if worst(g.findings)}
+        groups = {ordinal: group.errors for group in interchange.groups for ordinal in group.messages}
         sunk = worst(findings)
         findings += tuple(f for group in interchange.groups for f in _beside_messages(group))
         final = tuple(_finally(m, groups.get(m.ordinal, ()), sunk) for m in messages)
@@ -93,7 +94,8 @@ def examine_edifact(
     """Check, translate and judge an interchange, each of its messages alone.  Raises Unreadable."""
     review = Review(handbook, judge)
     interchange = syntax.Interchange()
-    for event in _events(content, handbook, agreement):
+    pieces = (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
+    for event in _events(pieces, handbook, agreement, several=False):
         interchange = review.take(event) or interchange
     if not syntax.answerable(interchange, handbook.catalogue):
         raise Unreadable(unanswerable(interchange))
@@ -106,53 +108,50 @@ def examine_files(
     judge: Judge,
     told: Told | None = None,
     agreement: Agreement = _AGREEMENT,
+    several: bool = True,
 ) -> Iterator[Examined]:
-    """The interchanges of a file given in pieces, their declarations judged and let go."""
+    """The interchanges of a file given in pieces, their declarations judged and let go.
+
+    One that nobody could answer has a verdict too.  ``several``: one may follow another.
+    """
     review = Review(handbook, judge, told, keep=False)
-    events = syntax.stream(
-        pieces,
-        handbook.directories,
-        limits=handbook.edifact_limits,
-        agreement=agreement,
-        detail=_TREES,
-    )
-    for event in events:
+    for event in _events(pieces, handbook, agreement, several):
         interchange = review.take(event)
         if interchange is not None:
-            yield review.end(interchange, interchange.findings)
+            yield review.end(interchange, _not_taken(interchange) + interchange.findings)
 
 
 def unanswerable(interchange: syntax.Interchange) -> tuple[Finding, ...]:
     """Why no CONTRL can answer: a CONTRL never is answered, the envelope does not say whom to answer, or
     what is wrong has no reference by which a CONTRL could reject it."""
-    if any(m.type == "CONTRL" for m in interchange.messages):
-        return (contrl_not_taken(interchange), *interchange.findings)
+    report = _not_taken(interchange)
+    if report:
+        return report + interchange.findings
     groups = (f for group in interchange.groups for f in group.findings)
     return (*interchange.findings, *groups, *(f for m in interchange.messages for f in m.findings))
 
 
-def contrl_not_taken(interchange: syntax.Interchange) -> Finding:
-    """PAR008: customs takes no CONTRL."""
-    reference = next((m.reference for m in interchange.messages if m.type == "CONTRL"), "")
-    return Finding("PAR008", Place(message=reference, segment=1, tag="UNH", element=2))
+def _not_taken(interchange: syntax.Interchange) -> tuple[Finding, ...]:
+    """PAR008 at the first CONTRL, which customs takes from nobody."""
+    references = (message.reference for message in interchange.messages if message.type == "CONTRL")
+    places = (Place(message=reference, segment=1, tag="UNH", element=2) for reference in references)
+    return tuple(Finding("PAR008", place) for place in islice(places, 1))
 
 
-def _events(content: bytes, handbook: Handbook, agreement: Agreement) -> Iterator[syntax.Event]:
-    """The events of one interchange; a second one in the same submission is refused."""
+def _events(
+    pieces: Iterable[bytes], handbook: Handbook, agreement: Agreement, several: bool
+) -> Iterator[syntax.Event]:
+    """The events of a submission's one interchange, or of the several in a file."""
     reader = syntax.Reader(
         handbook.directories,
         limits=handbook.edifact_limits,
         agreement=agreement,
         detail=_TREES,
-        several=False,
+        several=several,
     )
-    for start in range(0, len(content), _PIECE):
-        yield from reader.feed(content[start : start + _PIECE])
+    for piece in pieces:
+        yield from reader.feed(piece)
     yield from reader.finish()
-
-
-def _errors(group: syntax.FunctionalGroup) -> tuple[Finding, ...]:
-    return tuple(f for f in group.findings if f.severity is Severity.ERROR)
 
 
 def _beside_messages(group: syntax.FunctionalGroup) -> Iterator[Finding]:

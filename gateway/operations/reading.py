@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -76,7 +76,7 @@ def check(body: bytes, handbook: Handbook, now: datetime) -> Checked:
         document, interchange = unwrap(body)
         if document is not None:
             return Checked(inbound.examine_xml(document, handbook, judge))
-        return Checked(inbound.examine_edifact(interchange, handbook, judge))
+        return _read(inbound.examine_files([interchange], handbook, judge, several=False))
     except (inbound.Unreadable, safexml.XmlRefused, security.Refused) as refused:
         return Checked(None, refused.findings)
 
@@ -102,18 +102,15 @@ def check_file(
             file.seek(0)
             return check(file.read(), handbook, now)
         file.seek(0)
-        first, *more = inbound.examine_files(_pieces(file, read), handbook, judge, told)
+        return _read(inbound.examine_files(_pieces(file, read), handbook, judge, told))
+
+
+def _read(examined: Iterable[inbound.Examined]) -> Checked:
+    """What a file of interchanges is; one whose UNB cannot be read is none."""
+    first, *more = examined
     if first.interchange is None or not first.interchange.syntax[0]:
         return Checked(None, first.findings)
-    return Checked(_answered(first), more=tuple(map(_answered, more)))
-
-
-def _answered(examined: inbound.Examined) -> inbound.Examined:
-    """As customs answers it: a CONTRL is taken by nobody."""
-    interchange = examined.interchange
-    if interchange is None or all(message.type != "CONTRL" for message in interchange.messages):
-        return examined
-    return replace(examined, findings=(inbound.contrl_not_taken(interchange), *examined.findings))
+    return Checked(first, more=tuple(more))
 
 
 def _pieces(file: BinaryIO, read: Callable[[int], None]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ with an unusual octet each segment is looked at and comes as a run of its own, w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate, count
 from operator import add
 from typing import NamedTuple
@@ -93,14 +93,17 @@ class Cutter:
         self._splitter = splitter_of(DEFAULT)
         self._scrutiny = _UNOPENED
 
-    def feed(self, octets: bytes) -> list[Begun | Run | Octets]:
-        """What these octets complete."""
+    def feed(self, octets: bytes) -> Iterator[Begun | Run | Octets]:
+        """What these octets complete, as it is asked for; all is to be asked for.
+
+        The line breaks of what is given are known until the next is asked for.
+        """
         for start in range(0, len(octets), self._chunk):
             if self._ended:
                 break
             self._pending += octets[start : start + self._chunk]
             self._advance(last=False)
-        return self._given()
+            yield from self._given()
 
     def finish(self) -> list[Begun | Run | Octets]:
         """What is left when no more octets come: an unterminated segment is told and given."""

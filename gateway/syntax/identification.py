@@ -109,6 +109,8 @@ class Identification:
     def _look_up(self, named: Identifier, place: Place) -> Finding | None:
         kind, version, release, agency, _ = named
         directory = self._directories.directory(version, release, agency)
+        if directory is not None and kind in directory.messages:
+            return None
         if not self._directories.holding(kind):
             return Finding("EDI014", place, self._expected(kind, directory), quote(kind))
         if directory is None:
@@ -119,9 +121,7 @@ class Identification:
             at = replace(place, component=3 if version in known else 2)
             expected = self._expected(kind, None)
             return Finding("EDI014", at, expected, quote(f"{kind}:{version}:{release}"))
-        if kind not in directory.messages:
-            return Finding("EDI014", place, self._expected(kind, directory), quote(kind))
-        return None
+        return Finding("EDI014", place, self._expected(kind, directory), quote(kind))
 
     def _expected(self, kind: str, directory: Directory | None) -> str:
         """What would be right; past the first hundred wrong types of an interchange, nothing is searched."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.model.edifact import Group, Segment
-from gateway.model.finding import Finding, worst
+from gateway.model.finding import Finding, Severity, worst
 from gateway.syntax.characters import DEFAULT, Separators
 
 
@@ -55,6 +55,11 @@ class FunctionalGroup(msgspec.Struct, frozen=True):
     type: str = ""
     messages: tuple[int, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that reject its messages."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
 
 class Package(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from gateway.model.edifact import Agreement
-from gateway.model.finding import Finding, Severity
-from gateway.syntax.cutter import CHUNK, Begun, Cutter, Octets, Run
+from gateway.model.finding import Finding
+from gateway.syntax.cutter import Begun, Cutter, Octets, Run
 from gateway.syntax.directories import Directories
 from gateway.syntax.envelope import Envelope
 from gateway.syntax.events import Detail, Event, InterchangeRead, MessageRead
@@ -46,10 +46,7 @@ class Reader:
 
     def feed(self, octets: bytes) -> list[Event]:
         """What these octets complete."""
-        events: list[Event] = []
-        for start in range(0, len(octets), CHUNK):  # so that the lines of what is cut are still known
-            events += self._events(self._cutter.feed(octets[start : start + CHUNK]))
-        return events
+        return self._events(self._cutter.feed(octets))
 
     def finish(self) -> list[Event]:
         """What is left when no more octets come."""
@@ -131,8 +128,7 @@ def _with_groups(messages: Iterable[Message], whole: Interchange) -> Iterator[Me
     """The messages with the errors of the groups around them: they reject them all."""
     told: dict[int, tuple[Finding, ...]] = {}
     for group in whole.groups:
-        errors = tuple(f for f in group.findings if f.severity is Severity.ERROR)
-        told |= dict.fromkeys(group.messages if errors else (), errors)
+        told |= dict.fromkeys(group.messages if group.errors else (), group.errors)
     for message in messages:
         more = told.get(message.ordinal)
         yield message if more is None else replace(message, findings=message.findings + more)

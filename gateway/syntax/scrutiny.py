@@ -12,9 +12,7 @@ from gateway.syntax.preamble import show
 
 _GENERAL_PUNCTUATION = "\u2000"  # hidden characters are from here on, controls far below
 
-_SHIFTS = (
-    "\x0e\x0f\x1b"  # without them what follows means something else: they are not left out and forgotten
-)
+_SHIFTS = "\x0e\x0f\x1b"  # to another set of characters (ISO 2022): what follows is not what it looks like
 
 UTF8 = "EDI124"  # text in UTF-8 where another encoding is announced
 

@@ -52,9 +52,8 @@ class Walk:
         self._counts = [0] * grammar.size
         self._last = NOWHERE  # the node reached
         self._others: tuple[int, ...] = ()  # nodes reached if something was left out, while that can be
-        self._doubt: tuple[Finding, tuple[Finding, ...]] | None = (
-            None  # misplaced, or a UNS missing before it
-        )
+        # A segment that stands too early, or the UNS that is missing before it: which, its successors show.
+        self._doubt: tuple[Finding, tuple[Finding, ...]] | None = None
         self.offset = 0  # of the last segment
         self._nodes: list[int] = []
         self._variants = Variants(grammar.varied) if grammar.varied else None

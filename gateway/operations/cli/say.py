@@ -15,7 +15,7 @@ from gateway.model.finding import Severity
 from gateway.transport import Said
 
 ALIKE = 5
-"""Findings that differ in their place only, told one by one to a person."""
+"""Findings that are alike and are told one by one to a person."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,7 +69,10 @@ def finding_json(finding: Finding, catalogue: Catalogue) -> dict[str, object]:
 
 
 def folded_lines(findings: Sequence[Finding], catalogue: Catalogue, language: str = "en") -> Iterator[str]:
-    """Findings for a person; of those that differ in their place only, the first few and how many more."""
+    """Findings for a person; of those that are alike, the first few and how many more.
+
+    Errors are alike that differ in their segment only; warnings also where what was found differs.
+    """
     met: Counter[tuple[str, ...]] = Counter()
     for finding in sorted(findings, key=lambda finding: finding.place.offset):
         met[_kind(finding)] += 1
