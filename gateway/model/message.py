@@ -29,7 +29,12 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who signed, from the certificate that proved it: RFC 4514 names, hex serial and SHA-256."""
+    """Who signed, from the certificate that proved it: RFC 4514 names, hex serial and SHA-256.
+
+    ``signed_at``: as the signer says; ``stamped_at``: as a verified time stamp (RFC 3161) says.
+    ``level``: of a XAdES or CAdES signature, ``B``, ``T``, ``LT`` or ``LTA``.  ``profile``: the legacy profile
+    that admitted the signature, "" for none.
+    """
 
     subject: str
     issuer: str
@@ -38,6 +43,35 @@ class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
     algorithm: str
     certificate: bytes = b""
     signed_at: datetime | None = None
+    stamped_at: datetime | None = None
+    level: str = ""
+    profile: str = ""
+
+
+class Revocation(StrEnum):
+    """What was known of the certificates' revocation when a message was proven.
+
+    ``good``: every certificate below the anchor was found good.  ``unknown``: nobody could say, and the
+    policy accepted that.  ``unchecked``: the policy asks for no check.
+    """
+
+    GOOD = "good"
+    UNKNOWN = "unknown"
+    UNCHECKED = "unchecked"
+
+
+class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the proof of a signer rested on, kept to be shown again in years; everything in DER.
+
+    ``certificates``: the signer's first, the anchor last.  ``responses``: the OCSP responses and CRLs that
+    were relied on.  ``stamps``: verified time-stamp tokens, and ``stampers``: their signers' chains.
+    """
+
+    certificates: tuple[bytes, ...] = ()
+    revocation: Revocation = Revocation.UNCHECKED
+    responses: tuple[bytes, ...] = ()
+    stamps: tuple[bytes, ...] = ()
+    stampers: tuple[bytes, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,7 +136,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``reference``: the submission's own (EDIFACT 0020, WCO FunctionalReferenceID, camt MsgId).
     ``claim``: the reference within its name space (``UNB:4711``, ``IM:LRN-1``); with ``partner``
-    (the signer's) it is the key of duplicates.  ``findings``: those about the whole.
+    (the signer's) it is the key of duplicates.  ``findings``: those about the whole.  ``carrier``: who
+    signed around the signer's own signature (a VAN around a trader's), where two were made.
     """
 
     outcome: Outcome
@@ -113,6 +148,9 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     messages: tuple[Judged, ...] = ()
     findings: tuple[Finding, ...] = ()
     signer: Signer | None = None
+    proof: Proof = Proof()
+    carrier: Signer | None = None
+    carrier_proof: Proof = Proof()
 
 
 class Outgoing(msgspec.Struct, frozen=True, omit_defaults=True):

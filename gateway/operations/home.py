@@ -11,7 +11,7 @@ import gateway
 from gateway.model import Partner
 from gateway.operations import settings
 from gateway.operations.presence import ADDRESS_FILE
-from gateway.security.authority import Authority
+from gateway.security.certificates.authority import Authority
 
 ROOMS = ("conf", "xsd", "mappings", "keystore")
 AUTHORITY = "keystore/development-authority"

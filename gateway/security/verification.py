@@ -7,7 +7,8 @@ from datetime import datetime
 
 from lxml import etree
 
-from gateway.security.cms import Signed, attached_content, verify_cms
+from gateway.security.certificates.trust import Trust
+from gateway.security.cms.verifying import Signed, attached_content, verify_cms
 from gateway.security.mime import (
     MediaType,
     body_of,
@@ -18,11 +19,10 @@ from gateway.security.mime import (
     with_crlf,
 )
 from gateway.security.policy import MimeLimits, Policy
-from gateway.security.reference import verify_by_both, verify_by_reference
 from gateway.security.refused import refusal
-from gateway.security.trust import Trust
 from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, PKCS7_MIME, SEAL, XML, Verified
-from gateway.security.xmldsig import read_document, verify_xml
+from gateway.security.xmldsig.reference import verify_by_both, verify_by_reference
+from gateway.security.xmldsig.verifying import read_document, verify_xml
 
 _ENGINES = {"fast": verify_xml, "signxml": verify_by_reference, "both": verify_by_both}
 
@@ -139,7 +139,7 @@ def _content_of(signed: Signed, envelope: str, policy: Policy) -> Verified:
     document: etree._Element | None = None
     if kind == XML:
         document = read_document(octets, policy)
-    return Verified(octets, kind, document, signed.signer, envelope, SEAL)
+    return Verified(octets, kind, document, signed.signer, envelope, seal=SEAL)
 
 
 def _kind(octets: bytes) -> str:

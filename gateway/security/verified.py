@@ -7,7 +7,7 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.model import Signer
+from gateway.model import Proof, Signer
 
 XMLDSIG: Final = "xmldsig"
 MULTIPART_SIGNED: Final = "multipart/signed"
@@ -15,6 +15,9 @@ PKCS7_MIME: Final = "application/pkcs7-mime"
 
 XML: Final = "application/xml"
 EDIFACT: Final = "application/edifact"
+
+UNPROVEN: Final = Proof()
+"""Nothing was kept, as for a signature that is not there."""
 
 SEAL: Final = object()
 """Held by the verifiers of this room; a Verified cannot be made without it."""
@@ -26,7 +29,8 @@ class Verified:
 
     ``content``: the octets that were digested (XML: canonical; EDIFACT: the interchange).
     ``media_type``: ``application/xml`` or ``application/edifact``.  ``document``: XML only, the tree
-    that was digested, without its signature, with the source lines of the sender's file.
+    that was digested, without its signature, with the source lines of the sender's file.  ``signer``: of
+    the innermost signature, who says what the content says; ``carrier``: of the one around it, if any.
     ``envelope``: ``xmldsig``, ``multipart/signed`` or ``application/pkcs7-mime``.
     """
 
@@ -35,6 +39,9 @@ class Verified:
     document: etree._Element | None
     signer: Signer
     envelope: str
+    proof: Proof = UNPROVEN
+    carrier: Signer | None = None
+    carrier_proof: Proof = UNPROVEN
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:

@@ -15,7 +15,7 @@ from lxml import etree
 from gateway import safexml, security
 from gateway.model import Partner, Role
 from gateway.security import SigningKey
-from gateway.security.authority import Authority
+from gateway.security.certificates.authority import Authority
 from tests.journeys.plain import Answer, Plain
 from tests.journeys.town import AN_PHAT, FEEDER, LAPTOPS, LINE, Town, until
 

@@ -36,7 +36,7 @@ from gateway.operations.demo.town import (
     mandates,
 )
 from gateway.security import SigningKey
-from gateway.security.authority import KeyAlgorithm
+from gateway.security.certificates.authority import KeyAlgorithm
 from gateway.storage import Ledger
 from tests.journeys.plain import Answer, Plain
 from tests.journeys.process import Process

@@ -17,7 +17,7 @@ from gateway.handbook import Handbook
 from gateway.model import Mandate, Partner, Register, Role, Submission
 from gateway.operations.demo import papers
 from gateway.operations.home import subject
-from gateway.security.authority import Authority
+from gateway.security.certificates.authority import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "tests" / "samples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.security import Trust
-from gateway.security.authority import Authority
+from gateway.security.certificates.authority import Authority
 
 from .signing_kit import World
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from gateway.security import Policy, Refused, SigningKey, Trust, Verified, verify
-from gateway.security.authority import Authority
+from gateway.security.certificates.authority import Authority
 
 # Ahead of the clock: certificates are made and outside tools sign while the suite runs, however long.
 NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)

@@ -7,7 +7,7 @@ from asn1crypto import core
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.security.ber import NotBer, enclose, to_der
+from gateway.security.cms.ber import NotBer, enclose, to_der
 
 
 def test_indefinite_lengths_and_pieces_are_joined() -> None:

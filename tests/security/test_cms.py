@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.safexml import parse
 from gateway.security import Policy, Refused, SigningKey, Trust, sign_cms, sign_xml, verify
-from gateway.security.authority import Authority
+from gateway.security.certificates.authority import Authority
 
 from .signing_kit import DECLARATION, EDIFACT, FAST, NOW, PKCS7, Party, World, judge, refused, run, verified
 

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.security import SigningKey
-from gateway.security.authority import Authority
-from gateway.security.keys import write_private
+from gateway.security.certificates.authority import Authority
+from gateway.security.keystore.keys import write_private
 
 from .signing_kit import NOW, World, judge, run
 

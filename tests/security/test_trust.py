@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.security import Policy, Refused, SigningKey, Trust, subject_of
-from gateway.security.signer_id import SignerId
+from gateway.security.certificates.signer_id import SignerId
 
 from .signing_kit import FAST, NOW, World, judge, run
 

@@ -18,13 +18,13 @@ from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
 from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES
-from gateway.security.certificate import read_certificate
+from gateway.security.certificates.certificate import read_certificate
+from gateway.security.certificates.trust import Trust
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
-from gateway.security.signature import read_signature
-from gateway.security.trust import Trust
 from gateway.security.verified import Verified
-from gateway.security.xmldsig import detach, read_document, verified_xml, verify_xml
+from gateway.security.xmldsig.signature import read_signature
+from gateway.security.xmldsig.verifying import detach, read_document, verified_xml, verify_xml
 
 _LOG = logging.getLogger("gateway.security")
 

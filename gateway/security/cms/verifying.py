@@ -15,8 +15,10 @@ from cryptography.x509 import ObjectIdentifier
 
 from gateway.model import Signer
 from gateway.security.algorithms import DIGESTERS, check_signature
-from gateway.security.ber import NotBer, enclose, to_der
-from gateway.security.cms_structures import (
+from gateway.security.certificates.signer_id import SignerId
+from gateway.security.certificates.trust import Trust
+from gateway.security.cms.ber import NotBer, enclose, to_der
+from gateway.security.cms.structures import (
     CONTENT_TYPE,
     DATA,
     MESSAGE_DIGEST,
@@ -38,8 +40,6 @@ from gateway.security.cms_structures import (
 )
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
-from gateway.security.signer_id import SignerId
-from gateway.security.trust import Trust
 
 _ONCE = frozenset({CONTENT_TYPE, MESSAGE_DIGEST})
 

@@ -14,12 +14,12 @@ from lxml import etree
 
 from gateway.safexml import XSI_NS, XmlLimits, XmlRefused, parse, xpath_of
 from gateway.security.algorithms import DIGESTERS, check_signature, der_of_raw
-from gateway.security.canonical import EXCLUSIVE, canonical
+from gateway.security.certificates.trust import Chain, Trust
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
-from gateway.security.signature import XmlSignature, read_signature
-from gateway.security.trust import Chain, Trust
 from gateway.security.verified import SEAL, XML, XMLDSIG, Verified
+from gateway.security.xmldsig.canonical import EXCLUSIVE, canonical
+from gateway.security.xmldsig.signature import XmlSignature, read_signature
 
 _UNBOUNDED = XmlLimits(max_bytes=2**31)
 """Octets made here, of a tree within its bounds; canonical, they may be somewhat longer."""
@@ -69,7 +69,7 @@ def verified_xml(root: etree._Element, content: bytes, signature: XmlSignature, 
     if signature.profile.content_c14n == EXCLUSIVE and _XSI in content:
         _check_types(root, content)
     signer = msgspec.structs.replace(chain.signer, algorithm=signature.profile.algorithm.name)
-    return Verified(content, XML, root, signer, XMLDSIG, SEAL)
+    return Verified(content, XML, root, signer, XMLDSIG, seal=SEAL)
 
 
 def _check_types(root: etree._Element, content: bytes) -> None:

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
 
 from gateway.security.algorithms import DIGESTERS, RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES
-from gateway.security.canonical import EXCLUSIVE
-from gateway.security.keys import SigningKey
-from gateway.security.signature import DS, ENVELOPED
+from gateway.security.keystore.keys import SigningKey
+from gateway.security.xmldsig.canonical import EXCLUSIVE
+from gateway.security.xmldsig.signature import DS, ENVELOPED
 
 _URI_OF = {algorithm: uri for uri, algorithm in XML_SIGNATURES.items() if uri != RSA_PSS_DEFAULTS}
 _DIGEST_URI_OF = {digest: uri for uri, digest in XML_DIGESTS.items()}

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from gateway.security.algorithms import check_key
-from gateway.security.certificate import public_key_of
+from gateway.security.certificates.certificate import public_key_of
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
 

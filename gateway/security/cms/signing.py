@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from cryptography.hazmat.asn1 import TLV, GeneralizedTime, SetOf, UTCTime, decode_der, encode_der
 
 from gateway.security.algorithms import DIGESTERS
-from gateway.security.ber import enclose
-from gateway.security.cms_structures import (
+from gateway.security.cms.ber import enclose
+from gateway.security.cms.structures import (
     CONTENT_TYPE,
     DATA,
     MESSAGE_DIGEST,
@@ -30,7 +30,7 @@ from gateway.security.cms_structures import (
     digest_identifier,
     signature_identifier,
 )
-from gateway.security.keys import SigningKey
+from gateway.security.keystore.keys import SigningKey
 from gateway.security.verified import MULTIPART_SIGNED, PKCS7_MIME
 
 _LINE = 64

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from gateway.model import Signer
 from gateway.security.algorithms import HASHES, Algorithm, PrivateKey, pss
-from gateway.security.certificate import signer_of
+from gateway.security.certificates.certificate import signer_of
 
 Padding = Literal["pkcs1", "pss"]
 

@@ -10,9 +10,9 @@ from lxml import etree
 
 from gateway.safexml import XML_NS, xpath_of
 from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES, Algorithm
-from gateway.security.canonical import CANONICAL, INCLUSIVE, canonical_part
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
+from gateway.security.xmldsig.canonical import CANONICAL, INCLUSIVE, canonical_part
 
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 ENVELOPED: Final = f"{DS}enveloped-signature"

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.model import Signer
 from gateway.security.algorithms import PublicKey, check_key
-from gateway.security.certificate import end_entity, public_key_of, read_certificate, signer_of
-from gateway.security.path import PathSearch, check_end_entity, check_time
+from gateway.security.certificates.certificate import end_entity, public_key_of, read_certificate, signer_of
+from gateway.security.certificates.path import PathSearch, check_end_entity, check_time
+from gateway.security.certificates.signer_id import SignerId
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
-from gateway.security.signer_id import SignerId
 
 _CERTIFICATE, _PRIVATE_KEY = b"-----BEGIN CERTIFICATE-----", b" PRIVATE KEY-----"
 _REMEMBERED = 4_096

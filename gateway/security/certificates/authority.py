@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.security.algorithms import PrivateKey
-from gateway.security.keys import read_private, write_private
+from gateway.security.keystore.keys import read_private, write_private
 
 KeyAlgorithm = Literal["rsa", "p256"]
 Use = Literal["sign", "tls"]

@@ -1,0 +1,1 @@
+"""Certificates: whose a key is, by which path from an anchor."""

@@ -1,0 +1,1 @@
+"""Cryptographic Message Syntax (RFC 5652): signatures over any octets."""

@@ -1,0 +1,1 @@
+"""XML signatures: what is accepted, and our own."""
