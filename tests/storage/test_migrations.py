@@ -76,8 +76,8 @@ def test_newer_schema_is_refused(database_url: str) -> None:
 
 
 def test_older_schema_wants_migrating(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.storage.migrations._known", lambda: ["0001", "0002"])
-    with pytest.raises(SchemaOlder, match="0002"):
+    monkeypatch.setattr("gateway.storage.migrations._known", lambda: ["0004", "0005"])
+    with pytest.raises(SchemaOlder, match="0005"):
         Ledger.open(database_url)
 
 
