@@ -155,9 +155,9 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def connected(dbapi: sqlite3.Connection, _record: object) -> None:
         dbapi.isolation_level = None  # transactions begin where we say, data definitions included
+        dbapi.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        _write_ahead(dbapi)
         for pragma in (
-            f"busy_timeout={BUSY_MS}",
-            "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             f"wal_autocheckpoint={CHECKPOINT_PAGES}",
@@ -171,6 +171,21 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(dbapi: sqlite3.Connection) -> None:
+    """Turn the log on; the file remembers.  Of processes that turn it on together SQLite tells all but one
+    that the file is locked, without the wait that it grants elsewhere: the others wait here."""
+    until = time.monotonic() + BUSY_MS / 1_000
+    while True:
+        try:
+            dbapi.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def _postgresql(url: URL) -> Engine:
