@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,16 @@ from gateway.model.finding import load_catalogue
 
 TRUST = "keystore/trust"
 """Where a home keeps its trust anchors, unless its settings name another folder."""
+
+STAMPERS = "keystore/tsa"
+"""Where a home keeps the anchors of time-stamp authorities; without the folder no time stamp is believed."""
+
+
+SIGNERS = "keystore/signers"
+"""Where a home keeps certificates of partners whose messages only name them, as EDIFACT security does (USC)."""
+
+EDIFACT_PROFILE = "mappings/profiles/edifact_security.toml"
+"""Where a home keeps the codes of algorithms that it agrees on for EDIFACT security."""
 
 
 class Saying(msgspec.Struct, frozen=True):
@@ -40,10 +50,25 @@ class Handbook:
     edifact_limits: syntax.EdifactLimits
     sayings: Mapping[str, Saying]
     register: Register
+    edifact_security: security.EdifactProfile = field(default_factory=security.EdifactProfile)
+    signers: security.Certificates = field(default_factory=security.Certificates)
+    decrypters: tuple[security.Decrypter, ...] = ()
 
     def with_register(self, register: Register) -> Handbook:
         """The same knowledge with other partners and mandates."""
         return replace(self, register=register)
+
+    def with_decrypters(self, keys: Iterable[security.DecryptionKey]) -> Handbook:
+        """The same knowledge with other keys of our own that messages may be encrypted to."""
+        return replace(self, decrypters=tuple(map(security.KeptKey, keys)))
+
+    def asking(self, when_unknown: security.WhenUnknown) -> Handbook:
+        """The same knowledge with another rule for certificates that nobody can speak of."""
+        return replace(self, policy=msgspec.structs.replace(self.policy, revocation=when_unknown))
+
+    def with_revocations(self, revocations: security.Revocations) -> Handbook:
+        """The same knowledge with other words on what was revoked."""
+        return replace(self, trust=self.trust.with_revocations(revocations))
 
 
 def load(
@@ -75,11 +100,13 @@ def load(
         schemas=schema.Schemas.load(packs),
         mappings=mapping.load(home / "mappings", structure),
         rulebook=rules.load(home / "mappings" / "rules", home / "mappings" / "codes", profile),
-        trust=security.Trust.load(trust or home / TRUST),
+        trust=security.Trust.load(trust or home / TRUST, home / STAMPERS),
         policy=policy or security.Policy(),
         edifact_limits=edifact_limits or syntax.EdifactLimits(),
         sayings=load_sayings(home / "mappings" / "profiles" / "decisions.toml"),
         register=register or Register((), ()),
+        edifact_security=security.EdifactProfile.load(home / EDIFACT_PROFILE),
+        signers=security.Certificates.load(home / SIGNERS),
     )
 
 

@@ -39,6 +39,7 @@ _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _DECLARATION = re.compile(rb"""<\?xml[ \t\r\n][^>]*?\bencoding[ \t\r\n]*=[ \t\r\n]*["']([^"'>]*)["']""")
 _DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[ \t\r\n][^?]*\?>")
 _BEFORE_ROOT = re.compile(rb"(?:[ \t\r\n]+|<\?(?:[^?]|\?(?!>))*\?>|<!--(?:[^-]|-(?!->))*-->)*")
+_PREFIX = re.compile(rb"xmlns(?::([^\s=]+))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 _PARSER = etree.XMLParser(
@@ -62,6 +63,9 @@ _SHALLOW = 24
 """Levels that ordinary documents stay within; only a deeper one is asked about its real bound."""
 _DEEPER = etree.XPath("boolean(" + "/*" * _SHALLOW + ")")
 _LEAST_ELEMENT = len("<a/>")
+_LEAST_ATTRIBUTE = len(' a=""')
+_SMALL = 8_192
+"""Octets in which signs are counted faster than looked for."""
 
 
 class XmlLimits(msgspec.Struct, frozen=True):
@@ -207,14 +211,42 @@ def _check_tree(root: etree._Element, data: bytes, limits: XmlLimits) -> None:
 
 
 def _check_attributes(root: etree._Element, data: bytes, limits: XmlLimits) -> None:
-    if data.count(b"=") <= min(limits.max_attributes, limits.max_namespaces):
+    if len(data) <= _SMALL and data.count(b"=") <= min(limits.max_attributes, limits.max_namespaces):
         return
-    wanted = f"//@*[{limits.max_attributes + 1}]/.."
-    _check_none(root, "XML009", wanted, limits.max_attributes)
-    if data.count(b"xmlns") > limits.max_namespaces:
+    if _has_long_tag(data, limits.max_attributes):
+        wanted = f"//@*[{limits.max_attributes + 1}]/.."
+        _check_none(root, "XML009", wanted, limits.max_attributes)
+    if _declares_many(data, limits.max_namespaces):
         # The namespace axis counts the xml prefix too, which nobody declares.
         wanted = f"//*[count(namespace::*) > {limits.max_namespaces + 1}]"
         _check_none(root, "XML012", wanted, limits.max_namespaces)
+
+
+def _has_long_tag(data: bytes, bound: int) -> bool:
+    """Whether anything between two ``<`` could be a tag with more attributes than the bound: it is long enough,
+    and has as many ``=``.  Most documents have none, and the tree is slower to ask."""
+    length = _LEAST_ATTRIBUTE * (bound + 1)
+    at = 0
+    while at + length < len(data):
+        last = data.rfind(b"<", at, at + length)
+        if last == -1:
+            end = data.find(b"<", at)
+            last = len(data) if end == -1 else end
+            if data.count(b"=", at, last) > bound:
+                return True
+        at = last + 1
+    return False
+
+
+def _declares_many(data: bytes, bound: int) -> bool:
+    """Whether more prefixes than the bound are declared at all: an element has one namespace in scope for
+    each.  Most documents declare the same few over and over, and the tree is slow to ask."""
+    prefixes: set[bytes] = set()
+    for found in _PREFIX.finditer(data):
+        prefixes.add(found[1] or b"")
+        if len(prefixes) > bound:
+            return True
+    return False
 
 
 def _check_instructions(root: etree._Element) -> None:

@@ -375,3 +375,50 @@ def test_a_settlement_is_made_of_the_verdict_alone(world: World) -> None:
     assert made.receipt.partner == CARRIER.id
     assert settlement(submission, worked, "office", NOW, claim=False).claim is False
     assert BANK.id not in {made.receipt.partner, *(a.partner for a in made.answers)}
+
+
+# -- what changed between judging and settling ---------------------------------------------------------
+
+
+def registered(desk: Desk, world: World, ledger: Ledger) -> Submission:
+    """What a VAN files by a mandate, at a desk whose register is the ledger's of a moment ago."""
+    for partner in world.partners.values():
+        ledger.put_partner(partner)
+    ledger.put_mandate(Mandate("m", VAN.id, TRADER.id, ("IM",)))
+    desk.handbook = world.handbook.with_register(ledger.register())
+    return world.submission(world.signed(declaration("STALE-1")), by=VAN)
+
+
+def test_a_mandate_revoked_elsewhere_admits_nothing_from_its_commit_on(
+    desk: Desk, world: World, ledger: Ledger
+) -> None:
+    submission = registered(desk, world, ledger)
+    ledger.revoke_mandate("m", NOW)
+    answer = desk.submit(submission)
+    assert answer.outcome is Outcome.REJECTED
+    status = ledger.status(VAN.id, submission.id)
+    assert status is not None
+    assert [f.code for f in status.messages[0].findings] == ["PAR003"]
+    assert "m was revoked" in status.messages[0].findings[0].found
+    assert desk.commits.called.count("settle") == 2
+
+
+@pytest.mark.parametrize("partner", [TRADER, VAN], ids=lambda p: p.id)
+def test_a_partner_suspended_elsewhere_is_refused_from_then_on(
+    desk: Desk, world: World, ledger: Ledger, partner: Any
+) -> None:
+    submission = registered(desk, world, ledger)
+    ledger.put_partner(msgspec.structs.replace(world.partners[partner.id], active=False))
+    with pytest.raises(security.Refused):
+        desk.submit(submission)
+    assert ledger.raw(submission.id) is None
+
+
+def test_a_change_of_others_is_not_judged_by_anew(desk: Desk, world: World, ledger: Ledger) -> None:
+    submission = registered(desk, world, ledger)
+    ledger.put_partner(msgspec.structs.replace(world.partners[CARRIER.id], name="Renamed"))
+    assert desk.submit(submission).outcome is Outcome.ACCEPTED
+    assert desk.commits.called.count("settle") == 1
+    status = ledger.status(VAN.id, submission.id)
+    assert status is not None
+    assert [e.detail for e in status.timeline if e.what == "mandated"] == ["m (principal)"]

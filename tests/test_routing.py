@@ -12,6 +12,7 @@ from gateway.model import (
     Declaration,
     Entity,
     Finding,
+    Form,
     Kind,
     Mandate,
     Partner,
@@ -47,6 +48,11 @@ def codes(
 def mandate(agent: Partner, principal: Partner, *kinds: Kind, **more: object) -> Mandate:
     types = tuple(k.value for k in kinds)
     return Mandate(f"{agent.id}.{principal.id}", agent.id, principal.id, types, **more)  # type: ignore[arg-type]
+
+
+def alone(agent: Partner, principal: Partner) -> Mandate:
+    """A mandate by which the agent's signature is enough."""
+    return mandate(agent, principal, form=Form.AGENT)
 
 
 MINE = declares(Kind.IMPORT, TRADER.identifiers[0])
@@ -109,10 +115,10 @@ def test_one_mandate_that_holds_is_enough() -> None:
 def test_the_declarant_inside_is_the_signer_or_mandated_it() -> None:
     others = declares(Kind.IMPORT, OTHER.identifiers[0])
     assert codes(others, TRADER, TRADER) == ["PAR005"]
-    assert codes(others, TRADER, TRADER, mandate(TRADER, OTHER)) == []
+    assert codes(others, TRADER, TRADER, alone(TRADER, OTHER)) == []
     assert codes(declares(Kind.IMPORT, "9999999999"), TRADER, TRADER) == ["PAR005"]
     gone = msgspec.structs.replace(OTHER, active=False)
-    assert codes(others, TRADER, TRADER, mandate(TRADER, OTHER), known=(gone,)) == ["PAR005"]
+    assert codes(others, TRADER, TRADER, alone(TRADER, OTHER), known=(gone,)) == ["PAR005"]
 
 
 def test_the_declarant_goes_before_the_submitter() -> None:
@@ -122,18 +128,18 @@ def test_the_declarant_goes_before_the_submitter() -> None:
 
 def test_a_van_that_signs_itself_needs_the_declarant_s_mandate() -> None:
     assert codes(MINE, VAN, VAN) == ["PAR005"]
-    assert codes(MINE, VAN, VAN, mandate(VAN, TRADER)) == []
+    assert codes(MINE, VAN, VAN, alone(VAN, TRADER)) == []
 
 
 def test_a_mandate_hands_on_no_more_than_its_principal_has() -> None:
-    everything = mandate(VAN, TRADER)
+    everything = alone(VAN, TRADER)
     cargo = declares(Kind.CARGO_IMPORT, TRADER.identifiers[0])
     assert codes(cargo, VAN, VAN, everything) == ["PAR004"]
     assert codes(cargo, VAN, TRADER, everything) == ["PAR004"]
     payment = declares(Kind.PAYMENT, submitter=TRADER.identifiers[0])
     assert codes(payment, VAN, VAN, everything) == ["PAR004"]
     # And an agent may do for a bank what it may not do itself.
-    assert codes(declares(Kind.PAYMENT, BANK.identifiers[0]), VAN, VAN, mandate(VAN, BANK)) == []
+    assert codes(declares(Kind.PAYMENT, BANK.identifiers[0]), VAN, VAN, alone(VAN, BANK)) == []
 
 
 def test_all_that_is_lacking_is_told() -> None:

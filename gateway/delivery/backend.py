@@ -37,7 +37,7 @@ class BackendCourier(Courier):
         commits: GroupCommit,
         numbers: Callable[[int], Sequence[str]],
         handbook: Callable[[], Handbook],
-        key: security.SigningKey,
+        key: security.Signatory,
         reactor: Any,
         pool: ThreadPool,
         clock: Callable[[], datetime],
@@ -56,10 +56,6 @@ class BackendCourier(Courier):
         self._on_decided = on_decided
         self._unsaid: set[str] = set()
         self._unsaid_by: Handbook | None = None
-
-    def use(self, key: security.SigningKey) -> None:
-        """Sign with another key from the next decision on."""
-        self._key = key
 
     async def round(self) -> bool:
         handed = await self._hand_over()
@@ -125,30 +121,52 @@ class BackendCourier(Courier):
         addressed: dict[str, Addressed] = await self._commits.call("routes", [d.message for d in decisions])
         if any(to.route.partner not in handbook.register.partners for to in addressed.values()):
             # Registered a moment ago, and already filing: whether it is pushed to stands in the ledger.
-            handbook = handbook.with_register(await self._commits.call("register"))
+            handbook = handbook.with_register(await self._commits.call("refreshed", handbook.register))
         now = self._clock()
-        numbered = zip(decisions, self._numbers(len(decisions)), strict=True)
-        answers = (self._try_answer(d, addressed.get(d.message), handbook, n, now) for d, n in numbered)
-        batch = [answer for answer in answers if answer is not None]
+        numbered = list(zip(decisions, self._numbers(len(decisions)), strict=True))
+        key = self._key.signing(now)
+
+        def say() -> list[Recorded]:
+            answers = (
+                self._try_answer(d, addressed.get(d.message), handbook, key, n, now) for d, n in numbered
+            )
+            return [answer for answer in answers if answer is not None]
+
+        # A key in a token may take its time: not on the reactor's thread.
+        batch = await self._in_thread(say) if key.remote else say()
         await self._commits.call("record", batch)
         await self._in_thread(self._backend.confirm, [answer.decision.id for answer in batch])
         self._on_decided()
         return True
 
     def _try_answer(
-        self, decision: Decision, to: Addressed | None, handbook: Handbook, number: str, now: datetime
+        self,
+        decision: Decision,
+        to: Addressed | None,
+        handbook: Handbook,
+        key: security.SigningKey,
+        number: str,
+        now: datetime,
     ) -> Recorded | None:
         """The answer, or None where it cannot be made: the decision then waits unconfirmed at the back
-        end, and holds up no other."""
+        end, and holds up no other.  Raises security.KeyUnusable: that is no decision's fault."""
         try:
-            return self._answer(decision, to, handbook, number, now)
+            return self._answer(decision, to, handbook, key, number, now)
+        except security.KeyUnusable:
+            raise
         except Exception:  # noqa: BLE001 - one poison decision must not hold up its neighbours
             log.exception("decision %s cannot be said", decision.id)
             self._unsaid.add(decision.id)
             return None
 
     def _answer(
-        self, decision: Decision, to: Addressed | None, handbook: Handbook, number: str, now: datetime
+        self,
+        decision: Decision,
+        to: Addressed | None,
+        handbook: Handbook,
+        key: security.SigningKey,
+        number: str,
+        now: datetime,
     ) -> Recorded:
         """The decision with the signed message that carries it; without one where nobody filed it."""
         if to is None:
@@ -157,7 +175,7 @@ class BackendCourier(Courier):
         _, version, release = (*to.identifier.split(":"), "", "")[:3]
         about = outbound.About(to.lrn, to.reference, decision.registration, version, release)
         draft = outbound.decision(decision, about, to.route, handbook, number, now)
-        media_type, body = outbound.seal(draft, to.route, self._key, now)
+        media_type, body = outbound.seal(draft, to.route, key, now)
         outgoing = Outgoing(
             id=f"{decision.id}.d",
             partner=to.route.partner,

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gateway.adapter import BackendUnavailable
+from gateway.security import KeyUnusable
 from gateway.storage import LedgerUnavailable
 
 log = logging.getLogger("gateway.delivery")
@@ -17,7 +18,7 @@ log = logging.getLogger("gateway.delivery")
 IDLE = timedelta(seconds=0.5)
 """How long a courier that found nothing sleeps: another process may have added work unseen."""
 AFTER_FAILURE = timedelta(seconds=2)
-"""The pause after a round that failed as a whole (the ledger or the back end is away)."""
+"""The pause after a round that failed as a whole (the ledger, the back end or the signing key is away)."""
 
 
 class Courier:
@@ -64,7 +65,7 @@ class Courier:
             try:
                 more = await self.round()
                 pause = IDLE
-            except (LedgerUnavailable, BackendUnavailable) as away:
+            except (LedgerUnavailable, BackendUnavailable, KeyUnusable) as away:
                 log.warning("%s waits: %s", self.name, away)
                 more, pause = False, AFTER_FAILURE
             except Exception:

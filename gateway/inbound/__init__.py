@@ -4,15 +4,18 @@ from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
 from gateway.inbound.inspection import Inspected, inspect
 from gateway.inbound.interchanges import examine_edifact, examine_files
+from gateway.inbound.proof import Proof, prove
 
 __all__ = [
     "Examined",
     "Inspected",
     "Judge",
+    "Proof",
     "Unreadable",
     "examine_edifact",
     "examine_files",
     "examine_xml",
     "inspect",
     "outcome",
+    "prove",
 ]

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
 
 from gateway import routing, rules, security, syntax
 from gateway.handbook import Handbook
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, outcome
 from gateway.inbound.interchanges import examine_edifact
-from gateway.model import Declaration, Finding, Partner, Place, Submission, Verdict
+from gateway.inbound.proof import Proof, agreed, prove
+from gateway.inbound.senders import senders
+from gateway.model import (
+    Declaration,
+    Finding,
+    Judged,
+    Outcome,
+    Partner,
+    Place,
+    Revocation,
+    Severity,
+    Submission,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,33 +37,57 @@ class Inspected:
     interchange: syntax.Interchange | None = None
 
 
-def inspect(submission: Submission, handbook: Handbook, now: datetime) -> Inspected:
+def inspect(
+    submission: Submission, handbook: Handbook, now: datetime, revoked_by: datetime | None = None
+) -> Inspected:
     """Prove, read, translate and judge one submission; every message gets an outcome of its own.
 
     An interchange is read by the agreement with its signer, who made it.  Raises security.Refused where
     the sender is not proven and Unreadable where no answer can be addressed: then there is no verdict
-    and no receipt, only the transport's refusal.
+    and no receipt, only the transport's refusal.  ``revoked_by``: where ``now`` is past, the time itself: a
+    mandate that was revoked meanwhile admits nothing.
     """
-    verified = security.verify(submission.body, submission.media_type, handbook.trust, handbook.policy, now)
-    filer = handbook.register.partners[submission.partner]
-    signer = handbook.register.by_subject(verified.signer.subject)
-    if signer is None:
-        place = Place(part="signature")
-        raise security.Refused((Finding("PAR001", place, "a registered subject", verified.signer.subject),))
+    proof = prove(submission.body, submission.media_type, handbook, now)
+    verified = proof.verified
+    security.check_age(verified, handbook.policy, submission.received_at)
+    register = handbook.register
+    from_ = senders(submission, verified, register, now)
+    filer, signer = from_.filer, from_.signer
+    if agreed(verified, signer):
+        raise security.Refused(agreed(verified, signer))
+
+    def admitted(declaration: Declaration) -> routing.Admission:
+        return routing.admission(
+            declaration, filer, signer, register, now, carried=from_.carried, revoked_by=revoked_by
+        )
 
     def judge(declaration: Declaration) -> tuple[Finding, ...]:
-        return rules.judge(declaration, handbook.rulebook, now) + routing.authority(
-            declaration, filer, signer, handbook.register, now
-        )
+        return rules.judge(declaration, handbook.rulebook, now) + admitted(declaration).findings
 
     def envelope(interchange: syntax.Interchange) -> tuple[Finding, ...]:
         return routing.sender(interchange, filer, signer)
 
     if verified.document is None:
-        examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact)
+        content = verified.content
+        examined = examine_edifact(content, handbook, judge, envelope, signer.edifact, proof)
     else:
         examined = examine_xml(verified.document, handbook, judge)
-    return Inspected(_verdict(examined, submission, filer, signer, verified), examined.interchange)
+    examined = replace(examined, messages=tuple(_as_agreed(m, signer, admitted) for m in examined.messages))
+    return Inspected(_verdict(examined, submission, filer, signer, proof), examined.interchange)
+
+
+def _as_agreed(
+    message: Judged, signer: Partner, admitted: Callable[[Declaration], routing.Admission]
+) -> Judged:
+    """The message with what admitted it; rejected where its type was not agreed with the signer."""
+    findings = routing.identity.message(signer, message)
+    if findings:
+        findings = (*message.findings, *findings)
+        return msgspec.structs.replace(message, outcome=Outcome.REJECTED, findings=findings, declaration=None)
+    if message.declaration is None:
+        return message
+    by = admitted(message.declaration)
+    return msgspec.structs.replace(message, mandates=by.mandates, form=by.form) if by.mandates else message
 
 
 def _verdict(
@@ -55,8 +95,9 @@ def _verdict(
     submission: Submission,
     filer: Partner,
     signer: Partner,
-    verified: security.Verified,
+    proof: Proof,
 ) -> Verdict:
+    verified = proof.verified
     if examined.interchange is None:
         route = routing.xml_route(submission, filer, signer, examined.table)
     else:
@@ -64,10 +105,23 @@ def _verdict(
     return Verdict(
         outcome=outcome(examined),
         reference=examined.reference,
-        claim=f"{examined.name}:{examined.reference}",
+        claim=proof.claim or f"{examined.name}:{examined.reference}",
         partner=signer.id,
         route=route,
         messages=examined.messages,
-        findings=examined.findings,
+        findings=(*examined.findings, *verified.findings, *_unknown(verified)),
         signer=verified.signer,
+        proof=verified.proof,
+        carrier=verified.carrier,
+        carrier_proof=verified.carrier_proof,
+    )
+
+
+def _unknown(verified: security.Verified) -> tuple[Finding, ...]:
+    """The mark of an acceptance although nobody could tell whether a certificate was revoked."""
+    proven = ((verified.signer, verified.proof), (verified.carrier, verified.carrier_proof))
+    return tuple(
+        Finding("SIG303", Place(part="certificate"), "", signer.subject, Severity.WARNING)
+        for signer, proof in proven
+        if signer is not None and proof.revocation is Revocation.UNKNOWN
     )

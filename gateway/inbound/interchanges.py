@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway import routing, syntax
 from gateway.handbook import Handbook
 from gateway.inbound.examined import IN_USE, Examined, Judge, Unreadable, judged, ruled
+from gateway.inbound.proof import Proof
 from gateway.mapping import Reading
 from gateway.model import Agreement, Finding, Judged, Outcome, Place
 from gateway.model.finding import Severity, worst
@@ -27,14 +28,23 @@ _UNIDENTIFIED = frozenset({"EDI014", "EDI131"})  # UNH names no message of any d
 class Review:
     """One interchange in the making; ``told`` is called with each finding as soon as it is made.
 
-    ``keep``: declarations are kept; a check of a file has no use for them.
+    ``keep``: declarations are kept; a check of a file has no use for them.  ``proof``: who signed it; a check
+    has none, and leaves security segments aside.
     """
 
-    def __init__(self, handbook: Handbook, judge: Judge, told: Told | None = None, keep: bool = True) -> None:
+    def __init__(
+        self,
+        handbook: Handbook,
+        judge: Judge,
+        told: Told | None = None,
+        keep: bool = True,
+        proof: Proof | None = None,
+    ) -> None:
         self._handbook = handbook
         self._judge = judge
         self._told = told
         self._keep = keep
+        self._proof = proof
         self._messages: list[syntax.Message] = []
         self._judged: list[Judged] = []
 
@@ -46,7 +56,8 @@ class Review:
             self._told(event.finding)
         elif isinstance(event, syntax.InterchangeRead):
             messages, self._messages = tuple(self._messages), []
-            return replace(event.interchange, messages=messages)
+            whole = replace(event.interchange, messages=messages)
+            return whole if self._proof is None else self._proof.around(whole)
         return None
 
     def end(self, interchange: syntax.Interchange, findings: tuple[Finding, ...]) -> Examined:
@@ -59,11 +70,16 @@ class Review:
         return Examined(_ENVELOPE, interchange.reference, final, findings, interchange=interchange)
 
     def _take_message(self, message: syntax.Message) -> None:
+        if self._proof is not None:
+            message = self._proof.read(message)
+            if self._proof.only_refers(message.ordinal) and not message.rejected:
+                self._messages.append(_head(message))
+                return
         result = self._message(message)
         if self._told is not None:
             for finding in result.findings[len(message.findings) :]:
                 self._told(finding)
-        self._messages.append(replace(message, segments=(), tree=None))
+        self._messages.append(_head(message))
         self._judged.append(result if self._keep else replace(result, declaration=None))
 
     def _message(self, message: syntax.Message) -> Judged:
@@ -84,15 +100,23 @@ class Review:
         return msgspec.structs.replace(result, identifier=message.identifier)
 
 
+def _head(message: syntax.Message) -> syntax.Message:
+    """What a CONTRL quotes of a message: nothing of its body but, where one is rejected, its security segments."""
+    kept = tuple(s for s in message.segments if s.tag in syntax.SECURITY) if message.rejected else ()
+    return replace(message, segments=kept, tree=None)
+
+
 def examine_edifact(
     content: bytes,
     handbook: Handbook,
     judge: Judge,
     envelope: Callable[[syntax.Interchange], tuple[Finding, ...]] = lambda interchange: (),
     agreement: Agreement = _AGREEMENT,
+    proof: Proof | None = None,
 ) -> Examined:
-    """Check, translate and judge an interchange, each of its messages alone.  Raises Unreadable."""
-    review = Review(handbook, judge)
+    """Check, translate and judge an interchange, each of its messages alone; one that ``proof`` does not hold
+    for is rejected unread.  Raises Unreadable."""
+    review = Review(handbook, judge, proof=proof)
     interchange = syntax.Interchange()
     pieces = (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
     for event in _events(pieces, handbook, agreement, several=False):

@@ -21,6 +21,7 @@ from gateway.model.message import (
     Judged,
     Outcome,
     Outgoing,
+    Pending,
     Proof,
     Revocation,
     Route,
@@ -28,7 +29,8 @@ from gateway.model.message import (
     Submission,
     Verdict,
 )
-from gateway.model.partner import Channel, Limits, Mandate, Partner, Register, Role
+from gateway.model.partner import Channel, Credential, Form, Limits, Mandate, Partner, Role, Terms, Use
+from gateway.model.register import Register
 from gateway.model.tree import Declaration, Entity, Kind, Step, Value, parse_pointer, pointer
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Answer",
     "Catalogue",
     "Channel",
+    "Credential",
     "Decision",
     "DecisionKind",
     "Declaration",
@@ -48,6 +51,7 @@ __all__ = [
     "Entity",
     "Event",
     "Finding",
+    "Form",
     "Group",
     "Handover",
     "Judged",
@@ -60,6 +64,7 @@ __all__ = [
     "Outcome",
     "Outgoing",
     "Partner",
+    "Pending",
     "Place",
     "Proof",
     "Register",
@@ -72,6 +77,8 @@ __all__ = [
     "Signer",
     "Step",
     "Submission",
+    "Terms",
+    "Use",
     "Value",
     "Verdict",
     "parse_pointer",

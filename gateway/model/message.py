@@ -33,7 +33,9 @@ class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``signed_at``: as the signer says; ``stamped_at``: as a verified time stamp (RFC 3161) says.
     ``level``: of a XAdES or CAdES signature, ``B``, ``T``, ``LT`` or ``LTA``.  ``profile``: the legacy profile
-    that admitted the signature, "" for none.
+    that admitted the signature, "" for none.  ``public``: the certificate is of an authority that the
+    operator named a public one, whose subjects' identifiers (tax codes) are to be believed.  ``policy``:
+    the identifier of the signature policy that the signer names (XAdES, CAdES); it is not fetched.
     """
 
     subject: str
@@ -46,6 +48,8 @@ class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
     stamped_at: datetime | None = None
     level: str = ""
     profile: str = ""
+    public: bool = False
+    policy: str = ""
 
 
 class Revocation(StrEnum):
@@ -116,7 +120,9 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``ordinal`` from 1; ``type``: CUSCAR, CUSDEC, IM, CRI, camt.054 ...; ``reference``: the message's
     own (EDIFACT 0062); ``identifier``: EDIFACT S009 as sent (``CUSCAR:D:95B:UN``); ``lrn``: the
-    declarant's reference (WCO D026); ``declaration`` only where accepted.
+    declarant's reference (WCO D026); ``declaration`` only where accepted.  ``mandates``: ids of the mandates
+    that admitted it, and ``form``: in which form of signatures the agent acted (``both``, ``principal``,
+    ``agent``); empty where nobody acted for another.
     """
 
     ordinal: int
@@ -129,6 +135,8 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: Kind | None = None
     findings: tuple[Finding, ...] = ()
     declaration: Declaration | None = None
+    mandates: tuple[str, ...] = ()
+    form: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -213,4 +221,15 @@ class Answer(msgspec.Struct, frozen=True):
     submission: str
     outcome: Outcome
     receipt: Outgoing
+    repeated: bool = False
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """What the door says of a submission that is durably kept, but can not be judged yet.
+
+    ``findings``: what it waits for.  The receipt will be in the mailbox.
+    """
+
+    submission: str
+    findings: tuple[Finding, ...]
     repeated: bool = False

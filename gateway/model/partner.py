@@ -1,8 +1,7 @@
-"""Partners, their channels and limits, and the mandates between them."""
+"""Partners, what proves them, their channels and limits, and the mandates between them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,7 +29,15 @@ class Channel(StrEnum):
     PUSH = "push"
 
 
-class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+class Use(StrEnum):
+    """What a certificate proves its partner for: as who connects, as who signs, as who is pushed to."""
+
+    TLS = "tls"
+    SIGN = "sign"
+    PUSH = "push"
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Bounds of one partner at the doors; 0 means the gateway's own default."""
 
     max_bytes: int = 0
@@ -38,15 +45,63 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     in_flight: int = 0
 
 
-class Partner(msgspec.Struct, frozen=True, omit_defaults=True):
+class Credential(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A certificate that proves a partner, in a window of time that we set.
+
+    ``fingerprint``: hex SHA-256 of the certificate's DER; ``certificate``: the DER itself, which look-ups
+    do without; ``subject`` and ``expires_at``: as it says.  ``uses``: empty means none.  ``active_from`` to
+    ``active_to``: aware, UTC, the end excluded; None: no bound but the certificate's own.  ``algorithms``:
+    the only ones that its key may sign with, empty for any that the policy takes.
+    """
+
+    fingerprint: str
+    uses: tuple[Use, ...] = (Use.TLS, Use.SIGN)
+    active_from: datetime | None = None
+    active_to: datetime | None = None
+    algorithms: tuple[str, ...] = ()
+    subject: str = ""
+    expires_at: datetime | None = None
+    note: str = ""
+    certificate: bytes = b""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it ends to prove anything: the certificate's own end, or our window's."""
+        ends = [t for t in (self.expires_at, self.active_to) if t is not None]
+        return min(ends) if ends else None
+
+    def active(self, now: datetime) -> bool:
+        """True within the window (aware, UTC)."""
+        return (self.active_from is None or self.active_from <= now) and (
+            self.active_to is None or now < self.active_to
+        )
+
+
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What was agreed with a partner about all that it sends; empty fields leave it to the policy.
+
+    ``messages``: message types it may send, as they name themselves, with a version or without
+    (``CUSCAR``, ``CUSCAR:D:95B``, ``IM``).  ``channels``: by which it may file.  ``envelopes``: how it may
+    sign (``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime`` ...).  ``profiles``: legacy signature
+    profiles of the policy that hold for it; none where empty.
+    """
+
+    messages: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    envelopes: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+
+
+class Partner(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An organisation.
 
     ``identifiers``: numbers it may put in a message as its own (tax code, EORI, SCAC, BIC, UNB id).
     ``subjects``: certificate subjects (RFC 4514 strings) that prove it, for TLS and for signatures;
-    the certificate must also chain to a trust anchor.  ``token_digest``: hex SHA-256 of its bearer
-    token, where mutual TLS is not possible.  ``push_url``: its own HTTPS URL, with ``push_subject``
-    unused where empty.  ``types``: message types it may file, empty for any its roles allow.
-    ``edifact``: what was agreed about its interchanges.
+    the certificate must also chain to a trust anchor.  ``credentials``: certificates that prove it; for a
+    use that any of them names, only these do, and no subject.  ``token_digest``: hex SHA-256 of its bearer
+    token, where mutual TLS is not possible.  ``push_url``: its own HTTPS URL.  ``types``: kinds of
+    declaration it may file, empty for any its roles allow.  ``edifact``: what was agreed about its
+    interchanges, ``terms``: about all that it sends.
     """
 
     id: str
@@ -62,10 +117,52 @@ class Partner(msgspec.Struct, frozen=True, omit_defaults=True):
     language: str = "en"
     active: bool = True
     edifact: Agreement = Agreement()
+    credentials: tuple[Credential, ...] = ()
+    terms: Terms = Terms()
+
+    def credentials_for(self, use: Use) -> tuple[Credential, ...]:
+        """The certificates of a use, whatever their windows."""
+        return tuple(c for c in self.credentials if use in c.uses)
+
+    def credential(self, use: Use, fingerprint: str, now: datetime) -> Credential | None:
+        """The certificate of this fingerprint (hex SHA-256), where it proves the partner now for the use."""
+        for known in self.credentials:
+            if known.fingerprint == fingerprint and use in known.uses and known.active(now):
+                return known
+        return None
+
+    def replaced(self, fingerprint: str) -> bool:
+        """True where others take over all uses of this certificate before it ends."""
+        mine = next((c for c in self.credentials if c.fingerprint == fingerprint), None)
+        end = mine.ends_at if mine is not None else None
+        if mine is None or end is None:
+            return True
+        later = [c for c in self.credentials if c.active(end) and (c.ends_at is None or c.ends_at > end)]
+        return all(any(use in c.uses for c in later) for use in mine.uses)
 
 
-class Mandate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The principal allows the agent to file these message types in its name (empty: any)."""
+class Form(StrEnum):
+    """Whose signatures a mandate asks for, the weakest first.
+
+    ``AGENT``: the agent's alone is enough.  ``PRINCIPAL``: the principal signs, TLS proves the agent.
+    ``BOTH``: the principal signs inside and the agent around it.
+    """
+
+    AGENT = "agent"
+    PRINCIPAL = "principal"
+    BOTH = "both"
+
+    def meets(self, agreed: Form) -> bool:
+        """True where what was signed in this form is at least what was agreed."""
+        return STRENGTH[self] >= STRENGTH[agreed]
+
+
+STRENGTH = {form: strength for strength, form in enumerate(Form)}
+
+
+class Mandate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The principal allows the agent to file these kinds of declaration in its name (empty: any), at these
+    customs offices (WCO 065; empty: at any), in this form or a stronger one."""
 
     id: str
     agent: str
@@ -74,51 +171,25 @@ class Mandate(msgspec.Struct, frozen=True, omit_defaults=True):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     revoked_at: datetime | None = None
+    offices: tuple[str, ...] = ()
+    form: Form = Form.PRINCIPAL
 
-    def covers(self, message_type: str, now: datetime) -> bool:
-        """True where the mandate holds at ``now`` (aware, UTC) for the message type."""
+    def names(self, message_type: str, office: str) -> bool:
+        """True where it is for this kind of declaration at this office ("" for none named)."""
+        return (not self.types or message_type in self.types) and (not self.offices or office in self.offices)
+
+    def holds(self, now: datetime) -> bool:
+        """True within its time (aware, UTC)."""
         return (
-            (not self.types or message_type in self.types)
-            and (self.valid_from is None or self.valid_from <= now)
+            (self.valid_from is None or self.valid_from <= now)
             and (self.valid_to is None or now < self.valid_to)
-            and (self.revoked_at is None or now < self.revoked_at)
+            and not self.revoked(now)
         )
 
+    def revoked(self, now: datetime) -> bool:
+        """True once it was revoked."""
+        return self.revoked_at is not None and self.revoked_at <= now
 
-class Register:
-    """A frozen view of all partners and mandates, with the look-ups that the journey needs."""
-
-    def __init__(self, partners: Iterable[Partner], mandates: Iterable[Mandate]) -> None:
-        self.partners = {p.id: p for p in partners}
-        self._by_subject = {s: p for p in self.partners.values() for s in p.subjects}
-        self._by_token = {p.token_digest: p for p in self.partners.values() if p.token_digest}
-        self._by_identifier = {i: p for p in self.partners.values() for i in p.identifiers}
-        self._mandates: dict[tuple[str, str], list[Mandate]] = {}
-        for mandate in mandates:
-            self._mandates.setdefault((mandate.agent, mandate.principal), []).append(mandate)
-
-    def by_subject(self, subject: str) -> Partner | None:
-        """The active partner that this certificate subject proves, or None."""
-        return _active(self._by_subject.get(subject))
-
-    def by_token(self, digest: str) -> Partner | None:
-        """The active partner whose bearer token has this SHA-256, or None."""
-        return _active(self._by_token.get(digest))
-
-    def by_identifier(self, identifier: str) -> Partner | None:
-        """The active partner that owns an identifier written in messages, or None."""
-        return _active(self._by_identifier.get(identifier))
-
-    def mandates(self, agent: str, principal: str) -> tuple[Mandate, ...]:
-        """Every mandate, valid or not, between the two."""
-        return tuple(self._mandates.get((agent, principal), ()))
-
-    def may(self, agent: str, principal: str, message_type: str, now: datetime) -> bool:
-        """True where the agent may file the message type for the principal (itself: always)."""
-        if agent == principal:
-            return True
-        return any(m.covers(message_type, now) for m in self._mandates.get((agent, principal), ()))
-
-
-def _active(partner: Partner | None) -> Partner | None:
-    return partner if partner is not None and partner.active else None
+    def covers(self, message_type: str, now: datetime, office: str = "") -> bool:
+        """True where it holds now for the kind of declaration at the office."""
+        return self.names(message_type, office) and self.holds(now)

@@ -11,7 +11,8 @@ import gateway
 from gateway.model import Partner
 from gateway.operations import settings
 from gateway.operations.presence import ADDRESS_FILE
-from gateway.security.certificates.authority import Authority
+from gateway.security.certificates.authority import Authority, Use
+from gateway.security.keystore.generation import Generation
 
 ROOMS = ("conf", "xsd", "mappings", "keystore")
 AUTHORITY = "keystore/development-authority"
@@ -59,20 +60,31 @@ def _development_keys(home: Path) -> None:
     own = Authority.create(home / AUTHORITY, "Development authority, for trying out only")
     shutil.copy(own.certificate_path, home / chosen.keys.trust / "development.pem")
     shutil.copy(own.certificate_path, home / chosen.keys.push_trust)
+    folder = home / chosen.keys.own
     own.issue(
         subject("Gateway signing", chosen.gateway.name, chosen.gateway.country),
-        home / chosen.keys.signing_key,
-        home / chosen.keys.signing_certificate,
+        folder / "signing.key.pem",
+        folder / "signing.crt.pem",
         days=DAYS,
     )
     own.issue(
         subject("localhost", chosen.gateway.name, chosen.gateway.country),
-        home / chosen.keys.tls_key,
-        home / chosen.keys.tls_certificate,
+        folder / "tls.key.pem",
+        folder / "tls.crt.pem",
         days=DAYS,
         use="tls",
         server_names=("localhost", "127.0.0.1"),
     )
+
+
+def certify(
+    home: Path, generation: Generation, subject: str, names: tuple[str, ...]
+) -> tuple[x509.Certificate, ...]:
+    """A certificate of the development authority for one of the gateway's own keys."""
+    assert generation.private is not None
+    uses: dict[str, Use] = {"signing": "sign", "tls": "tls", "decryption": "decrypt"}
+    public = generation.private.public_key()
+    return (authority(home).certify(public, subject, DAYS, names, uses[generation.entry.use]),)
 
 
 def issue_partner(home: Path, partner: Partner, folder: Path) -> str:

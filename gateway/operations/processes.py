@@ -22,8 +22,9 @@ from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
 from gateway.operations import signals
+from gateway.operations.keywatch import KeyWatch
 from gateway.operations.presence import Presence
-from gateway.operations.server import Server, deliver, open_door, open_operations
+from gateway.operations.server import Server, deliver, now, open_door, open_operations
 
 log = logging.getLogger("gateway.processes")
 
@@ -52,6 +53,7 @@ def supervise(home: Path, reactor: Any) -> None:
     wake = deliver(server, reactor) if listen.deliver else _nobody
     if listen.operations_port:
         open_operations(server, reactor, listen.operations_port)
+    server.on_stop(KeyWatch(lambda: server.keys, now).keep(reactor))
     doors = Doors(home, reactor, shared, listen.processes, wake)
     server.on_stop(doors.stop)
     server.on_stop(presence.withdraw)

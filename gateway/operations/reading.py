@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from gateway import inbound, rules, safexml, security
+from gateway import inbound, rules, safexml, security, syntax
 from gateway.handbook import Handbook
 from gateway.model import Declaration, Finding
 
@@ -26,6 +26,10 @@ HEAD = 8_192
 SHOWN = 20
 """Octets of a file that is no message that are shown."""
 
+
+AUTACK = "autack"
+OWN_SECURITY = {security.EDIFACT_SECURITY: security.Manner(), AUTACK: security.Manner("7", "3")}
+"""Ways to sign an interchange by its own segments: non-repudiation of origin, of a message or of a referenced one."""
 
 PIECE = 262_144
 """Octets of an interchange's file read at a time: progress is told after each."""
@@ -158,13 +162,24 @@ def unsigned(root: etree._Element) -> etree._Element:
     return root
 
 
-def sign(body: bytes, key: security.SigningKey, envelope: str, now: datetime) -> tuple[str, bytes]:
-    """Sign XML in place or wrap EDIFACT in CMS; (media type, octets)."""
+def sign(
+    body: bytes,
+    key: security.SigningKey,
+    envelope: str,
+    now: datetime,
+    profile: security.EdifactProfile | None = None,
+) -> tuple[str, bytes]:
+    """Sign XML in place; wrap EDIFACT in CMS, or secure it by its own segments (``edifact``: each message,
+    ``autack``: all by reference) as a profile says; (media type, octets)."""
     kind = media_type(body)
     if kind == "application/xml":
         return kind, security.sign_xml(unsigned(safexml.parse(body)), key, now)
     if kind != "application/edifact":
         raise ValueError("neither XML nor an EDIFACT interchange")
+    if profile is not None and envelope in OWN_SECURITY:
+        signer = security.EdifactSigner(key, profile, OWN_SECURITY[envelope], now)
+        secure = syntax.refer if envelope == AUTACK else syntax.secure
+        return kind, secure(body, signer)
     return security.sign_cms(body, kind, key, envelope, now)
 
 

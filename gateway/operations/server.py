@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,12 +26,17 @@ from gateway import transport
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.handbook import Handbook
 from gateway.intake import Intake, Numbers
-from gateway.model import Outgoing, Partner
+from gateway.model import Outgoing, Partner, Register
 from gateway.operations import settings
+from gateway.operations.archiving import Daily
+from gateway.operations.expiring import ExpiryWatch
+from gateway.operations.keywatch import gauge
+from gateway.operations.notary import Notary
+from gateway.operations.revoking import Callers, follow, keep_asking, newest
 from gateway.operations.services import Doorkeeping
 from gateway.operations.tally import keep_tally
 from gateway.operations.workshop import Workshop
-from gateway.security import SigningKey
+from gateway.security import Keystore, Revocations, SigningKey, TlsKey
 from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
 
 log = logging.getLogger("gateway.server")
@@ -71,20 +76,27 @@ class Server:
         self._reactor = reactor
         url = settings.database_url(home, self.settings.database.ledger)
         self._ledger = Ledger.open(url, create=True)
-        self._version = self._ledger.register_version()
-        self._handbook, self.key = self._read()
+        self._handbook, self.keys = self._read()
+        gauge(self.metrics, lambda: self.keys, now)
         self._handbook = self._handbook.with_register(self._ledger.register())
+        self.learn(newest(self._ledger, self._handbook.trust.revocations))
         # Stops run last in, first out: doors close and couriers finish before what they stand on.
         self._stops: list[Stop] = [self._ledger.close]
         self._renewals: list[Callable[[], None]] = []
         self._files: list[tuple[str, Callable[[], None]]] = []
         self._reloading = DeferredLock()
+        self._refreshing = DeferredLock()
         self.commits = self._commits()
         self.numbers = Numbers(self._ledger)
         watch = LoopingCall(self._watch)
         watch.clock = reactor
         reactor.callWhenRunning(watch.start, WATCH_SECONDS, now=False)
         self.on_stop(lambda: watch.stop() if watch.running else None)
+        follow(self, self._ledger, reactor)
+
+    def learn(self, revocations: Revocations) -> None:
+        """What is known of revoked certificates from now on."""
+        self._handbook = self._handbook.with_revocations(revocations)
 
     def handbook(self) -> Handbook:
         """The knowledge as it is now."""
@@ -95,7 +107,7 @@ class Server:
         self._stops.append(stop)
 
     def on_reload(self, renew: Callable[[], None]) -> None:
-        """Something that keeps knowledge or the signing key, to be told when there is new."""
+        """Something that keeps knowledge, to be told when there is new."""
         self._renewals.append(renew)
 
     def on_hangup(self, name: str, read: Callable[[], None]) -> None:
@@ -124,30 +136,59 @@ class Server:
         return commits
 
     async def _watch(self) -> None:
-        """Take in changes of partners and mandates that another process made."""
+        """Take in changes of partners, mandates and own keys that another process made."""
         try:
-            version = await self.commits.call("register_version")
-            if version == self._version:
-                return
-            register = await self.commits.call("register")
+            await self.refresh()
         except (LedgerUnavailable, Overloaded) as away:
             # An error here would end the watch for good; the ledger will be back.
             log.warning("the register is not to be had: %s", away)
-            return
-        self._handbook = self._handbook.with_register(register)
-        self._version = version
-        log.info("register reloaded: version %d", version)
+        if self.keys.changed():
+            await self._follow_keys()
 
-    def _read(self) -> tuple[Handbook, SigningKey]:
+    async def refresh(self) -> None:
+        """Have partners and mandates as they are now.  Raises LedgerUnavailable and Overloaded."""
+        await self._refreshing.run(lambda: Deferred.fromCoroutine(self._refresh()))
+
+    async def _refresh(self) -> None:
+        known = self._handbook.register
+        register: Register = await self.commits.call("refreshed", known)
+        if register is not known:
+            self._handbook = self._handbook.with_register(register)
+            log.info("register refreshed: version %d", register.version)
+
+    def signing(self, at: datetime) -> SigningKey:
+        """The key that signs at a time.  Raises KeyUnusable."""
+        return self.keys.signing(at)
+
+    def presented(self) -> TlsKey:
+        """What TLS presents now.  Raises KeyUnusable."""
+        return self.keys.tls(now())
+
+    def _read(self) -> tuple[Handbook, Keystore]:
         """What workers read too: either all of it is new, or none."""
         book = settings.handbook(self.home, self.settings)
-        return book, settings.signing_key(self.home, self.settings)
+        keys = settings.checked_keystore(self.home, self.settings)
+        return book.with_decrypters(keys.decrypting()), keys
+
+    async def _follow_keys(self) -> None:
+        """Take up what `cvan keys` changed; the old keys go on where the new cannot be used."""
+        pool = self._reactor.getThreadPool()
+        try:
+            keys = await deferToThreadPool(self._reactor, pool, self.keys.renewed, now())
+        except BROKEN as error:
+            log.error("own keys not reloaded: %s", error)
+            return
+        if keys is not self.keys:
+            self.keys = keys
+            self._handbook = self._handbook.with_decrypters(keys.decrypting())
+            log.info("own keys reloaded")
 
     async def _reload(self) -> None:
         read = await self._try("knowledge", self._read)
         if read is not None:
-            self._handbook = read[0].with_register(self._handbook.register)
-            self.key = read[1]
+            known = self._handbook.trust.revocations
+            self._handbook = read[0].with_register(self._handbook.register).with_revocations(known)
+            self.keys = read[1]
             for renew in self._renewals:
                 renew()
         for name, take in self._files:
@@ -171,16 +212,13 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     pool = ThreadPool(1, 2, "backend")
     pool.start()
     server.on_stop(pool.stop)
+    notarise(server, reactor)
     folder = server.home / "conf" / "clearance"
     clearance = Clearance.open(settings.database_url(server.home, chosen.database.clearance), folder)
     server.on_stop(clearance.close)
     server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    tls = transport.ClientTls(
-        server.home / chosen.keys.push_trust,
-        server.home / chosen.keys.tls_key,
-        server.home / chosen.keys.tls_certificate,
-    )
+    tls = transport.ClientTls(server.home / chosen.keys.push_trust, own=server.presented)
     server.on_hangup("TLS to receivers", tls.reload)
     sender = transport.Push(reactor, tls, server.metrics)
     push = PushCourier(PushSender(sender), server.commits, server.handbook, reactor, now, owner)
@@ -190,15 +228,28 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         server.commits,
         server.numbers.take,
         server.handbook,
-        server.key,
+        server,
         reactor,
         pool,
         now,
         owner,
         on_decided=push.poke,
     )
-    server.on_reload(lambda: backend.use(server.key))
+    held = Intake(
+        server.commits,
+        server.numbers,
+        server.handbook,
+        server,
+        now,
+        BACKEND,
+        None,
+        backend.poke,
+        refresh=server.refresh,
+        aside=aside(server, reactor),
+    )
+    keep_asking(server, held, reactor, pool, owner, now)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
+    server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
     server.on_stop(sender.close)
     for courier in (push, backend):
         courier.start()
@@ -211,30 +262,57 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     return wake
 
 
+def aside(server: Server, reactor: Any) -> Callable[..., Deferred[Any]]:
+    """Threads for signing with a key in a token.  One is at it, as a token takes one at a time of a process;
+    the other makes the next ready."""
+    pool = ThreadPool(0, 2, "signing")
+    pool.start()
+    server.on_stop(pool.stop)
+    return lambda function, *args: deferToThreadPool(reactor, pool, function, *args)
+
+
+def notarise(server: Server, reactor: Any) -> None:
+    """Sign checkpoints over the journal from now on, and a last one when everything else has ended."""
+    chosen = server.settings.journal
+    notary = Notary(server.commits, lambda: server, server.handbook, now, chosen.entries, chosen.tsa)
+    server.on_stop(notary.round)
+    server.on_stop(notary.start(reactor, chosen.seconds))
+    kept = server.settings.retention
+    if kept.archive:
+        folder = server.home / kept.archive
+        daily = Daily(server.commits, lambda: server.signing(now()), folder, kept.years, now)
+        server.on_stop(daily.start(reactor))
+
+
 def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable[[], None]) -> None:
     """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives."""
     chosen = server.settings
-    tls = transport.ServerTls(
-        server.home / chosen.keys.tls_key,
-        server.home / chosen.keys.tls_certificate,
-        server.home / chosen.keys.trust,
-    )
+    tls = transport.ServerTls(server.presented, server.home / chosen.keys.trust)
     server.on_hangup("TLS", tls.reload)
     # Nothing is to fail any more: workers begin here, and who leaves them behind hears of it at length.
     workshop = Workshop(server.home, reactor, chosen)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = Intake(
-        server.commits, server.numbers, server.handbook, server.key, now, BACKEND, workshop, on_settled
+        server.commits,
+        server.numbers,
+        server.handbook,
+        server,
+        now,
+        BACKEND,
+        workshop,
+        on_settled,
+        timedelta(hours=chosen.trust.hold_hours),
+        refresh=server.refresh,
+        aside=aside(server, reactor),
     )
-    server.on_reload(lambda: intake.use(server.key))
     door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
 
 def open_operations(server: Server, reactor: Any, port: int) -> None:
     """Health and metrics of this process, on loopback."""
-    intake = Intake(server.commits, server.numbers, server.handbook, server.key, now, BACKEND)
+    intake = Intake(server.commits, server.numbers, server.handbook, server, now, BACKEND)
     services = Doorkeeping(intake, server.commits, server.handbook)
     door = door_of(server, reactor, services, transport.FOR_OPERATORS)
     server.on_stop(transport.listen_operations(reactor, door, now=now, port=port).stop)
@@ -260,6 +338,7 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         randomness=secrets.token_bytes,
         settings=chosen,
         refusals=refusals,
+        unfit=Callers(server, now).unfit,
     )
 
 

@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 
 from gateway import inbound, security, storage, transport
 from gateway.handbook import Handbook
-from gateway.intake import Intake
-from gateway.model import Answer, Catalogue, Outgoing, Register, Submission
+from gateway.intake import HELD, Intake
+from gateway.model import Answer, Catalogue, Event, Outgoing, Pending, Register, Submission
 from gateway.storage import GroupCommit
 
 T = TypeVar("T")
@@ -37,11 +37,11 @@ class Doorkeeping:
         """The meanings of findings as they are now."""
         return self._handbook().catalogue
 
-    def submit(self, submission: Submission) -> Deferred[Answer]:
-        """Judge and commit; fails with transport.Refusal or transport.Overloaded."""
+    def submit(self, submission: Submission) -> Deferred[Answer | Pending]:
+        """Judge and commit, or keep; fails with transport.Refusal or transport.Overloaded."""
         return _deferred(self._submit(submission))
 
-    async def _submit(self, submission: Submission) -> Answer:
+    async def _submit(self, submission: Submission) -> Answer | Pending:
         try:
             return await self._intake.submit(submission)
         except security.Refused as refused:
@@ -56,7 +56,7 @@ class Doorkeeping:
     async def _status(self, partner: str, submission_id: str) -> transport.Status | None:
         known: storage.Status | None = await self._commits.call("status", partner, submission_id)
         if known is None:
-            return None
+            return await self._held(partner, submission_id)
         catalogue = self.catalogue
         return transport.Status(
             submission=known.submission,
@@ -79,6 +79,24 @@ class Doorkeeping:
             ),
             timeline=known.timeline,
             findings=tuple(transport.said(f, catalogue) for f in known.findings),
+        )
+
+    async def _held(self, partner: str, submission_id: str) -> transport.Status | None:
+        """A submission that is held; what it became, where that has another id."""
+        held: storage.Holding | None = await self._commits.call("holding", partner, submission_id)
+        if held is None:
+            return None
+        if held.became:
+            return None if held.became == submission_id else await self._status(partner, held.became)
+        catalogue = self.catalogue
+        return transport.Status(
+            submission=held.id,
+            reference="",
+            outcome=HELD,
+            received_at=held.received_at,
+            receipt="",
+            timeline=(Event(held.id, held.received_at, HELD, "revocation"),),
+            findings=tuple(transport.said(finding, catalogue) for finding in held.findings),
         )
 
     def mailbox(
@@ -137,11 +155,14 @@ class Doorkeeping:
 
 
 def _deferred(work: Coroutine[Any, Any, T]) -> Deferred[T]:
-    """Fails with transport.Overloaded where the ledger is away or cannot keep up."""
+    """Fails with transport.Overloaded where the ledger or the signing key is away, or cannot keep up."""
     return Deferred.fromCoroutine(work).addErrback(_away)
 
 
 def _away(failure: Failure) -> Failure:
+    if isinstance(failure.value, security.KeyUnusable):
+        log.error("nothing can be signed: %s", failure.value)
+        raise transport.Overloaded() from failure.value
     if isinstance(failure.value, storage.Overloaded | storage.LedgerUnavailable):
         raise transport.Overloaded() from failure.value
     return failure

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -25,6 +26,19 @@ Linger = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
 Batch = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
 """As many as may wait for the writer."""
 Profile = Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]*$")]
+
+
+Oid = Annotated[str, msgspec.Meta(pattern=r"^[0-2](\.[0-9]+)+$")]
+Reason = Literal[
+    "key_compromise",
+    "ca_compromise",
+    "aa_compromise",
+    "affiliation_changed",
+    "superseded",
+    "cessation_of_operation",
+    "privilege_withdrawn",
+    "certificate_hold",
+]
 
 
 class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,21 +67,34 @@ class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Own keys and trust, relative to the home.  ``trust``: anchors for partners' certificates, of TLS and
-    of signatures; ``push_trust``: PEM anchors of the servers that messages are pushed to."""
+    """Own keys and trust, relative to the home.  ``own``: the folder of the gateway's keys; ``trust``:
+    anchors for partners' certificates, of TLS and of signatures; ``push_trust``: PEM anchors of the servers
+    that messages are pushed to."""
 
-    signing_key: str = "keystore/own/signing.key.pem"
-    signing_certificate: str = "keystore/own/signing.crt.pem"
-    tls_key: str = "keystore/own/tls.key.pem"
-    tls_certificate: str = "keystore/own/tls.crt.pem"
+    own: str = "keystore/own"
     trust: str = handbooks.TRUST
     push_trust: str = "keystore/push.pem"
 
 
+class Old(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A legacy profile: what old senders may sign with, in which XML shapes (all, where none is named),
+    until which day (UTC) at the latest."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+$")]
+    until: date
+    algorithms: tuple[str, ...] = ("rsa-sha1",)
+    digests: tuple[str, ...] = ("sha1",)
+    shapes: tuple[Literal["enveloped", "enveloping", "detached", "outside", "v5"], ...] = ()
+
+
 class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which engine verifies XML signatures."""
+    """Which engine verifies XML signatures, in which shapes they may come, of which XAdES level they must be
+    at least, and the legacy profiles."""
 
     engine: Literal["fast", "signxml", "both"] = "fast"
+    shapes: tuple[Literal["enveloped", "enveloping", "detached", "outside"], ...] = ("enveloped",)
+    level: security.Level = ""
+    legacy: tuple[Old, ...] = ()
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +122,58 @@ class Commit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_batch: Batch = 100
 
 
+class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator knows of one issuer of certificates (``issuer``: its RFC 4514 name).
+
+    ``ocsp``, ``crl``: addresses to ask instead of those that its certificates name.  ``method``: of OCSP.
+    ``check``: False for one that publishes no revocation.
+    """
+
+    issuer: str
+    ocsp: str = ""
+    crl: str = ""
+    method: Literal["post", "get"] = "post"
+    check: bool = True
+
+
+class Trusting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Revocation: what is done where nobody can say if a certificate was revoked, and how it is asked after.
+
+    ``hold_hours``: until a held submission is refused.  ``freshness_hours``: how old a response or CRL may
+    be, whatever it says itself.  ``refresh_minutes``: how soon it is asked again at the latest.  ``undoing``:
+    reasons that undo signatures stamped before the revocation.  ``certificate_policies``: OIDs, one of which
+    a signer's chain must carry.  ``private_networks``: addresses that certificates name may be private ones.
+    ``tls``: ``soft`` lets a partner connect whose certificate nobody can speak of, ``hard`` does not.
+    """
+
+    revocation: security.WhenUnknown = "off"
+    hold_hours: Annotated[int, msgspec.Meta(ge=1, le=720)] = 24
+    freshness_hours: Annotated[int, msgspec.Meta(ge=1, le=8_760)] = 168
+    refresh_minutes: Annotated[int, msgspec.Meta(ge=1, le=10_080)] = 60
+    undoing: tuple[Reason, ...] = ("key_compromise", "ca_compromise", "aa_compromise")
+    certificate_policies: tuple[Oid, ...] = ()
+    private_networks: bool = False
+    tls: Literal["soft", "hard"] = "soft"
+    authority: tuple[Authority, ...] = ()
+
+
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Checkpoints over the journal: every so many ``seconds``, each over at most so many ``entries``.
+    ``tsa``: the address of an RFC 3161 time-stamp authority, "" for none."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
+    entries: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
+    tsa: Annotated[str, msgspec.Meta(pattern="^(https?://.+)?$")] = ""
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long submissions stay in the ledger, and the folder into which older ones are archived once a
+    day, relative to the home; "": nothing is archived but by command."""
+
+    years: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    archive: str = ""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a home."""
 
@@ -103,10 +182,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Database = Database()
     keys: Keys = Keys()
     proof: Proof = Proof()
+    trust: Trusting = Trusting()
     rules: Rules = Rules()
     limits: Bounds = Bounds()
     edifact: Edifact = Edifact()
     commit: Commit = Commit()
+    journal: Journal = Journal()
+    retention: Retention = Retention()
 
 
 class BadSettings(Exception):
@@ -117,7 +199,9 @@ def load(home: Path) -> Settings:
     """Read ``conf/gateway.toml`` of a home.  Raises BadSettings."""
     path = home / "conf" / "gateway.toml"
     try:
-        chosen = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        _forget_old_paths(said)
+        chosen = msgspec.convert(said, Settings)
     except FileNotFoundError as error:
         raise BadSettings(
             f"{home} is not a home: {path} is missing; make one with: cvan init {home}"
@@ -128,6 +212,27 @@ def load(home: Path) -> Settings:
     if fault:
         raise BadSettings(f"{path}: {fault}")
     return chosen
+
+
+OLD_PATHS = {
+    "signing_key": "keystore/own/signing.key.pem",
+    "signing_certificate": "keystore/own/signing.crt.pem",
+    "tls_key": "keystore/own/tls.key.pem",
+    "tls_certificate": "keystore/own/tls.crt.pem",
+}
+"""Settings of homes from before own keys had generations: these files are still where first ones are."""
+
+
+def _forget_old_paths(said: dict[str, Any]) -> None:
+    """Raises ValidationError where a key lies elsewhere than it would be looked for."""
+    keys = said.get("keys", {})
+    for name, path in OLD_PATHS.items() if isinstance(keys, dict) else ():
+        if keys.pop(name, path) != path:
+            use = name.partition("_")[0]
+            raise msgspec.ValidationError(
+                f"keys.{name}: own keys are in keystore/own; remove this line, then take the key in with: "
+                f"cvan keys import --use {use} --key KEY.pem CERTIFICATE.pem"
+            )
 
 
 def _fault(listen: Listen) -> str:
@@ -160,7 +265,24 @@ def database_url(home: Path, url: str) -> str:
 
 def policy(chosen: Settings) -> security.Policy:
     """The security policy that these settings ask for."""
-    return security.Policy(engine=chosen.proof.engine)
+    trust = chosen.trust
+    return security.Policy(
+        engine=chosen.proof.engine,
+        shapes=frozenset(chosen.proof.shapes),
+        level=chosen.proof.level,
+        legacy=tuple(_legacy(old) for old in chosen.proof.legacy),
+        certificate_policies=frozenset(trust.certificate_policies),
+        revocation=trust.revocation,
+        unchecked=frozenset(a.issuer for a in trust.authority if not a.check),
+        freshness=timedelta(hours=trust.freshness_hours),
+        undoing=frozenset(trust.undoing),
+    )
+
+
+def _legacy(old: Old) -> security.Legacy:
+    return security.Legacy(
+        old.name, old.until, frozenset(old.algorithms), frozenset(old.digests), frozenset(old.shapes)
+    )
 
 
 def handbook(home: Path, chosen: Settings, register: Register | None = None) -> handbooks.Handbook:
@@ -175,10 +297,19 @@ def handbook(home: Path, chosen: Settings, register: Register | None = None) -> 
     )
 
 
+def keystore(home: Path, chosen: Settings) -> security.Keystore:
+    """The gateway's own keys.  Raises KeyUnusable where keys.toml cannot be used; what is wrong with a key
+    stands with it."""
+    return security.Keystore.load(home / chosen.keys.own)
+
+
+def checked_keystore(home: Path, chosen: Settings) -> security.Keystore:
+    """The gateway's own keys, where what is due now can be used.  Raises KeyUnusable."""
+    keys = keystore(home, chosen)
+    keys.check(datetime.now(UTC))
+    return keys
+
+
 def signing_key(home: Path, chosen: Settings) -> security.SigningKey:
-    """The gateway's own signing key.  Raises ValueError where its file is not private or no plain key."""
-    key, certificate = home / chosen.keys.signing_key, home / chosen.keys.signing_certificate
-    try:
-        return security.SigningKey.load(key, certificate)
-    except TypeError as error:
-        raise ValueError(f"{key}: encrypted; nobody is there to type a password") from error
+    """The signing key that is active now.  Raises KeyUnusable."""
+    return checked_keystore(home, chosen).signing(datetime.now(UTC))

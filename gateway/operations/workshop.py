@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -21,7 +22,9 @@ from gateway import handbook as handbooks
 from gateway.intake import Numbers, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
-from gateway.storage import Ledger, Overloaded
+from gateway.operations.revoking import newest
+from gateway.security import Keystore, KeyUnusable, SigningKey
+from gateway.storage import Ledger, LedgerError, Overloaded
 
 log = logging.getLogger("gateway.workshop")
 
@@ -34,9 +37,9 @@ class Bench:
     def __init__(self, home: Path, chosen: settings.Settings) -> None:
         self._url = settings.database_url(home, chosen.database.ledger)
         self._ledger: Ledger | None = None
-        self.version = -1
         self.handbook = settings.handbook(home, chosen)
-        self.key = settings.signing_key(home, chosen)
+        self.keys = settings.checked_keystore(home, chosen)
+        self.handbook = self.handbook.with_decrypters(self.keys.decrypting())
 
     @property
     def ledger(self) -> Ledger:
@@ -46,12 +49,27 @@ class Bench:
             self.numbers = Numbers(self._ledger)
         return self._ledger
 
+    def signing(self, now: datetime) -> SigningKey:
+        """The key that signs now, of the keys as they are in keys.toml now."""
+        try:
+            self._use(self.keys.renewed(now))
+        except (KeyUnusable, OSError) as error:
+            log.error("own keys not reloaded: %s", error)
+        return self.keys.signing(now)
+
+    def _use(self, keys: Keystore) -> None:
+        if keys is not self.keys:
+            self.keys = keys
+            self.handbook = self.handbook.with_decrypters(keys.decrypting())
+
     def fresh(self) -> handbooks.Handbook:
         """The handbook with the partners as they are now."""
-        version = self.ledger.register_version()
-        if version != self.version:
-            self.handbook = self.handbook.with_register(self.ledger.register())
-            self.version = version
+        register = self.ledger.refreshed(self.handbook.register)
+        if register is not self.handbook.register:
+            self.handbook = self.handbook.with_register(register)
+        known = self.handbook.trust.revocations
+        if self.ledger.revocation_version() != known.version:
+            self.handbook = self.handbook.with_revocations(newest(self.ledger, known))
         return self.handbook
 
 
@@ -70,12 +88,15 @@ def _end_with_parent() -> None:
 
 
 def _ready() -> None:
-    """Nothing to do: a worker that runs this has read its knowledge."""
+    """A worker that runs this has read its knowledge, and the register where the ledger is there."""
+    with contextlib.suppress(LedgerError):
+        Bench.here.fresh()
 
 
 def _work(submission: Submission, clash: Finding | None) -> Worked:
     here = Bench.here
-    return work(submission, here.fresh(), here.key, here.numbers.take, datetime.now(UTC), clash)
+    now = datetime.now(UTC)
+    return work(submission, here.fresh(), here.signing(now), here.numbers.take, now, clash)
 
 
 class Workshop:

@@ -15,6 +15,9 @@ from gateway.handbook import Handbook
 from gateway.model import Decision, Finding, Judged, Outcome, Route, Severity, Verdict
 from gateway.outbound.drafts import Draft, drafted
 from gateway.outbound.response import About, errors_of, response
+from gateway.outbound.securing import acknowledging, secured
+
+EDIFACT = "application/edifact"
 
 
 def receipt(
@@ -26,7 +29,9 @@ def receipt(
     """
     route = verdict.route
     if interchange is not None:
-        return Draft(interchange=_contrl(verdict, interchange, handbook, number, now))
+        octets = _contrl(verdict, interchange, handbook, number, now)
+        profile, received = handbook.edifact_security, interchange.received
+        return Draft(interchange=octets, profile=profile, received=received)
     judged = verdict.messages[0]
     saying = handbook.sayings["rejected" if judged.outcome is Outcome.REJECTED else "received"]
     findings = verdict.findings + judged.findings
@@ -69,7 +74,14 @@ def seal(draft: Draft, route: Route, key: security.SigningKey, now: datetime) ->
     """Sign a draft as its route says; (media type, body)."""
     if draft.document is not None:
         return "application/xml", security.sign_xml(draft.document, key, now)
-    return security.sign_cms(draft.interchange, "application/edifact", key, route.envelope, now)
+    octets = draft.interchange
+    if draft.profile is not None:
+        if route.envelope == security.EDIFACT_SECURITY:
+            octets = secured(octets, draft.profile, key, now)
+        octets = acknowledging(octets, draft.received, draft.profile, key, now)
+    if route.envelope == security.EDIFACT_SECURITY:
+        return EDIFACT, octets
+    return security.sign_cms(octets, EDIFACT, key, route.envelope, now)
 
 
 def _contrl(

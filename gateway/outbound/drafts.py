@@ -8,23 +8,32 @@ from datetime import datetime
 import msgspec
 from lxml import etree
 
-from gateway import syntax
+from gateway import security, syntax
 from gateway.handbook import Handbook
 from gateway.model import Entity, Route, Segment
+from gateway.model.secured import Received
 from gateway.outbound.response import About
 
 RESPONSE_TABLE = "RES"
 CUSRES_FALLBACK = ("D", "96B")
 PLAIN_SYNTAX = ("UNOB", "3")
 """Level and version that any partner can read."""
+SECURED_VERSION = "4"
+"""The only version with security segments: who writes in it may want its answers signed so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An unsigned message: an XML document, or an EDIFACT interchange."""
+    """An unsigned message: an XML document, or an EDIFACT interchange.
+
+    ``profile``: how an interchange is secured where it is by its own segments.  ``received``: what an AUTACK in it
+    is to acknowledge.
+    """
 
     document: etree._Element | None = None
     interchange: bytes = b""
+    profile: security.EdifactProfile | None = None
+    received: tuple[Received, ...] = ()
 
 
 def drafted(
@@ -44,7 +53,8 @@ def drafted(
     if table is None:
         raise LookupError("no CUSRES table to answer with")
     written = table.write(root)
-    return Draft(interchange=_interchange(written.segments, version, release, route, number, now))
+    octets = _interchange(written.segments, version, release, route, number, now)
+    return Draft(interchange=octets, profile=handbook.edifact_security)
 
 
 def _interchange(
@@ -85,7 +95,7 @@ def _writable(level: str, version: str) -> tuple[str, str]:
     try:
         syntax.fold("", level)
     except ValueError:
-        return PLAIN_SYNTAX
+        return PLAIN_SYNTAX[0], version if version == SECURED_VERSION else PLAIN_SYNTAX[1]
     return level, version
 
 

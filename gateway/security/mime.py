@@ -6,6 +6,8 @@ import binascii
 import quopri
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 
@@ -15,6 +17,17 @@ from gateway.security.refused import refusal
 MAX_BOUNDARY = 70
 """RFC 2046, 5.1.1."""
 
+MICALG: Mapping[str, str] = {
+    "sha1": "sha-1",
+    "sha256": "sha-256",
+    "sha384": "sha-384",
+    "sha512": "sha-512",
+    "sha3-256": "sha3-256",
+    "sha3-384": "sha3-384",
+    "sha3-512": "sha3-512",
+}
+"""How multipart/signed names a digest (RFC 8551, 3.5.3.2)."""
+
 _WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"
 _TYPE = re.compile(rf"[ \t]*({_WORD})/({_WORD})[ \t]*")
 _PARAMETER = re.compile(rf';[ \t]*({_WORD})=(?:({_WORD})|"((?:[^"\\\r\n]|\\[^\r\n])*)")[ \t]*')
@@ -22,8 +35,8 @@ _LAST_SEMICOLON = re.compile(r";[ \t]*\Z")
 _FIELD = re.compile(rf"({_WORD}):[ \t]*(.*)\Z")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]\Z")
 _LINE_END = re.compile(rb"\r?\n")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-_ONCE = ("content-type", "content-transfer-encoding", "content-disposition")
+_CONTENT_ID = re.compile(r"<([!-;=?-~]{1,256})>")
+_ONCE = ("content-type", "content-transfer-encoding", "content-disposition", "content-id")
 
 
 class MediaType(msgspec.Struct, frozen=True):
@@ -34,11 +47,13 @@ class MediaType(msgspec.Struct, frozen=True):
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """A MIME entity: its type ("" where it names none), transfer encoding and encoded body."""
+    """A MIME entity: its type ("" where it names none), transfer encoding, encoded body, and Content-ID
+    without its angle brackets."""
 
     media: MediaType
     encoding: str
     body: bytes
+    content_id: str = ""
 
 
 class SignedParts(msgspec.Struct, frozen=True):
@@ -49,8 +64,10 @@ class SignedParts(msgspec.Struct, frozen=True):
     second: bytes
 
 
+@lru_cache(maxsize=256)
 def media_type(value: str) -> MediaType:
-    """Read a Content-Type value.  Raises Refused (SIG050), as for doubled parameters."""
+    """Read a Content-Type value.  Raises Refused (SIG050), as for doubled parameters; what is refused is not
+    remembered."""
     match = _TYPE.match(value)
     if match is None or len(value) > MimeLimits().max_line:
         raise refusal("SIG050", "type/subtype", value, "Content-Type")
@@ -64,7 +81,7 @@ def media_type(value: str) -> MediaType:
         quoted = re.sub(r"\\(.)", r"\1", found[3] or "")
         parameters[found[1].lower()] = found[2] or quoted
         at = found.end()
-    return MediaType(essence, parameters)
+    return MediaType(essence, MappingProxyType(parameters))
 
 
 def read_entity(octets: bytes, limits: MimeLimits) -> Entity:
@@ -73,7 +90,8 @@ def read_entity(octets: bytes, limits: MimeLimits) -> Entity:
     value = fields.get("content-type")
     media = MediaType("", {}) if value is None else media_type(value)
     encoding = fields.get("content-transfer-encoding", "7bit").strip().lower()
-    return Entity(media, encoding, octets[start:])
+    named = _CONTENT_ID.fullmatch(fields.get("content-id", "").strip())
+    return Entity(media, encoding, octets[start:], named[1] if named else "")
 
 
 def body_of(entity: Entity) -> bytes:
@@ -115,7 +133,7 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
 
 def with_crlf(octets: bytes) -> bytes:
     """The octets with MIME's line ends (RFC 8551, 3.1.1): a lone LF becomes CR LF."""
-    return _BARE_LF.sub(b"\r\n", octets)
+    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _delimiters(body: bytes, dashes: bytes) -> list[tuple[int, int, bool]]:

@@ -12,7 +12,7 @@ class Refused(Exception):
         super().__init__(", ".join(finding.code for finding in findings))
         self.findings = findings
 
-    def __reduce__(self) -> tuple[type[Refused], tuple[tuple[Finding, ...]]]:
+    def __reduce__(self) -> tuple[type[Refused], tuple[object, ...]]:
         """Whole on its way from one process to another: an exception's own way carries the text alone."""
         return type(self), (self.findings,)
 
@@ -20,6 +20,19 @@ class Refused(Exception):
     def code(self) -> str:
         """The first finding's code."""
         return self.findings[0].code
+
+
+class Held(Refused):
+    """Nothing is wrong but that nobody could say yet whether a certificate was revoked, and the policy is
+    to wait.  ``certificates``: the chain (DER) whose revocation is to be learned."""
+
+    def __init__(self, findings: tuple[Finding, ...], certificates: tuple[bytes, ...] = ()) -> None:
+        super().__init__(findings)
+        self.certificates = certificates
+
+    def __reduce__(self) -> tuple[type[Refused], tuple[object, ...]]:
+        """Whole, as every refusal."""
+        return type(self), (self.findings, self.certificates)
 
 
 _SHOWN = 200

@@ -1,15 +1,34 @@
-"""The door of verification: from a body and its media type to what was signed, or a refusal."""
+"""The door of verification: from a body and its media type to what was signed, or a refusal.
+
+A body is opened layer by layer, each as its type says: decrypted first, then the signature around it, then the
+one that a document has of its own.  What stands inside the innermost signature is what is read.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Final
 
 from lxml import etree
 
 from gateway.security.certificates.trust import Trust
-from gateway.security.cms.verifying import Signed, attached_content, verify_cms
+from gateway.security.cms.decrypting import Decrypter, open_enveloped, undecipherable
+from gateway.security.cms.enveloped_structures import AUTH_ENVELOPED_DATA, COMPRESSED_DATA, ENVELOPED_DATA
+from gateway.security.cms.structures import SIGNED_DATA
+from gateway.security.cms.verifying import (
+    Content,
+    Signed,
+    attached_content,
+    read_content_info,
+    verify_cms,
+    verify_signed_data,
+)
+from gateway.security.content import XML_TYPES, kind_named, kind_of, octets_inside
 from gateway.security.mime import (
+    MICALG,
     MediaType,
     body_of,
     from_base64,
@@ -19,49 +38,57 @@ from gateway.security.mime import (
     with_crlf,
 )
 from gateway.security.policy import MimeLimits, Policy
-from gateway.security.refused import refusal
-from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, PKCS7_MIME, SEAL, XML, Verified
+from gateway.security.refused import Held, Refused, refusal
+from gateway.security.verified import MULTIPART_SIGNED, PKCS7_MIME, SEAL, XML, Verified
 from gateway.security.xmldsig.reference import verify_by_both, verify_by_reference
-from gateway.security.xmldsig.verifying import read_document, verify_xml
+from gateway.security.xmldsig.signature import DS
+from gateway.security.xmldsig.v5 import is_v5
+from gateway.security.xmldsig.verifying import read_document, verify_beside, verify_xml
 
 _ENGINES = {"fast": verify_xml, "signxml": verify_by_reference, "both": verify_by_both}
 
-_XML_TYPES = frozenset({XML, "text/xml"})
 _PKCS7_TYPES = frozenset({PKCS7_MIME, "application/x-pkcs7-mime"})
+_CMS_TYPES = _PKCS7_TYPES | {MULTIPART_SIGNED}
 _SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
-_EDIFACT_TYPES = frozenset({EDIFACT})
-_UNTYPED = frozenset({"", "application/edi-consent", "application/octet-stream", "text/plain"})
-"""Types that senders' tools put on any content; what it is shows in its first octets."""
-
-_MICALG = {"sha256": "sha-256", "sha384": "sha-384", "sha512": "sha-512"}
-_INTERCHANGE = re.compile(rb"\s*UN[AB]")
-_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _MIME_FILE = re.compile(rb"MIME-Version:", re.IGNORECASE)
 
+MAX_LAYERS: Final = 3
+"""Signed inside encrypted inside signed (RFC 2634, 1.1) is the most that anybody has a use for."""
 
-def verify(body: bytes, media_type: str, trust: Trust, policy: Policy, now: datetime) -> Verified:
+_SMIME_TYPES: Final = {
+    SIGNED_DATA: "signed-data",
+    ENVELOPED_DATA: "enveloped-data",
+    AUTH_ENVELOPED_DATA: "authenveloped-data",
+    COMPRESSED_DATA: "compressed-data",
+}
+
+
+def verify(
+    body: bytes,
+    media_type: str,
+    trust: Trust,
+    policy: Policy,
+    now: datetime,
+    decrypters: Sequence[Decrypter] = (),
+) -> Verified:
     """Prove who signed a message, and return what they signed.
 
-    ``media_type``: the full Content-Type value.  ``application/xml`` and ``text/xml`` carry an
-    enveloped XML signature, ``multipart/signed`` a detached and ``application/pkcs7-mime`` an
-    attached CMS signature; everything else is unsigned.  ``now``: aware, the time at which the
-    signer's chain must hold.  Raises Refused (SIG and XML codes).
+    ``media_type``: the full Content-Type value.  ``application/xml`` and ``text/xml`` carry an XML signature,
+    ``multipart/signed`` a detached one (CMS or XML), ``application/pkcs7-mime`` an attached CMS signature or
+    an encrypted message with a signed one inside; everything else is unsigned.  ``now``: aware, the time at
+    which the signer's chain must hold.  ``decrypters``: the gateway's own decryption keys.  Raises Refused
+    (SIG and XML codes).
     """
     if len(body) > policy.max_bytes:
         raise refusal("SIG051", str(policy.max_bytes), str(len(body)), "body")
     media = _media(media_type)
-    if media.essence in _XML_TYPES:
-        return _ENGINES[policy.engine](body, trust, policy, now)
     if _MIME_FILE.match(body):
         media, body = _unwrap(body, media, policy.mime)
-    if media.essence == MULTIPART_SIGNED:
-        return _verify_detached(body, media, trust, policy, now)
-    if media.essence in _PKCS7_TYPES:
-        return _verify_attached(body, media, trust, policy, now)
-    raise refusal("SIG002", ", ".join((XML, MULTIPART_SIGNED, PKCS7_MIME)), media.essence, "Content-Type")
+    return _Layers(trust, policy, now, decrypters).open(body, media, 1)
 
 
-_media = media_type
+_media = lru_cache(maxsize=256)(media_type)
+"""Senders name few types, and name them in every message."""
 
 
 def unproven(body: bytes, media_type: str, policy: Policy) -> tuple[bytes, str]:
@@ -75,8 +102,143 @@ def unproven(body: bytes, media_type: str, policy: Policy) -> tuple[bytes, str]:
     elif media.essence in _PKCS7_TYPES:
         octets = attached_content(_der(body))
     else:
-        raise refusal("SIG002", ", ".join((XML, MULTIPART_SIGNED, PKCS7_MIME)), media.essence, "Content-Type")
-    return _octets_inside(octets, policy)
+        raise _unsigned(media)
+    return octets_inside(octets, policy.mime)
+
+
+class _Layers:
+    """The layers of one body, opened from the outside."""
+
+    def __init__(self, trust: Trust, policy: Policy, now: datetime, decrypters: Sequence[Decrypter]) -> None:
+        self._trust, self._policy, self._now = trust, policy, now
+        self._decrypters = decrypters
+
+    def open(self, body: bytes, media: MediaType, depth: int) -> Verified:
+        """The innermost content of a body of a type, ``depth`` layers below the whole (from 1)."""
+        if depth > MAX_LAYERS:
+            raise refusal("SIG234", f"<= {MAX_LAYERS}", str(depth), "body")
+        if media.essence in XML_TYPES:
+            return _ENGINES[self._policy.engine](body, self._trust, self._policy, self._now)
+        if media.essence == MULTIPART_SIGNED:
+            return self._open_parts(body, media, depth)
+        if media.essence in _PKCS7_TYPES:
+            return self._open_cms(read_content_info(_der(body)), media, depth)
+        raise _unsigned(media)
+
+    def _open_parts(self, body: bytes, media: MediaType, depth: int) -> Verified:
+        protocol = media.parameters.get("protocol", "").lower()
+        parts = split_signed(body, media.parameters.get("boundary", ""), self._policy.mime)
+        signature = read_entity(parts.second, self._policy.mime)
+        same = next((t for t in (_SIGNATURE_TYPES, XML_TYPES) if protocol in t), frozenset[str]())
+        if signature.media.essence not in same:
+            raise refusal("SIG053", "application/pkcs7-signature", protocol, "protocol")
+        if same is XML_TYPES:
+            return self._open_beside(parts.first, body_of(signature), depth)
+        signed = verify_cms(body_of(signature), _forms(parts.first), self._trust, self._policy, self._now)
+        _check_micalg(media, signed)
+        return self._inside(signed, MULTIPART_SIGNED, depth)
+
+    def _open_beside(self, first: bytes, signature: bytes, depth: int) -> Verified:
+        """A part whose signature is an XML document of its own; the part's header is not signed, so that its
+        type is not asked."""
+        entity = read_entity(first, self._policy.mime)
+        content = body_of(entity)
+        forms = list(dict.fromkeys((content, with_crlf(content))))
+        proven = verify_beside(signature, forms, entity.content_id, self._trust, self._policy, self._now)
+        signed = Signed(proven.content.octets, "", proven.signer, proven.proof, proven.findings)
+        return self._inside(signed, MULTIPART_SIGNED, depth)
+
+    def _open_cms(self, info: Content, media: MediaType, depth: int) -> Verified:
+        kind = _SMIME_TYPES.get(info.type, info.type.dotted_string)
+        announced = media.parameters.get("smime-type", kind).lower()
+        if announced != kind:
+            raise refusal("SIG041", kind, announced, "smime-type")
+        if info.type == COMPRESSED_DATA:
+            raise refusal("SIG235", "signed-data", kind, "ContentInfo")
+        if info.type in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA):
+            return self._open_encrypted(info, depth)
+        signed = verify_signed_data(info, None, self._trust, self._policy, self._now)
+        return self._inside(signed, PKCS7_MIME, depth)
+
+    def _open_encrypted(self, info: Content, depth: int) -> Verified:
+        """The signed message inside an encrypted one.
+
+        A cipher that proves nothing (CBC) lets anybody change what is inside: then every refusal below is the
+        refusal of the decryption, so that none of them tells what stood there.
+        """
+        opened = open_enveloped(info.type, info.content, self._decrypters, self._policy)
+        try:
+            entity = read_entity(opened.content, self._policy.mime)
+            if entity.media.essence not in XML_TYPES | _CMS_TYPES:
+                raise refusal("SIG233", "signed-data", entity.media.essence, "content")
+            return self.open(body_of(entity), entity.media, depth + 1)
+        except Held:
+            raise
+        except Refused:
+            if opened.authentic:
+                raise
+            raise undecipherable() from None
+
+    def _inside(self, signed: Signed, envelope: str, depth: int) -> Verified:
+        """What signed octets hold, and the signature that it has of its own: then the outer one is the
+        carrier's."""
+        octets, kind = signed.content, kind_of(signed.content)
+        if not kind:
+            entity = read_entity(octets, self._policy.mime)
+            octets = body_of(entity)
+            if entity.media.essence in _CMS_TYPES:
+                return _carried(self.open(octets, entity.media, depth + 1), signed)
+            kind = kind_named(entity.media.essence, octets)
+        document: etree._Element | None = None
+        if kind == XML:
+            document = read_document(octets, self._policy)
+            if _is_signed(document):
+                engine = _ENGINES[self._policy.engine]
+                return _carried(engine(octets, self._trust, self._policy, self._now), signed)
+        return Verified(
+            octets,
+            kind,
+            document,
+            signed.signer,
+            envelope,
+            signed.proof,
+            findings=signed.findings,
+            seal=SEAL,
+        )
+
+
+def _forms(part: bytes) -> Iterator[bytes]:
+    """The octets that a part may have been signed in: as they came, and with MIME's line ends, which are only
+    made where they are wanted."""
+    yield part
+    yield with_crlf(part)
+
+
+def _carried(inner: Verified, outer: Signed) -> Verified:
+    """The inner message with the outer signature as its carrier's.  Raises Refused (SIG236) for a third."""
+    if inner.carrier is not None:
+        raise refusal("SIG236", "<= 2", "3", "signatures")
+    return Verified(
+        inner.content,
+        inner.media_type,
+        inner.document,
+        inner.signer,
+        inner.envelope,
+        inner.proof,
+        outer.signer,
+        outer.proof,
+        (*inner.findings, *outer.findings),
+        seal=SEAL,
+    )
+
+
+def _is_signed(document: etree._Element) -> bool:
+    """Whether a document has, or pretends to have, a signature of its own."""
+    return is_v5(document) or next(document.iter(f"{{{DS}}}Signature"), None) is not None
+
+
+def _unsigned(media: MediaType) -> Refused:
+    return refusal("SIG002", ", ".join((XML, MULTIPART_SIGNED, PKCS7_MIME)), media.essence, "Content-Type")
 
 
 def _unwrap(body: bytes, media: MediaType, limits: MimeLimits) -> tuple[MediaType, bytes]:
@@ -88,73 +250,14 @@ def _unwrap(body: bytes, media: MediaType, limits: MimeLimits) -> tuple[MediaTyp
     return entity.media, body_of(entity)
 
 
-def _verify_detached(body: bytes, media: MediaType, trust: Trust, policy: Policy, now: datetime) -> Verified:
-    protocol = media.parameters.get("protocol", "")
-    if protocol.lower() not in _SIGNATURE_TYPES:
-        raise refusal("SIG053", "application/pkcs7-signature", protocol, "protocol")
-    parts = split_signed(body, media.parameters.get("boundary", ""), policy.mime)
-    signature = read_entity(parts.second, policy.mime)
-    if signature.media.essence not in _SIGNATURE_TYPES:
-        raise refusal("SIG053", "application/pkcs7-signature", signature.media.essence, "signature part")
-    forms = list(dict.fromkeys((parts.first, with_crlf(parts.first))))
-    signed = verify_cms(body_of(signature), forms, trust, policy, now)
-    _check_micalg(media, signed)
-    return _content_of(signed, MULTIPART_SIGNED, policy)
-
-
 def _check_micalg(media: MediaType, signed: Signed) -> None:
     """The announced digest (RFC 8551, 3.5.3.2) is the one that was used; older names have no dash."""
     found = media.parameters.get("micalg", "").lower()
-    if found not in (_MICALG[signed.digest], signed.digest):
-        raise refusal("SIG054", _MICALG[signed.digest], found, "micalg")
-
-
-def _verify_attached(body: bytes, media: MediaType, trust: Trust, policy: Policy, now: datetime) -> Verified:
-    kind = media.parameters.get("smime-type", "signed-data").lower()
-    if kind != "signed-data":
-        raise refusal("SIG041", "signed-data", kind, "smime-type")
-    signed = verify_cms(_der(body), (), trust, policy, now)
-    return _content_of(signed, PKCS7_MIME, policy)
+    if found not in (MICALG[signed.digest], signed.digest):
+        raise refusal("SIG054", MICALG[signed.digest], found, "micalg")
 
 
 def _der(body: bytes) -> bytes:
     """The ContentInfo of a body that may be base64: a ContentInfo is longer than 127 octets, and the
     second octet of such a one is none of base64."""
     return body if body[:1] == b"0" and body[1:2] >= b"\x80" else from_base64(body)
-
-
-def _octets_inside(octets: bytes, policy: Policy) -> tuple[bytes, str]:
-    """(octets, type) of a bare interchange or document, or of one in a MIME entity."""
-    kind = _kind(octets)
-    if kind:
-        return octets, kind
-    entity = read_entity(octets, policy.mime)
-    octets = body_of(entity)
-    return octets, _kind_named(entity.media.essence, octets)
-
-
-def _content_of(signed: Signed, envelope: str, policy: Policy) -> Verified:
-    """What the signed octets hold."""
-    octets, kind = _octets_inside(signed.content, policy)
-    document: etree._Element | None = None
-    if kind == XML:
-        document = read_document(octets, policy)
-    return Verified(octets, kind, document, signed.signer, envelope, seal=SEAL)
-
-
-def _kind(octets: bytes) -> str:
-    """What octets without a MIME header are, by how they begin; "" where that does not show."""
-    if _INTERCHANGE.match(octets):
-        return EDIFACT
-    return XML if _MARKUP.match(octets) else ""
-
-
-def _kind_named(essence: str, octets: bytes) -> str:
-    if essence in _EDIFACT_TYPES:
-        return EDIFACT
-    if essence in _XML_TYPES:
-        return XML
-    kind = _kind(octets) if essence in _UNTYPED else ""
-    if not kind:
-        raise refusal("SIG053", ", ".join((EDIFACT, XML)), essence, "content")
-    return kind

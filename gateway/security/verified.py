@@ -7,11 +7,12 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.model import Proof, Signer
+from gateway.model import Finding, Proof, Signer
 
 XMLDSIG: Final = "xmldsig"
 MULTIPART_SIGNED: Final = "multipart/signed"
 PKCS7_MIME: Final = "application/pkcs7-mime"
+EDIFACT_SECURITY: Final = "edifact"
 
 XML: Final = "application/xml"
 EDIFACT: Final = "application/edifact"
@@ -31,7 +32,8 @@ class Verified:
     ``media_type``: ``application/xml`` or ``application/edifact``.  ``document``: XML only, the tree
     that was digested, without its signature, with the source lines of the sender's file.  ``signer``: of
     the innermost signature, who says what the content says; ``carrier``: of the one around it, if any.
-    ``envelope``: ``xmldsig``, ``multipart/signed`` or ``application/pkcs7-mime``.
+    ``envelope``: ``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime``, or ``edifact`` (its own security).  ``findings``: what the
+    signature claimed besides and was not believed, as a time stamp of an authority that nobody knows.
     """
 
     content: bytes
@@ -42,6 +44,7 @@ class Verified:
     proof: Proof = UNPROVEN
     carrier: Signer | None = None
     carrier_proof: Proof = UNPROVEN
+    findings: tuple[Finding, ...] = ()
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:

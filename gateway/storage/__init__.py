@@ -1,7 +1,9 @@
 """The ledger: what was acknowledged is here, durably, and nothing leaves this room but plain values."""
 
+from gateway.storage.auditing import Audited, Breach
 from gateway.storage.database import LedgerError, LedgerMissing, LedgerUnavailable
 from gateway.storage.groupcommit import GroupCommit, Overloaded
+from gateway.storage.holding import Holding
 from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
 from gateway.storage.records import (
@@ -9,21 +11,30 @@ from gateway.storage.records import (
     Clash,
     Counts,
     Entry,
+    Expiry,
     Filed,
     MessageStatus,
     Recorded,
     Settlement,
+    Stale,
     Status,
 )
 from gateway.storage.registering import Taken
+from gateway.storage.revocation import Known, Learned, Sighting
 
 __all__ = [
     "Addressed",
+    "Audited",
+    "Breach",
     "Clash",
     "Counts",
     "Entry",
+    "Expiry",
     "Filed",
     "GroupCommit",
+    "Holding",
+    "Known",
+    "Learned",
     "Ledger",
     "LedgerError",
     "LedgerMissing",
@@ -34,6 +45,8 @@ __all__ = [
     "SchemaNewer",
     "SchemaOlder",
     "Settlement",
+    "Sighting",
+    "Stale",
     "Status",
     "Taken",
     "migrate",

@@ -16,10 +16,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, text, update
 
+from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import tables
+from gateway.storage import attesting, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
+from gateway.storage.journal import Page
 from gateway.storage.reading import outgoing_of
 from gateway.storage.settling import insert_events
 
@@ -108,7 +110,7 @@ def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[st
     return {row.id: outgoing_of(row) for row in rows}
 
 
-def done(connection: Connection, ids: Sequence[str], at: datetime) -> int:
+def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -> int:
     """These deliveries arrived, as their timelines say; how many were not known to have.
 
     A receiver that took a push has the message: it waits in no mailbox any more.
@@ -117,7 +119,7 @@ def done(connection: Connection, ids: Sequence[str], at: datetime) -> int:
         update(tables.delivery)
         .where(_d.id.in_(ids), _d.state != tables.DONE)
         .values(state=tables.DONE, error="", **_free())
-        .returning(_d.destination, _d.payload)
+        .returning(_d.id, _d.destination, _d.payload)
     )
     rows = connection.execute(changed).all()
     taken = [row.payload for row in rows if row.destination.startswith("push:")]
@@ -125,7 +127,7 @@ def done(connection: Connection, ids: Sequence[str], at: datetime) -> int:
         acknowledged = func.coalesce(_o.acknowledged_at, micros(at))
         waiting = update(tables.outgoing).where(_o.id.in_(taken))
         connection.execute(waiting.values(acknowledged_at=acknowledged))
-    _note(connection, rows, at, "delivered")
+    _note(connection, rows, at, entries.DELIVERED, page)
     return len(rows)
 
 
@@ -136,17 +138,17 @@ def retry(connection: Connection, delivery: str, due_at: datetime, error: str) -
     return connection.execute(changed.values(**values)).rowcount > 0
 
 
-def dead(connection: Connection, delivery: str, error: str, at: datetime) -> bool:
+def dead(connection: Connection, delivery: str, error: str, at: datetime, page: Page) -> bool:
     """No further attempt until someone revives it, as its timeline says.  False where no longer due."""
     values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **_free()}
     changed = (
         update(tables.delivery)
         .where(_d.id == delivery, _due)
         .values(**values)
-        .returning(_d.destination, _d.payload)
+        .returning(_d.id, _d.destination, _d.payload)
     )
     rows = connection.execute(changed).all()
-    _note(connection, rows, at, "delivery-dead")
+    _note(connection, rows, at, entries.DEAD, page)
     return bool(rows)
 
 
@@ -167,29 +169,42 @@ def dead_letters(connection: Connection, destination: str, limit: int) -> list[D
     return [_delivery(row) for row in connection.execute(letters)]
 
 
-def revive(connection: Connection, ids: Sequence[str], now: datetime) -> int:
+def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page) -> int:
     """Dead deliveries become due now, with their attempts counted anew; how many did."""
     changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
-    return connection.execute(changed.values(state=tables.DUE, due_at=micros(now), attempts=0)).rowcount
+    values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0}
+    rows = connection.execute(changed.values(**values).returning(_d.id, _d.payload)).all()
+    about = _abouts(connection, rows)
+    for row in rows:
+        attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,))
+    return len(rows)
 
 
-def resend(connection: Connection, outgoing: str, now: datetime) -> bool:
+def resend(connection: Connection, outgoing: str, now: datetime, page: Page) -> bool:
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
     pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
     connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **_free()))
     offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
-    return connection.execute(offered.values(acknowledged_at=None)).rowcount > 0
+    about = connection.scalar(offered.values(acknowledged_at=None).returning(_o.about))
+    if about is not None:
+        attesting.happened(page, entries.RESENT, about, (outgoing,))
+    return about is not None
 
 
-def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str) -> None:
+def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, page: Page) -> None:
     """One line each in the timelines: about the message, or about what the outgoing was about."""
-    outgoing = tables.outgoing.c
-    found = connection.execute(
-        select(outgoing.id, outgoing.about).where(outgoing.id.in_([row.payload for row in rows]))
-    )
-    about = {row.id: row.about for row in found}
-    insert_events(connection, [Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows])
+    about = _abouts(connection, rows)
+    events = [Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows]
+    insert_events(connection, events)
+    for row, event in zip(rows, events, strict=True):
+        attesting.happened(page, what, event.about, (row.id,), (event,))
+
+
+def _abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
+    """What the outgoings among the deliveries' payloads are about, by outgoing id."""
+    wanted = select(_o.id, _o.about).where(_o.id.in_([row.payload for row in rows]))
+    return {row.id: row.about for row in connection.execute(wanted)}
 
 
 def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) -> list[Delivery]:

@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.evidence.records import DecisionRecord, raw
 from gateway.model import Kind, Route
-from gateway.storage import tables
+from gateway.storage import attesting, tables
 from gateway.storage.codec import message_id, message_key, micros, packed, submission_of, unpacked
+from gateway.storage.journal import Page
 from gateway.storage.records import Addressed, Recorded
 from gateway.storage.settling import insert_deliveries, insert_events, insert_outgoings
 
@@ -32,7 +34,7 @@ _decided = (
 )
 
 
-def record(connection: Connection, batch: Sequence[Recorded]) -> tuple[str, ...]:
+def record(connection: Connection, batch: Sequence[Recorded], page: Page) -> tuple[str, ...]:
     """Store the decisions that are not known yet, with their answers; the ids of those.
 
     Idempotent on the decision's id: a known one leaves nothing, whatever its answer is.  A decision
@@ -43,14 +45,18 @@ def record(connection: Connection, batch: Sequence[Recorded]) -> tuple[str, ...]
         first.setdefault(one.decision.id, one)
     if not first:
         return ()
-    rows = [_row(one) for one in first.values()]
-    new = set(connection.execute(_insert[connection.dialect.name], rows).scalars())
+    rows = {id_: _row(one) for id_, one in first.items()}
+    new = set(connection.execute(_insert[connection.dialect.name], list(rows.values())).scalars())
     fresh = [one for one in first.values() if one.decision.id in new]
     if fresh:
         connection.execute(_decided, [_change(one) for one in fresh])
     insert_outgoings(connection, [one.outgoing for one in fresh if one.outgoing is not None])
     insert_deliveries(connection, [one.delivery for one in fresh if one.delivery is not None])
     insert_events(connection, [event for one in fresh for event in one.events])
+    for one in fresh:
+        row = rows[one.decision.id]
+        told = DecisionRecord(row["id"], row["message"], row["outgoing"], raw(row["body"]))
+        attesting.decided(page, one, told)
     return tuple(one.decision.id for one in fresh)
 
 

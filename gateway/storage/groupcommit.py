@@ -19,7 +19,7 @@ from twisted.python.threadpool import ThreadPool
 from gateway.model import Answer
 from gateway.storage.database import LedgerUnavailable
 from gateway.storage.ledger import Ledger
-from gateway.storage.records import Clash, Settlement
+from gateway.storage.records import Clash, Settlement, Stale
 
 LINGER_MS = 2
 """How long a batch is held open under load; measured, 1 to 3 ms pays for itself."""
@@ -64,7 +64,7 @@ class _Waiting:
     def __init__(self, settlement: Settlement) -> None:
         self.settlement = settlement
         self.octets = len(settlement.submission.body)
-        self.answer: Deferred[Answer | Clash] = Deferred()
+        self.answer: Deferred[Answer | Clash | Stale] = Deferred()
 
 
 class GroupCommit:
@@ -101,7 +101,7 @@ class GroupCommit:
         """Settlements not yet given to the writer."""
         return len(self._queue) + len(self._alone)
 
-    def settle(self, settlement: Settlement) -> Deferred[Answer | Clash]:
+    def settle(self, settlement: Settlement) -> Deferred[Answer | Clash | Stale]:
         """Fires once the settlement is on disk (or found to repeat or clash), in the reactor's thread.
 
         Raises Overloaded at once where too much waits.  Fails with LedgerUnavailable or LedgerError.
@@ -126,6 +126,10 @@ class GroupCommit:
         self._calls += 1
         called: Deferred[Any] = deferToThreadPool(self._reactor, self._readers, function, *args)
         return called.addBoth(self._called)
+
+    def with_ledger(self, work: Callable[[Ledger], Any]) -> Deferred[Any]:
+        """Work of several steps on the ledger, in a reader thread."""
+        return self.call(work, self._ledger)
 
     def stop(self) -> Deferred[None]:
         """Take nothing more, finish what was taken, end the threads; then fires.  May be called once."""
@@ -163,7 +167,7 @@ class GroupCommit:
         self._writing = True
         self._last = len(batch)
         settlements = [waiting.settlement for waiting in batch]
-        answers: Deferred[list[Answer | Clash]] = deferToThreadPool(
+        answers: Deferred[list[Answer | Clash | Stale]] = deferToThreadPool(
             self._reactor, self._writer, self._ledger.settle, settlements
         )
         answers.addCallbacks(self._settled, self._failed, callbackArgs=(batch,), errbackArgs=(batch,))
@@ -183,7 +187,7 @@ class GroupCommit:
         self._octets -= sum(waiting.octets for waiting in batch)
         return batch
 
-    def _settled(self, answers: list[Answer | Clash], batch: list[_Waiting]) -> None:
+    def _settled(self, answers: list[Answer | Clash | Stale], batch: list[_Waiting]) -> None:
         for waiting, answer in zip(batch, answers, strict=True):
             waiting.answer.callback(answer)
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.storage import tables
+from gateway.evidence import entries
+from gateway.model import Event
+from gateway.storage import attesting, tables
 from gateway.storage.codec import message_id, micros
+from gateway.storage.journal import Page
 from gateway.storage.records import Settlement
 
 JOINED = "joined"
@@ -20,18 +23,23 @@ the transport partner."""
 _e = tables.event.c
 
 
-def join(connection: Connection, submission: str, settlement: Settlement) -> None:
+def join(connection: Connection, submission: str, settlement: Settlement, page: Page) -> None:
     """Note that the sender of this settlement was answered with another's submission; once is enough."""
     sender = settlement.submission.partner
     known = joined(connection, sender, submission)
-    at = micros(settlement.submission.received_at)
-    rows = [
-        {"submission": submission, "about": about, "at": at, "what": JOINED, "detail": sender}
+    at = settlement.submission.received_at
+    lines = [
+        Event(about, at, JOINED, sender)
         for about in _abouts(submission, settlement)
         if about not in known and submission not in known
     ]
-    if rows:
+    if lines:
+        rows = [
+            {"submission": submission, "about": e.about, "at": micros(at), "what": JOINED, "detail": sender}
+            for e in lines
+        ]
         connection.execute(insert(tables.event), rows)
+        attesting.happened(page, entries.REPEATED, submission, (), lines)
 
 
 def joined(connection: Connection, partner: str, submission: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, union, update
 
+from gateway.evidence import entries
 from gateway.model import (
     Decision,
     Event,
@@ -19,9 +20,10 @@ from gateway.model import (
     Role,
     Submission,
 )
-from gateway.storage import tables
+from gateway.storage import attesting, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.joining import JOINED, joined
+from gateway.storage.journal import Page
 from gateway.storage.records import Counts, Entry, Filed, MessageStatus, Status
 
 MAX_FOUND = 100
@@ -153,19 +155,24 @@ def fetch(connection: Connection, partner: str, outgoing: str) -> Outgoing | Non
     return outgoing_of(row) if own else None
 
 
-def acknowledge(connection: Connection, partner: str, outgoings: Sequence[str], at: datetime) -> int:
+def acknowledge(
+    connection: Connection, partner: str, outgoings: Sequence[str], at: datetime, page: Page
+) -> int:
     """Mark the partner's own entries as taken; how many are its own (those taken before included).
 
     What the partner has need not be pushed to it any more.
     """
     taken = (
         update(tables.outgoing)
-        .where(_o.partner == partner, _o.id.in_(outgoings))
-        .values(acknowledged_at=func.coalesce(_o.acknowledged_at, micros(at)))
+        .where(_o.partner == partner, _o.id.in_(outgoings), _o.acknowledged_at.is_(None))
+        .values(acknowledged_at=micros(at))
     )
-    own = list(connection.scalars(taken.returning(_o.id)))
+    fresh = connection.execute(taken.returning(_o.id, _o.about)).all()
+    own = list(connection.scalars(select(_o.id).where(_o.partner == partner, _o.id.in_(outgoings))))
     pushed = update(tables.delivery).where(_d.payload.in_(own), tables.is_push, _d.state != tables.DONE)
     connection.execute(pushed.values(state=tables.DONE, error=""))
+    for row in fresh:
+        attesting.happened(page, entries.ACKNOWLEDGED, row.about, (row.id,))
     return len(own)
 
 

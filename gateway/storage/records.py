@@ -27,6 +27,7 @@ class Settlement(msgspec.Struct, frozen=True):
     ``claim``: the submission takes its signer's reference (``verdict.claim``) for itself; False for one
     that was refused because another has it.  ``answers``: further messages to partners, beside the
     receipt.  ``entitled``: ordinals of the messages that the transport partner may file for their signer.
+    ``register``: the version of the register that it was judged by; None where no ledger holds that.
     """
 
     submission: Submission
@@ -37,6 +38,11 @@ class Settlement(msgspec.Struct, frozen=True):
     claim: bool = True
     answers: tuple[Outgoing, ...] = ()
     entitled: tuple[int, ...] = ()
+    register: int | None = None
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """A partner or mandate that the verdict rests on was changed since; nothing was stored."""
 
 
 class Clash(msgspec.Struct, frozen=True):
@@ -153,3 +159,13 @@ class Counts(msgspec.Struct, frozen=True):
     oldest_due_at: Mapping[str, datetime]
     unacknowledged: int
     refusals: Mapping[str, int]
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """A certificate of a partner's that ends: ``what`` is ``credential``, or ``seen`` for one that proves it
+    by its subject."""
+
+    partner: str
+    fingerprint: str
+    what: str
+    expires_at: datetime

@@ -12,12 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from gateway.evidence import entries
+from gateway.evidence.records import RefusalRecord
 from gateway.model import Answer, Delivery, Event, Outcome, Outgoing
-from gateway.storage import tables
+from gateway.storage import attesting, tables
+from gateway.storage.admitting import outdated
 from gateway.storage.codec import claim_of, micros, moment, octets, packed, submission_of
 from gateway.storage.database import LedgerError
 from gateway.storage.joining import join
-from gateway.storage.records import Clash, Settlement
+from gateway.storage.journal import Page
+from gateway.storage.records import Clash, Settlement, Stale
 from gateway.storage.rows import Rows
 
 MAX_REFUSALS = 10_000
@@ -66,39 +70,53 @@ def claimed(connection: Connection, partner: str, claim: str) -> tuple[str, str]
 
 
 class Doubled(Exception):
-    """Some of the batch is not new; the transaction must be undone and the batch settled carefully."""
+    """Some of the batch is not new, or stale; the transaction must be undone and the batch settled carefully."""
 
 
-def settle_fresh(connection: Connection, batch: Sequence[Settlement]) -> list[Answer | Clash]:
+def settle_fresh(
+    connection: Connection, batch: Sequence[Settlement], page: Page
+) -> list[Answer | Clash | Stale]:
     """Store a batch in which all is new, as nearly every one is.  Raises Doubled where it is not."""
+    if outdated(connection, batch):
+        raise Doubled
     rows = [_submission_row(settlement) for settlement in batch]
     if _submissions.insert(connection, rows) != len(rows):
         raise Doubled
-    _insert_parts(connection, batch)
+    _insert_parts(connection, batch, rows, page)
     return [_fresh_answer(settlement) for settlement in batch]
 
 
-def settle_carefully(connection: Connection, batch: Sequence[Settlement]) -> list[Answer | Clash]:
+def settle_carefully(
+    connection: Connection, batch: Sequence[Settlement], page: Page
+) -> list[Answer | Clash | Stale]:
     """Store what is new of a batch, one by one, and answer every settlement in order.
 
     Raises LedgerError where an id belongs to other bytes (an id given twice is our fault).
     """
-    answers: list[Answer | Clash] = []
+    answers: list[Answer | Clash | Stale] = []
+    stale = outdated(connection, batch)
     for settlement in batch:
-        if _submissions.insert(connection, [_submission_row(settlement)]):
-            _insert_parts(connection, [settlement])
+        if settlement.submission.id in stale:
+            answers.append(Stale())
+            continue
+        row = _submission_row(settlement)
+        if _submissions.insert(connection, [row]):
+            _insert_parts(connection, [settlement], [row], page)
             answers.append(_fresh_answer(settlement))
         else:
-            answers.append(_old_answer(connection, settlement))
+            answers.append(_old_answer(connection, settlement, page))
     return answers
 
 
-def refuse(connection: Connection, partner: str, channel: str, code: str, digest: str, at: datetime) -> None:
+def refuse(
+    connection: Connection, partner: str, channel: str, code: str, digest: str, at: datetime, page: Page
+) -> None:
     """Keep a note of an unproven sender, and drop the oldest beyond MAX_REFUSALS."""
     row = {"partner": partner, "channel": channel, "code": code, "digest": digest, "at": micros(at)}
     position = connection.scalar(insert(tables.refusal).returning(tables.refusal.c.position), row)
     oldest = (position or 0) - MAX_REFUSALS
     connection.execute(delete(tables.refusal).where(tables.refusal.c.position <= oldest))
+    attesting.refused(page, RefusalRecord(partner, channel, code, digest, moment(micros(at))))
 
 
 def insert_outgoings(connection: Connection, outgoings: Sequence[Outgoing]) -> None:
@@ -116,13 +134,25 @@ def insert_events(connection: Connection, events: Sequence[Event]) -> None:
     _events.insert(connection, [_event_row(event) for event in events])
 
 
-def _insert_parts(connection: Connection, fresh: Sequence[Settlement]) -> None:
-    _messages.insert(connection, [row for s in fresh for row in _message_rows(s)])
+def note(connection: Connection, events: Sequence[Event], page: Page) -> None:
+    """Add lines to timelines, journalled."""
+    insert_events(connection, events)
+    for event in events:
+        attesting.happened(page, entries.NOTED, event.about, (), (event,))
+
+
+def _insert_parts(
+    connection: Connection, fresh: Sequence[Settlement], rows: Sequence[tuple[Any, ...]], page: Page
+) -> None:
+    messages = [_message_rows(settlement) for settlement in fresh]
+    _messages.insert(connection, [row for of_one in messages for row in of_one])
+    for settlement, row, of_one in zip(fresh, rows, messages, strict=True):
+        attesting.received(page, settlement, row, of_one)
     insert_outgoings(connection, [o for s in fresh for o in (s.receipt, *s.answers)])
     insert_deliveries(connection, [d for s in fresh for d in s.deliveries])
 
 
-def _old_answer(connection: Connection, settlement: Settlement) -> Answer | Clash:
+def _old_answer(connection: Connection, settlement: Settlement, page: Page) -> Answer | Clash:
     submission, claim = settlement.submission, _claim(settlement)
     row = connection.execute(_by_bytes, {"of": submission.partner, "sha256": submission.digest}).first()
     if row is None and claim is not None:
@@ -132,7 +162,7 @@ def _old_answer(connection: Connection, settlement: Settlement) -> Answer | Clas
     if row.digest != submission.digest:
         return Clash(row.id, row.digest, row.reference)
     if row.partner != submission.partner:
-        join(connection, row.id, settlement)
+        join(connection, row.id, settlement, page)
     # The same id: this very settlement, committed before its answer was heard.
     return _answer(row, repeated=row.id != submission.id)
 

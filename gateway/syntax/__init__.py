@@ -7,6 +7,7 @@ exception.
 """
 
 from gateway.model.edifact import Acknowledging, Agreement, Group, Segment
+from gateway.model.secured import Survey
 from gateway.syntax.agreed import TOLERABLE, check_agreement
 from gateway.syntax.aperak import aperak, application_report, report
 from gateway.syntax.aperak_drafts import ApplicationError, ApplicationReport, Response
@@ -38,6 +39,7 @@ from gateway.syntax.events import (
     SegmentRead,
 )
 from gateway.syntax.folding import fold
+from gateway.syntax.grammar import SECURITY
 from gateway.syntax.interchange import FunctionalGroup, Interchange, Message, Package
 from gateway.syntax.limits import EdifactLimits
 from gateway.syntax.outgoing import (
@@ -50,10 +52,14 @@ from gateway.syntax.outgoing import (
     leaves,
 )
 from gateway.syntax.reader import Reader, read, stream
+from gateway.syntax.security import PIECE, may_be_secured, survey
+from gateway.syntax.security_writing import acknowledge_received, refer, secure
 from gateway.syntax.tokeniser import Tokeniser, segments
 from gateway.syntax.writer import pieces, write
 
 __all__ = [
+    "PIECE",
+    "SECURITY",
     "TOLERABLE",
     "Acknowledgement",
     "Acknowledging",
@@ -88,9 +94,11 @@ __all__ = [
     "Segment",
     "SegmentRead",
     "Separators",
+    "Survey",
     "Tokeniser",
     "Unnameable",
     "acknowledge",
+    "acknowledge_received",
     "acknowledgement",
     "answerable",
     "aperak",
@@ -101,13 +109,17 @@ __all__ = [
     "fold",
     "forwarded",
     "leaves",
+    "may_be_secured",
     "pieces",
     "proofread",
     "read",
     "receipt",
+    "refer",
     "report",
+    "secure",
     "segments",
     "stream",
+    "survey",
     "wanted",
     "write",
 ]

@@ -222,7 +222,9 @@ def _security(message: Message, finding: Finding) -> Security:
     if not finding.place.tag.startswith(_SECURITY):
         return _NO_SECURITY
     position, reference = 0, ""
-    for segment in message.segments[: finding.place.segment]:
+    for segment in message.segments:
+        if segment.number > finding.place.segment:
+            break
         if segment.tag in ("USH", "UST"):
             position, reference = 1, segment.get(2 if segment.tag == "USH" else 1)
         elif position:

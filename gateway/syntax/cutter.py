@@ -9,7 +9,7 @@ with an unusual octet each segment is looked at and comes as a run of its own, w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, count
 from operator import add
 from typing import NamedTuple
@@ -38,13 +38,16 @@ class Run(NamedTuple):
     """Segment texts without terminators, the offset of each one's first octet, and their faults.
 
     A run with faults has at most one text; its faults' places have offsets only.  ``plain``: no text
-    has a release character or a repetition separator.
+    has a release character or a repetition separator.  ``start``: the octet after the terminator before
+    the first text; ``sizes``: octets of each text as sent, from there on, without terminators.
     """
 
     texts: list[str]
     offsets: list[int]
     faults: tuple[Finding, ...] = ()
     plain: bool = False
+    start: int = 0
+    sizes: Sequence[int] = ()
 
 
 class Begun(NamedTuple):
@@ -255,7 +258,7 @@ class Cutter:
             self.lines.between(chunk, start)
             offsets = [at + len(t) - len(b) for at, t, b in zip(offsets, texts, bare, strict=True)]
             texts = bare
-        self._out.append(Run(texts, offsets, (), self._plain(text)))
+        self._out.append(Run(texts, offsets, (), self._plain(text), start, sizes))
         self._follow(texts[-1], offsets[-1])
         return len(chunk) + 1
 
@@ -281,7 +284,7 @@ class Cutter:
 
         ``follow``: what comes after it depends on its tag.
         """
-        body = raw.lstrip(_BLANKS)
+        begin, body = start, raw.lstrip(_BLANKS)
         noise = raw[: len(raw) - len(body)].rstrip(b" \t")  # blanks right before a tag are told with it
         body = raw[len(noise) :]
         self.lines.between(noise, start)
@@ -297,7 +300,7 @@ class Cutter:
         text, strange = self._scrutiny.read(body, place)
         if strange and text:  # what was left out before the tag is none of the segment
             start += max(0, raw[len(noise) :].find(text[0].encode(self._scrutiny.codec, "replace")))
-        self._out.append(Run([text], [start], (*faults, *strange)))
+        self._out.append(Run([text], [start], (*faults, *strange), False, begin, (len(raw),)))
         if follow:
             self._follow(text, start)
 

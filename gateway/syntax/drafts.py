@@ -88,8 +88,14 @@ class DraftMessage:
         findings = tuple(sorted(self.walk.findings, key=_by_segment))
         if not trees:
             return replace(self.message, findings=findings) if findings else self.message
-        tree = self.walk.tree()
-        return replace(self.message, segments=tuple(self.walk.segments), tree=tree, findings=findings)
+        walk = self.walk
+        return replace(
+            self.message,
+            segments=tuple(walk.segments),
+            tree=walk.tree(),
+            findings=findings,
+            offsets=(self._header.offset, walk.offset),
+        )
 
 
 class DraftGroup:

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.model.edifact import Group, Segment
 from gateway.model.finding import Finding, Severity, worst
+from gateway.model.secured import Received
 from gateway.syntax.characters import DEFAULT, Separators
 
 
@@ -15,7 +16,8 @@ class Message(msgspec.Struct, frozen=True):
     ``ordinal``: from 1 in its interchange.  ``reference``: 0062.  ``type`` to ``association``: S009 as
     sent.  ``segments``: numbered from 1 at UNH.  ``tree``: None where the structure is broken or the
     message is not among the directories.  ``common_reference``: 0068.  ``group_reference``: 0048 of the
-    group around it, "" where there is none.
+    group around it, "" where there is none.  ``offsets``: of UNH and of the last segment, where it was read with
+    its tree.
     """
 
     ordinal: int
@@ -30,6 +32,7 @@ class Message(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     group_reference: str = ""
     common_reference: str = ""
+    offsets: tuple[int, int] = (-1, -1)
 
     @property
     def identifier(self) -> str:
@@ -83,7 +86,8 @@ class Interchange(msgspec.Struct, frozen=True):
     ``reference``: 0020.  ``sender``, ``recipient``: components of S002 and S003 (identification,
     qualifier, internal ...).  ``syntax``: 0001 and 0002.  ``prepared_at``: S004 as sent
     (``240131:1200``).  ``ack_request``: 0031 as sent, "" where none is asked.  ``test``: 0035 is set.
-    ``findings``: those about the whole; an error among them rejects every message.
+    ``findings``: those about the whole; an error among them rejects every message.  ``received``: structures for
+    which an AUTACK is to acknowledge that they were received, where who proved them says so.
     """
 
     reference: str = ""
@@ -100,6 +104,7 @@ class Interchange(msgspec.Struct, frozen=True):
     groups: tuple[FunctionalGroup, ...] = ()
     packages: tuple[Package, ...] = ()
     findings: tuple[Finding, ...] = ()
+    received: tuple[Received, ...] = ()
 
     @property
     def rejected(self) -> bool:

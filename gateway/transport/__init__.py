@@ -5,6 +5,7 @@ from gateway.transport.admission import Bounds
 from gateway.transport.client import Client, Declined, Fetched, Receipt
 from gateway.transport.door import Door, DoorSettings
 from gateway.transport.exchange import Unreachable
+from gateway.transport.fetch import Fetch, FetchFailed
 from gateway.transport.listener import Listener, listen, listen_operations
 from gateway.transport.metrics import Metrics
 from gateway.transport.push import Push, PushFailed
@@ -35,6 +36,8 @@ __all__ = [
     "Door",
     "DoorSettings",
     "Entry",
+    "Fetch",
+    "FetchFailed",
     "Fetched",
     "Listener",
     "MessageStatus",

@@ -8,16 +8,17 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.model import Answer, Catalogue, Finding, Outgoing, Partner, Place, Submission
+from gateway.model import Answer, Catalogue, Finding, Outgoing, Partner, Pending, Place, Submission
 from gateway.transport import docs_page, openapi
 from gateway.transport.call import JSON, Call, Reply, json_reply
 from gateway.transport.identifier import well_formed
 from gateway.transport.media import essence, quality
 from gateway.transport.metrics import CONTENT_TYPE, Metrics
-from gateway.transport.services import Entry, Services, Status
-from gateway.transport.wire import Acknowledged, Live, Mailbox, Ready, Summary, outgoing_headers
+from gateway.transport.services import Entry, Services, Status, said
+from gateway.transport.wire import Acknowledged, Kept, Live, Mailbox, Ready, Summary, outgoing_headers
 
 CHANNEL = "https"
+HELD = "held"
 PAGE = 100  # entries of a mailbox page where the caller does not say
 MAX_PAGE = 1_000
 MAX_LIST = 10_000  # ids in one acknowledgement
@@ -75,6 +76,9 @@ class Api:
             received_at=self._now(),
         )
         answer = await self._services.submit(submission)
+        if isinstance(answer, Pending):
+            self._metrics.submitted(HELD, repeated=answer.repeated, partner=submission.partner)
+            return _held(answer, self._services.catalogue)
         self._metrics.submitted(answer.outcome, repeated=answer.repeated, partner=submission.partner)
         return _answered(answer, call.head.header("accept"))
 
@@ -143,6 +147,18 @@ class Api:
 
     async def _figures(self, _call: Call) -> Reply:
         return Reply(200, (("Content-Type", CONTENT_TYPE),), self._metrics.exposition())
+
+
+def _held(pending: Pending, catalogue: Catalogue) -> Reply:
+    """202: the submission is kept and will be answered by the mailbox or a push (RFC 9110, 15.3.3)."""
+    headers = (
+        ("Cvan-Submission", pending.submission),
+        ("Cvan-Outcome", HELD),
+        ("Cvan-Repeated", str(pending.repeated).lower()),
+        ("Location", f"/v1/messages/{pending.submission}"),
+    )
+    findings = tuple(said(finding, catalogue) for finding in pending.findings)
+    return json_reply(Kept(pending.submission, HELD, pending.repeated, findings), 202, headers=headers)
 
 
 def _answered(answer: Answer, accept: str) -> Reply:

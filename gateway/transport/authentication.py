@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 
-from gateway.model import Partner, Register
+from gateway import routing
+from gateway.model import Partner, Register, Use
 from gateway.transport.call import Head
 
 # RFC 6750 token; the length bounds the hash's work and fits any sensible token.
@@ -13,15 +15,17 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)\Z"
 CHALLENGE = (("WWW-Authenticate", 'Bearer realm="cvan"'),)
 
 
-def authenticate(head: Head, register: Register) -> Partner | None:
+def authenticate(head: Head, register: Register, now: datetime) -> Partner | None:
     """The active partner, or None for every kind of failure (the caller learns not which).
+
+    ``now``: aware, UTC; certificates prove only in their windows, also on a connection that lasts.
 
     What is presented must all be good: a certificate of nobody, or a token of somebody else's, is
     not mended by the other being right.  Two Authorization headers are nobody's.
     """
     proven: list[Partner | None] = []
     if head.subject:
-        proven.append(register.by_subject(head.subject))
+        proven.append(register.by_certificate(Use.TLS, head.subject, head.fingerprint, now))
     values = head.headers.get("authorization", ())
     if len(values) > 1:
         return None
@@ -30,6 +34,15 @@ def authenticate(head: Head, register: Register) -> Partner | None:
     if not proven or any(p is None for p in proven):
         return None
     return proven[0] if len({p.id for p in proven if p is not None}) == 1 else None
+
+
+def unproven(head: Head, register: Register, now: datetime) -> str:
+    """Why the client certificate proves nobody, for the operator's log; "" where none was shown, or where it
+    is not what is wrong."""
+    if not head.subject or register.by_certificate(Use.TLS, head.subject, head.fingerprint, now) is not None:
+        return ""
+    why = routing.identity.unproven(register, Use.TLS, head.subject, head.fingerprint, now, part="TLS")
+    return f"{why.code}: expected {why.expected}, found {why.found}"
 
 
 def _by_token(authorization: str, register: Register) -> Partner | None:

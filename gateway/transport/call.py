@@ -19,7 +19,8 @@ class Head(msgspec.Struct, frozen=True):
 
     ``target``: path and query as sent.  ``headers``: by lower-case name, every value in order.
     ``peer``: the address it came from.  ``subject``: RFC 4514 subject of the client certificate that
-    the TLS handshake proved, "" where none.
+    the TLS handshake proved, "" where none; ``fingerprint``: its hex SHA-256; ``certificates``: it and
+    those that were shown with it, DER.
     """
 
     method: str
@@ -27,6 +28,8 @@ class Head(msgspec.Struct, frozen=True):
     headers: Mapping[str, tuple[str, ...]]
     peer: str = ""
     subject: str = ""
+    fingerprint: str = ""
+    certificates: tuple[bytes, ...] = ()
 
     def header(self, name: str) -> str:
         """The first value of a header (lower-case name), or ""."""

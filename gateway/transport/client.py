@@ -15,9 +15,9 @@ from gateway.transport.exchange import Exchange, Heard
 from gateway.transport.media import essence
 from gateway.transport.problem import Problem
 from gateway.transport.reactor import Clock
-from gateway.transport.services import Status
+from gateway.transport.services import Said, Status
 from gateway.transport.tls import ClientTls
-from gateway.transport.wire import Acknowledged, Mailbox, Ready, Summary
+from gateway.transport.wire import Acknowledged, Kept, Mailbox, Ready, Summary
 
 CLIENT_SECONDS = 90.0  # longer than the gateway's own bound, so that its answer is heard
 ANSWER_BYTES = 67_108_864  # a mailbox message may be as large as the largest submission, and more
@@ -38,7 +38,10 @@ class Declined(Exception):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The answer to a submission: outcome and signed receipt.  Only verifying the receipt proves it."""
+    """The answer to a submission: outcome and signed receipt.  Only verifying the receipt proves it.
+
+    ``outcome`` ``held``: kept and not judged yet, with no receipt; ``findings``: what it waits for.
+    """
 
     submission: str
     outcome: str
@@ -46,6 +49,7 @@ class Receipt(msgspec.Struct, frozen=True):
     media_type: str
     body: bytes
     id: str = ""
+    findings: tuple[Said, ...] = ()
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -79,7 +83,7 @@ class Client:
     def submit(self, body: bytes, media_type: str) -> Deferred[Receipt]:
         """Hand in a signed message; fires when it is durable at the gateway."""
         headers = (("Content-Type", media_type), ("Accept", JSON))
-        heard = self._call("POST", "/v1/messages", headers, body)
+        heard = self._call("POST", "/v1/messages", headers, body, fine=(200, 202))
         return heard.addCallback(_receipt)
 
     def status(self, submission: str) -> Deferred[Status]:
@@ -138,6 +142,9 @@ def _read(heard: Heard, shape: type[_T]) -> _T:
 
 
 def _receipt(heard: Heard) -> Receipt:
+    if heard.status == 202:
+        kept = _read(heard, Kept)
+        return Receipt(kept.submission, kept.outcome, kept.repeated, "", b"", findings=kept.findings)
     told = _read(heard, Summary)
     body = base64.b64decode(told.receipt, validate=True)
     return Receipt(told.submission, told.outcome, told.repeated, told.media_type, body, told.receipt_id)

@@ -26,7 +26,8 @@ NONE = Operation("none", "", "", public=True)
 class Admitted(msgspec.Struct):
     """A request that may send its body, or has none: what is known of it until it is answered.
 
-    ``limit``: octets of body; ``leave``: its pass, where it is a submission.
+    ``limit``: octets of body; ``leave``: its pass, where it is a submission; ``why``: what only the operator
+    is told of its refusal.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Admitted(msgspec.Struct):
     leave: Pass | None = None
     received: int = 0
     codes: tuple[str, ...] = ()
+    why: str = ""
 
 
 class Counter:
@@ -112,6 +114,7 @@ def _refused(admitted: Admitted, access: Access) -> Refused:
         peer=access.peer,
         operation=access.operation,
         received=access.received,
+        why=admitted.why,
     )
 
 

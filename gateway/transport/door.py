@@ -19,7 +19,7 @@ from gateway.transport import identifier
 from gateway.transport.access import AccessLog
 from gateway.transport.admission import Admission, Bounds, Held, too_large
 from gateway.transport.api import Api, Unanswerable
-from gateway.transport.authentication import CHALLENGE, authenticate
+from gateway.transport.authentication import CHALLENGE, authenticate, unproven
 from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
@@ -28,7 +28,7 @@ from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import OPERATIONS, Body, Operation, Routes
 from gateway.transport.services import Overloaded, Refusal, Services
 
-# Known, but without a place for a signature: taken in to be told just that, and offered to nobody.
+# Signed by nothing but its own security segments, which takes an agreement: taken in, and offered to nobody.
 UNSIGNED_TYPES = frozenset({"application/edifact"})
 # The media types that the rooms below can prove and read.
 MESSAGE_TYPES = UNSIGNED_TYPES | frozenset(
@@ -63,7 +63,8 @@ class Visit:
 class Door:
     """All connections of a listener come through one door.
 
-    ``now``: aware UTC; ``seconds``: a clock that never runs backwards; ``randomness``: octets.
+    ``now``: aware UTC; ``seconds``: a clock that never runs backwards; ``randomness``: octets.  ``unfit``: why
+    the certificates that a connection was made with (DER) are not to be relied on any more, "" where they are.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Door:
         randomness: Callable[[int], bytes],
         settings: DoorSettings | None = None,
         refusals: RefusalLog | None = None,
+        unfit: Callable[[tuple[bytes, ...]], str] = lambda certificates: "",
     ) -> None:
         self.settings = settings or DoorSettings()
         self.bounds = self.settings.bounds
@@ -93,6 +95,7 @@ class Door:
         self._now = now
         self._seconds = seconds
         self._randomness = randomness
+        self._unfit = unfit
 
     def greet(self, head: Head, visit: Visit, *, length: int | None) -> Admitted | Reply:
         """May this request come in?  ``length``: octets announced, 0 none, None chunked.
@@ -165,8 +168,12 @@ class Door:
             visit.partner = ""
 
     def _identify(self, admitted: Admitted, visit: Visit) -> Reply | None:
-        partner = authenticate(admitted.head, self._services.register)
+        partner = authenticate(admitted.head, self._services.register, self._now())
         if partner is None:
+            admitted.why = unproven(admitted.head, self._services.register, self._now())
+            return self._refuse(admitted, 401, [Finding("API401")], headers=CHALLENGE)
+        admitted.why = self._unfit(admitted.head.certificates) if admitted.head.certificates else ""
+        if admitted.why:
             return self._refuse(admitted, 401, [Finding("API401")], headers=CHALLENGE)
         admitted.partner = partner
         if visit.partner != partner.id:

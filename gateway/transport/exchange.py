@@ -51,10 +51,19 @@ class Heard(msgspec.Struct, frozen=True):
 class Exchange:
     """Requests over a pool of persistent connections.  No redirect is followed, nothing is repeated.
 
-    ``seconds``: for one whole exchange; ``max_bytes``: of one answer's body.
+    ``seconds``: for one whole exchange; ``max_bytes``: of one answer's body.  ``endpoints``: how to connect,
+    where that is not by ``tls``.
     """
 
-    def __init__(self, reactor: Clock, tls: ClientTls, *, seconds: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        reactor: Clock,
+        tls: ClientTls | None,
+        *,
+        seconds: float,
+        max_bytes: int,
+        endpoints: Any = None,
+    ) -> None:
         self._clock: Any = reactor
         self._seconds = seconds
         self._max_bytes = max_bytes
@@ -62,8 +71,10 @@ class Exchange:
         self._pool.maxPersistentPerHost = KEPT_PER_HOST
         self._pool.cachedConnectionTimeout = KEEP_SECONDS
         self._pool.retryAutomatically = False
-        endpoints = Endpoints(reactor, tls, CONNECT_SECONDS)
-        self._agent: Any = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
+        factory: Any = endpoints
+        if factory is None and tls is not None:
+            factory = Endpoints(reactor, tls, CONNECT_SECONDS)
+        self._agent: Any = Agent.usingEndpointFactory(reactor, factory, self._pool)
 
     def close(self) -> Deferred[None]:
         """Close the idle connections; fires when they are, whatever the other sides do."""

@@ -6,16 +6,26 @@ from twisted.web import http
 
 from gateway.model import Finding, Place
 from gateway.transport.call import Head
+from gateway.transport.tls import Peer
 
 
-def head_of(request: http.Request, method: bytes, target: bytes, subject: str) -> Head:
-    """The request's head; ``subject``: of the certificate that its connection proved, or ""."""
+def head_of(request: http.Request, method: bytes, target: bytes, proven: Peer) -> Head:
+    """The request's head; ``proven``: by the handshake of its connection."""
     headers = {
         name.decode("ascii").lower(): tuple(v.decode("latin-1") for v in values)
         for name, values in request.requestHeaders.getAllRawHeaders()
     }
     peer = getattr(request.client, "host", "")
-    return Head(method.decode("ascii"), target.decode("latin-1"), headers, peer, subject)
+    target_text = target.decode("latin-1")
+    return Head(
+        method.decode("ascii"),
+        target_text,
+        headers,
+        peer,
+        proven.subject,
+        proven.fingerprint,
+        proven.certificates,
+    )
 
 
 def no_head(peer: object) -> Head:

@@ -138,7 +138,7 @@ class Channel(http.HTTPChannel):
         if not self._proven.holds(self._channels.now()):
             self._abort()
             return
-        head = head_of(request, self._command, target, self._proven.subject)
+        head = head_of(request, self._command, target, self._proven)
         fault = fault_in(head, self._version)
         if fault is not None:
             self._dismiss(self.door.malformed(head, fault))

@@ -56,9 +56,34 @@ class Metrics:
             ["kind", "state"],
             registry=self.registry,
         )
+        self._asked = Counter(
+            "cvan_revocation_asked",
+            "Certificates whose revocation was asked after, by kind of source and result",
+            ["source", "result"],
+            registry=self.registry,
+        )
+        self._held = Gauge(
+            "cvan_held", "Submissions that wait until they can be judged", registry=self.registry
+        )
+        self._expiring = Gauge(
+            "cvan_partner_certificate_expires",
+            "Certificates of partners that end within so many days and that nothing replaces, or have ended",
+            ["within"],
+            registry=self.registry,
+        )
+        self._own_certificates = Gauge(
+            "cvan_certificate_expires_seconds",
+            "Seconds until the gateway itself has no valid certificate for a use",
+            ["use"],
+            registry=self.registry,
+        )
         self._in_flight = Gauge("cvan_in_flight", "Submissions inside the gateway", registry=self.registry)
         self._bytes_held = Gauge("cvan_bytes_held", "Octets of bodies in memory", registry=self.registry)
         self.connections = Gauge("cvan_connections", "Open connections", registry=self.registry)
+
+    def own_certificate(self, use: str, seconds: Callable[[], float]) -> None:
+        """Until when the gateway has a valid certificate for a use is asked for when the figures are."""
+        self._own_certificates.labels(use).set_function(seconds)
 
     def watch(self, in_flight: Callable[[], float], bytes_held: Callable[[], float]) -> None:
         """What is inside the gateway is asked for when the figures are, not told at each change."""
@@ -100,6 +125,20 @@ class Metrics:
                 totals[kind] += number
         for kind, number in totals.items():
             self._deliveries.labels(kind, state).set(number)
+
+    def asked(self, source: str, result: str) -> None:
+        """A certificate's revocation was asked after: ``source`` is ocsp, crl or none; ``result`` good,
+        revoked, unknown or a finding's code."""
+        self._asked.labels(source, result).inc()
+
+    def held(self, count: int) -> None:
+        """How many submissions wait until they can be judged."""
+        self._held.set(count)
+
+    def expiring(self, within: Mapping[str, int]) -> None:
+        """So many certificates of partners end within ``7d``, ``30d`` and ``60d``, or have ``ended``."""
+        for days, number in within.items():
+            self._expiring.labels(days).set(number)
 
     def fetched(self) -> None:
         """A message of a mailbox was fetched."""

@@ -10,14 +10,14 @@ import msgspec
 from gateway.transport.call import JSON, PROBLEM
 from gateway.transport.problem import Problem
 from gateway.transport.services import Entry, MessageStatus, Status
-from gateway.transport.wire import Acknowledged, Live, Mailbox, Ready, Summary
+from gateway.transport.wire import Acknowledged, Kept, Live, Mailbox, Ready, Summary
 
 Json = dict[str, Any]
 
 VERSION = "1.0.0"  # of the interface, not of the program
 _ID = "01m9x4t2r8qz5v7k3c6n0d1e2f"
 _AT = "2026-03-02T08:15:30Z"
-_SHAPES = (Summary, Status, MessageStatus, Mailbox, Entry, Acknowledged, Live, Ready, Problem)
+_SHAPES = (Summary, Kept, Status, MessageStatus, Mailbox, Entry, Acknowledged, Live, Ready, Problem)
 
 _TOO_LARGE = (
     "The body has 20971520 octets or more; at most 10485760 are taken. "
@@ -26,6 +26,14 @@ _TOO_LARGE = (
 _TOO_LARGE_VI = (
     "Nội dung có từ 20971520 byte trở lên; chỉ nhận tối đa 10485760 byte. "
     "Hãy chia nhỏ bản tin, hoặc thỏa thuận giới hạn cao hơn với đơn vị vận hành."
+)
+_UNKNOWN = (
+    "Nobody can say now whether the certificate of CN=Importer was revoked; the message is kept and waits. "
+    "Wait for the receipt in the mailbox; do not send again."
+)
+_UNKNOWN_VI = (
+    "Hiện chưa thể xác định chứng thư của CN=Importer có bị thu hồi hay không; thông điệp được giữ lại và chờ. "
+    "Hãy chờ biên nhận trong hộp thư; không cần gửi lại."
 )
 _MISSING = "The mandatory data element 1004 is missing. Send a value for the data element."
 _MISSING_VI = "Thiếu phần tử dữ liệu bắt buộc 1004. Gửi giá trị cho phần tử dữ liệu này."
@@ -37,6 +45,22 @@ EXAMPLES: dict[str, Json] = {
         "media_type": "application/xml",
         "receipt_id": "01m9x4t2s1aaaaaaaaaaaaaaaa",
         "receipt": "PE1ldGFEYXRhPi4uLjwvTWV0YURhdGE+",
+    },
+    "Kept": {
+        "submission": _ID,
+        "outcome": "held",
+        "repeated": False,
+        "findings": [
+            {
+                "code": "SIG302",
+                "severity": "error",
+                "place": {"part": "certificate"},
+                "expected": "",
+                "found": "CN=Importer",
+                "text": _UNKNOWN,
+                "text_vi": _UNKNOWN_VI,
+            }
+        ],
     },
     "Status": {
         "submission": _ID,
@@ -148,7 +172,7 @@ def _paths() -> Json:
     receipt["content"][JSON] = _content("Summary")
     receipt["headers"] = {
         "Cvan-Submission": _header("The submission's id."),
-        "Cvan-Outcome": _header("accepted, partly or rejected.", ["accepted", "partly", "rejected"]),
+        "Cvan-Outcome": _header("held with 202.", ["accepted", "partly", "rejected", "held"]),
         "Cvan-Repeated": _header("true where these octets had been received before.", ["true", "false"]),
         "Location": _header("Where to follow the submission."),
     }
@@ -158,6 +182,7 @@ def _paths() -> Json:
         "description": "As signed: not compressed, not encoded again.",
         "content": {t: {"schema": {"type": "string", "format": "binary"}} for t in _MESSAGES},
     }
+    submit["responses"]["202"] = _kept()
     return {
         "/v1/messages": {"post": submit},
         "/v1/messages/{id}": _get("getMessage", "Status and timeline", _json("Status"), 404),
@@ -180,6 +205,15 @@ def _paths() -> Json:
         "/health/live": _public("getLive", "The process answers", _json("Live")),
         "/health/ready": _ready(),
     }
+
+
+def _kept() -> Json:
+    held = _json("Kept")
+    held["description"] = (
+        "Kept durably and not judged yet, as nobody can say now whether a certificate was revoked. The signed "
+        "receipt comes to the mailbox, or is pushed; the same octets get the same answer until then."
+    )
+    return held
 
 
 def _mailbox() -> Json:

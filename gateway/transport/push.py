@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import idna
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from gateway.model import Finding, Outgoing, Partner
 from gateway.transport.exchange import Exchange, Heard, Unreachable
 from gateway.transport.metrics import Metrics
+from gateway.transport.pinning import PinnedTls, Pins, pins_of
 from gateway.transport.reactor import Clock
 from gateway.transport.tls import ClientTls
 from gateway.transport.wire import outgoing_headers
@@ -45,12 +49,27 @@ class PushFailed(Exception):
 
 
 class Push:
-    """Sends to partners.  Each attempt stands alone: no partner waits for another."""
+    """Sends to partners.  Each attempt stands alone: no partner waits for another.
+
+    Where a partner registered certificates of its receiver, only a server with one of them is spoken to, on
+    connections that no other partner's messages use.  ``now``: aware, UTC, for the windows of these.
+    """
 
     def __init__(
-        self, reactor: Clock, tls: ClientTls, metrics: Metrics, *, seconds: float = PUSH_SECONDS
+        self,
+        reactor: Clock,
+        tls: ClientTls,
+        metrics: Metrics,
+        *,
+        seconds: float = PUSH_SECONDS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._reactor = reactor
+        self._tls = tls
+        self._seconds = seconds
+        self._now = now
         self._exchange = Exchange(reactor, tls, seconds=seconds, max_bytes=ANSWER_BYTES)
+        self._pinned: dict[str, tuple[Pins, Exchange]] = {}
         self._metrics = metrics
 
     def send(self, outgoing: Outgoing, partner: Partner) -> Deferred[None]:
@@ -65,21 +84,45 @@ class Push:
 
     def close(self) -> Deferred[None]:
         """Close the idle connections."""
-        return self._exchange.close()
+        closing = [self._exchange.close(), *(exchange.close() for _, exchange in self._pinned.values())]
+        return gatherResults(closing).addCallback(lambda _: None)
+
+    def _exchange_with(self, partner: Partner, pins: Pins | None) -> Exchange:
+        """The connections to a partner's receiver; new ones where its certificates are others than before."""
+        if pins is None:
+            return self._exchange
+        known = self._pinned.get(partner.id)
+        if known is not None and known[0] == pins:
+            return known[1]
+        if known is not None:
+            known[1].close()
+        tls: Any = PinnedTls(self._tls, lambda: pins)
+        made = Exchange(self._reactor, tls, seconds=self._seconds, max_bytes=ANSWER_BYTES)
+        self._pinned[partner.id] = (pins, made)
+        return made
 
     async def _send(self, outgoing: Outgoing, partner: Partner) -> None:
         headers = (("Content-Type", outgoing.media_type), *outgoing_headers(outgoing))
+        pins = pins_of(partner, self._now())
+        exchange = self._exchange_with(partner, pins)
         try:
-            heard = await self._exchange.request("POST", checked(partner.push_url), headers, outgoing.body)
+            heard = await exchange.request("POST", checked(partner.push_url), headers, outgoing.body)
             _judge(heard)
         except PushFailed as error:
             self._metrics.pushed(error.finding.code)
             raise
         except Unreachable as error:
-            finding = Finding(_FINDINGS[error.why], found=str(error))
+            finding = Finding(_FINDINGS[error.why], found=f"{error}{_pinned(pins, error)}")
             self._metrics.pushed(finding.code)
             raise PushFailed(finding, retry=True) from error
         self._metrics.pushed("delivered")
+
+
+def _pinned(pins: Pins | None, error: Unreachable) -> str:
+    """What certificates were expected of a receiver that was not proven."""
+    if pins is None or error.why != "tls":
+        return ""
+    return "; expected " + (", ".join(sorted(p[:16] for p in pins)) or "none: no certificate is active")
 
 
 def checked(url: str) -> str:

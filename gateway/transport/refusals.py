@@ -18,7 +18,8 @@ class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request that was refused, without anything of its content.
 
     ``partner``: "" where nobody is proven; then ``subject`` is that of the client certificate, which
-    is trusted, but nobody's.  ``codes``: of all findings, each once, the first decides what this is.
+    is trusted, but nobody's, and ``why`` says what was expected instead.  ``codes``: of all findings, each
+    once, the first decides what this is.
     """
 
     request: str
@@ -29,6 +30,7 @@ class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
     peer: str = ""
     operation: str = ""
     received: int = 0
+    why: str = ""
 
 
 class RefusalLog:

@@ -15,6 +15,7 @@ from gateway.model import (
     Event,
     Finding,
     Outgoing,
+    Pending,
     Place,
     Register,
     Severity,
@@ -132,8 +133,9 @@ class Services(Protocol):
     def catalogue(self) -> Catalogue:
         """The meanings of all findings as they are now."""
 
-    def submit(self, submission: Submission) -> Deferred[Answer]:
-        """Judge and commit; fires after the commit.  Fails with Refusal or Overloaded."""
+    def submit(self, submission: Submission) -> Deferred[Answer | Pending]:
+        """Judge and commit, or keep what cannot be judged yet; fires after the commit.  Fails with Refusal
+        or Overloaded."""
 
     def status(self, partner: str, submission_id: str) -> Deferred[Status | None]:
         """What became of a submission of this partner's."""

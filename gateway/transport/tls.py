@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 from twisted.internet import ssl
 from twisted.internet.interfaces import (
@@ -25,6 +25,9 @@ from twisted.internet.interfaces import (
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer  # type: ignore[import-untyped]
+
+from gateway import security
+from gateway.security import TlsKey
 
 # Ephemeral key agreement and authenticated ciphers only (TLS 1.3 has no others; its suites are the
 # library's own).  RFC 9325, 4.2.
@@ -37,105 +40,158 @@ CIPHERS = ssl.AcceptableCiphers.fromOpenSSLCipherString(
 SESSION_SECONDS = 3_600
 # Stands for a proven certificate without a subject: it is somebody's, but no partner's.
 NAMELESS = "(no subject)"
-OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Unusable(Exception):
     """A key, certificate or trust folder cannot be used; the message says which and why."""
 
 
+Own = Callable[[], TlsKey]
+"""What is presented now; another certificate than before makes a new context."""
+
+
+class _Pair:
+    """One key and its certificate in PEM files, as they were read last."""
+
+    def __init__(self, key: Path, certificate: Path) -> None:
+        self.files = (key, certificate)
+        self.read()
+
+    def read(self) -> None:
+        """Read both again.  Raises Unusable and keeps the old ones."""
+        key, certificate = self.files
+        chain = tuple(read_certificates(certificate))
+        private = read_key(key)
+        if chain[0].public_key() != private.public_key():
+            raise Unusable(f"{key} is not the key of {certificate}")
+        self._own = TlsKey(private, chain)
+
+    def __call__(self) -> TlsKey:
+        return self._own
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTls:
     """The server's side: TLS 1.2 or later, resumption on, client certificates verified where presented.
 
-    ``key``, ``certificate``: PEM files, the latter with its chain.  ``trust``: a folder of PEM anchors
-    for client certificates.  Without a client certificate the handshake succeeds: the door then
-    wants a token.  Raises Unusable.
+    ``own``: what is presented; asked at each handshake, so that a key is taken over at its moment.
+    ``trust``: a folder of PEM anchors for client certificates.  Without a client certificate the
+    handshake succeeds: the door then wants a token.  Raises Unusable.
     """
 
-    def __init__(self, key: Path, certificate: Path, trust: Path) -> None:
-        self._files = (key, certificate, trust)
-        self._options = self._read()
+    def __init__(self, own: Own, trust: Path) -> None:
+        self._own = own
+        self._trust = trust
+        self._presented = own()
+        self._read()
+
+    @classmethod
+    def of_files(cls, key: Path, certificate: Path, trust: Path) -> ServerTls:
+        """With a key and a certificate (its chain may follow) in PEM files.  Raises Unusable."""
+        return cls(_Pair(key, certificate), trust)
 
     def reload(self) -> None:
         """Read the files again for new connections; open ones go on.  Sessions from before do not
         resume, so that removed anchors count at once.  Raises Unusable and keeps the old ones."""
-        self._options = self._read()
+        if isinstance(self._own, _Pair):
+            self._own.read()
+        self._read()
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802, N803
         """One connection's TLS state; Twisted asks for it."""
+        own = self._own()
+        if own != self._presented:
+            self._options, self._presented = self._made(own), own
         return self._options.serverConnectionForTLS(tlsProtocol)
 
-    def _read(self) -> ssl.CertificateOptions:
-        key, certificate, trust = self._files
-        first, *rest = read_certificates(certificate)
-        anchors = [_anchor(a) for path in sorted(trust.glob("*.pem")) for a in read_certificates(path)]
+    def _read(self) -> None:
+        anchors = [_anchor(a) for path in sorted(self._trust.glob("*.pem")) for a in read_certificates(path)]
         if not anchors:
-            raise Unusable(f"{trust}: no trust anchor (*.pem)")
+            raise Unusable(f"{self._trust}: no trust anchor (*.pem)")
+        own, self._anchors = self._own(), anchors
+        self._options, self._presented = self._made(own), own
+
+    def _made(self, own: TlsKey) -> ssl.CertificateOptions:
+        private: Any = own.private
+        first, *rest = own_chain(own)
         options = ssl.CertificateOptions(
-            privateKey=read_key(key),
+            privateKey=private,
             certificate=first,
             extraCertChain=rest,
             verify=True,
             requireCertificate=False,
-            caCerts=anchors,
+            caCerts=self._anchors,
             acceptableCiphers=CIPHERS,
             raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
             acceptableProtocols=[b"http/1.1"],
             enableSessions=True,
             enableSessionTickets=True,
         )
-        _matching(options, key, certificate).set_timeout(SESSION_SECONDS)
+        options.getContext().set_timeout(SESSION_SECONDS)
         return options
 
 
 @implementer(IPolicyForHTTPS)
 class ClientTls:
     """The client's side: the server's certificate must chain to ``anchors`` (a PEM file) and carry
-    the host name; our own certificate is presented where the server asks.  Raises Unusable."""
+    the host name; our own certificate is presented where the server asks.  Raises Unusable.
 
-    def __init__(self, anchors: Path, key: Path | None = None, certificate: Path | None = None) -> None:
-        self._files = (anchors, key, certificate)
-        self._trust, self._extra = self._read()
+    ``key``, ``certificate``: PEM files; or ``own``: what is presented, asked at each new connection.
+    """
+
+    def __init__(
+        self, anchors: Path, key: Path | None = None, certificate: Path | None = None, own: Own | None = None
+    ) -> None:
+        if own is None and key is not None and certificate is not None:
+            own = _Pair(key, certificate)
+        self._anchors = anchors
+        self._own = own
+        self._trust = self._read()
+        self._presented: TlsKey | None = None
         self._creators: dict[bytes, IOpenSSLClientConnectionCreator] = {}
 
     def reload(self) -> None:
         """Read the files again for new connections; open ones go on.  Raises Unusable and keeps the
         old ones."""
-        self._trust, self._extra = self._read()
-        self._creators = {}
+        trust = self._read()
+        if isinstance(self._own, _Pair):
+            self._own.read()
+        self._trust, self._creators = trust, {}
 
-    def _read(self) -> tuple[Any, dict[str, object]]:
-        anchors, key, certificate = self._files
-        trust = ssl.trustRootFromCertificates(
-            [ssl.Certificate(_anchor(c)) for c in read_certificates(anchors)]
+    def _read(self) -> Any:
+        return ssl.trustRootFromCertificates(
+            [ssl.Certificate(_anchor(c)) for c in read_certificates(self._anchors)]
         )
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:  # noqa: N802
+        """How to connect to a host; one context per host, as there are few hosts."""
+        own = None if self._own is None else self._own()
+        if own != self._presented:
+            self._presented, self._creators = own, {}
+        creator = self._creators.get(hostname)
+        if creator is None:
+            creator = self._creators[hostname] = self._made(hostname.decode("ascii"), own)
+        return creator
+
+    def _made(self, host: str, own: TlsKey | None) -> IOpenSSLClientConnectionCreator:
         extra: dict[str, object] = {
             "acceptableCiphers": CIPHERS,
             "raiseMinimumTo": ssl.TLSVersion.TLSv1_2,
         }
-        if key is not None and certificate is not None:
-            first, *rest = read_certificates(certificate)
-            own = {"privateKey": read_key(key), "certificate": first, "extraCertChain": rest}
-            _matching(ssl.CertificateOptions(**own), key, certificate)
-            extra |= own
-        return trust, extra
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:  # noqa: N802
-        """How to connect to a host; one context per host, as there are few hosts."""
-        creator = self._creators.get(hostname)
-        if creator is None:
-            creator = self._creators[hostname] = ssl.optionsForClientTLS(
-                hostname.decode("ascii"), self._trust, extraCertificateOptions=dict(self._extra)
-            )
-        return creator
+        if own is not None:
+            first, *rest = own_chain(own)
+            extra |= {"privateKey": own.private, "certificate": first, "extraCertChain": rest}
+        return ssl.optionsForClientTLS(host, self._trust, extraCertificateOptions=extra)
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who the handshake proved: RFC 4514 subject, "" where no certificate was shown; until when."""
+    """Who the handshake proved: RFC 4514 subject, "" where no certificate was shown; until when; the hex
+    SHA-256 of the certificate; what was shown with it, DER."""
 
     subject: str = ""
     until: datetime | None = None
+    fingerprint: str = ""
+    certificates: tuple[bytes, ...] = ()
 
     def holds(self, now: datetime) -> bool:
         """False once the certificate has expired: a connection lasts, and a resumed session carries
@@ -150,25 +206,38 @@ def peer_of(transport: object) -> Peer:
     if certificate is None:
         return Peer()
     proven = certificate.to_cryptography()
-    return Peer(proven.subject.rfc4514_string() or NAMELESS, proven.not_valid_after_utc)
+    fingerprint = proven.fingerprint(hashes.SHA256()).hex()
+    name = proven.subject.rfc4514_string() or NAMELESS
+    return Peer(name, proven.not_valid_after_utc, fingerprint, _shown(transport, proven))
+
+
+def _shown(transport: Any, proven: x509.Certificate) -> tuple[bytes, ...]:
+    """The certificates that were shown, the proven one first; a resumed session shows that one alone."""
+    ask = getattr(transport, "getHandle", None)
+    chain = None if ask is None else ask().get_peer_cert_chain(as_cryptography=True)
+    found = (proven.public_bytes(Encoding.DER), *(c.public_bytes(Encoding.DER) for c in chain or ()))
+    return tuple(dict.fromkeys(found))
 
 
 def read_key(path: Path) -> Any:
-    """A private key in PEM, RSA or elliptic-curve, as OpenSSL's context takes it.
+    """A private key in a file of its own, RSA or elliptic-curve, as OpenSSL's context takes it.
 
     Raises Unusable, also where others than its owner, which is us, may touch the file.
     """
     try:
-        with path.open("rb") as file:
-            state = os.fstat(file.fileno())
-            if state.st_mode & OPEN_TO_OTHERS or state.st_uid != os.geteuid():
-                raise Unusable(f"{path}: must be ours alone (mode 0600)")
-            key = load_pem_private_key(file.read(), None)
-    except (OSError, ValueError, TypeError) as error:
+        key = security.read_key(path).private
+    except OSError as error:
         raise Unusable(f"{path}: no readable private key: {type(error).__name__}") from error
+    except security.KeyUnusable as error:
+        raise Unusable(str(error)) from error
     if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
         raise Unusable(f"{path}: neither RSA nor elliptic-curve")
     return key
+
+
+def own_chain(own: TlsKey) -> list[Any]:
+    """The certificates that are presented, as OpenSSL's context takes them."""
+    return list(own.certificates)
 
 
 def read_certificates(path: Path) -> list[Any]:
@@ -177,14 +246,6 @@ def read_certificates(path: Path) -> list[Any]:
         return list(x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise Unusable(f"{path}: no readable certificate: {type(error).__name__}") from error
-
-
-def _matching(options: ssl.CertificateOptions, key: Path, certificate: Path) -> SSL.Context:
-    """OpenSSL's context, where the key is the certificate's.  Raises Unusable where it is not."""
-    try:
-        return options.getContext()
-    except SSL.Error as error:
-        raise Unusable(f"{key} is not the key of {certificate}") from error
 
 
 def _anchor(certificate: x509.Certificate) -> crypto.X509:

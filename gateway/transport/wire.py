@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.model import Outgoing
-from gateway.transport.services import Entry
+from gateway.transport.services import Entry, Said
 
 
 def outgoing_headers(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
@@ -41,6 +41,16 @@ class Summary(msgspec.Struct, frozen=True):
     media_type: str
     receipt_id: str
     receipt: str
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is said of a submission that is kept and not judged yet: ``outcome`` is ``held``, ``findings``
+    what it waits for."""
+
+    submission: str
+    outcome: str
+    repeated: bool
+    findings: tuple[Said, ...]
 
 
 class Mailbox(msgspec.Struct, frozen=True):

@@ -14,6 +14,10 @@ GUIDES = (
     DOCS / "messages.md",
     DOCS / "edifact.md",
     DOCS / "operator.md",
+    DOCS / "register.md",
+    DOCS / "keys.md",
+    DOCS / "revocation.md",
+    DOCS / "evidence.md",
     DOCS / "contributor.md",
 )
 

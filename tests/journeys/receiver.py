@@ -47,16 +47,23 @@ class Receiver:
     def __init__(self, key: Path, certificate: Path, anchor: Path) -> None:
         self.answers: dict[str, int] = {}
         self.came: list[Pushed] = []
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(certificate, key)
-        self._tls.load_verify_locations(anchor)
-        self._tls.verify_mode = ssl.CERT_REQUIRED  # a partner may want to see the gateway's certificate
+        self.brief = False  # one request for each connection
+        self._anchor = anchor
+        self.present(key, certificate)
         self._server: _Server | None = None
         self._open = threading.Event()
         self._open.set()
         self.hanging = 0
         self.port = 0
         self.open()
+
+    def present(self, key: Path, certificate: Path) -> None:
+        """Show another certificate from the next connection on."""
+        fresh = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        fresh.load_cert_chain(certificate, key)
+        fresh.load_verify_locations(self._anchor)
+        fresh.verify_mode = ssl.CERT_REQUIRED  # a partner may want to see the gateway's certificate
+        self._tls = fresh
 
     def url(self, path: str) -> str:
         return f"https://localhost:{self.port}{path}"
@@ -80,6 +87,9 @@ class Receiver:
                 receiver.came.append(Pushed(self.path, time.monotonic(), fields, body))
                 self.send_response(receiver.answers.get(self.path, 204))
                 self.send_header("Content-Length", "0")
+                if receiver.brief:
+                    self.send_header("Connection", "close")
+                    self.close_connection = True
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

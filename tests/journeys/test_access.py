@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.model import Kind, Mandate, Partner, Role
+from gateway.model import Form, Kind, Mandate, Partner, Role
 from tests.journeys.town import (
     AN_PHAT,
     BY_TOKEN,
@@ -151,7 +151,7 @@ def test_broken_knowledge_leaves_the_old_in_use(town: Town) -> None:
 def test_a_trader_cannot_hand_on_what_is_not_its_own(town: Town) -> None:
     """An agent with a mandate for everything may still not report cargo in a trader's name."""
     agent = town.enrol(Partner("allagent", "Agent For All Co.", (Role.CARRIER,), ("ALLAGENT",)))
-    town.ledger.put_mandate(Mandate("all", agent.id, CUU_LONG.id))
+    town.ledger.put_mandate(Mandate("all", agent.id, CUU_LONG.id, form=Form.AGENT))
     until(lambda: town.new_client(agent).mailbox().status == 200)
     own = CUU_LONG.identifiers[0]
     interchange = town.manifest([town.bill()], sender="ALLAGENT", carrier=own)

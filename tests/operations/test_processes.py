@@ -169,12 +169,12 @@ def test_a_hangup_takes_in_new_keys_and_the_broken_keep_the_old(
     running = run()
     assert running.said("listening on")
     chosen = settings.load(free)
-    key, shown = free / chosen.keys.tls_key, free / chosen.keys.tls_certificate
+    key, shown = free / chosen.keys.own / "tls.key.pem", free / chosen.keys.own / "tls.crt.pem"
     before = certificate(running.port)
     key.write_text("broken")
     (free / "conf/clearance/office.toml").write_text("broken")
     os.kill(running.process.pid, signal.SIGHUP)
-    assert running.said("TLS not reloaded: ")
+    assert running.said("knowledge not reloaded: tls 1: ")
     assert running.said("conf/clearance not reloaded: office.toml")
     assert certificate(running.port) == before
     homes.authority(free).issue(

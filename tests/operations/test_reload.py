@@ -38,17 +38,15 @@ def server(home: Path) -> Iterator[Server]:
 
 def rotate(server: Server, name: str) -> str:
     """A new signing key in the home; its subject."""
-    keys = server.settings.keys
+    own = server.home / server.settings.keys.own
     subject = homes.subject(name, "Customs gateway", "VN")
-    homes.authority(server.home).issue(
-        subject, server.home / keys.signing_key, server.home / keys.signing_certificate
-    )
+    homes.authority(server.home).issue(subject, own / "signing.key.pem", own / "signing.crt.pem")
     return subject
 
 
 def test_a_rotated_key_is_told_to_who_signs(server: Server) -> None:
     told: list[str] = []
-    server.on_reload(lambda: told.append(server.key.signer.subject))
+    server.on_reload(lambda: told.append(server.signing(datetime.now(UTC)).signer.subject))
     subject = rotate(server, "Gateway signing 2")
     blockingCallFromThread(REACTOR, server.reload)
     assert told == [subject]
@@ -60,12 +58,12 @@ def test_what_is_broken_keeps_the_old_key_and_the_old_knowledge(
 ) -> None:
     told: list[None] = []
     server.on_reload(lambda: told.append(None))
-    key, book = server.key, server.handbook()
+    keys, book = server.keys, server.handbook()
     if "rules" in name:
         rotate(server, "Gateway signing 2")
     (server.home / name).write_text("broken [")
     blockingCallFromThread(REACTOR, server.reload)
-    assert (server.key, server.handbook(), told) == (key, book, [])
+    assert (server.keys, server.handbook(), told) == (keys, book, [])
     assert "knowledge not reloaded: " in caplog.text
 
 
@@ -97,6 +95,16 @@ def commits(sqlite_url: str) -> Iterator[InlineCommits]:
     ledger.close()
 
 
+class Ring:
+    """Own keys, of which the active one changes."""
+
+    def __init__(self, key: security.SigningKey) -> None:
+        self.key = key
+
+    def signing(self, now: datetime) -> security.SigningKey:
+        return self.key
+
+
 def signer(world: World, body: bytes, media_type: str) -> str:
     policy = security.Policy()
     return security.verify(body, media_type, world.handbook.trust, policy, datetime.now(UTC)).signer.subject
@@ -105,12 +113,11 @@ def signer(world: World, body: bytes, media_type: str) -> str:
 def test_the_next_receipt_is_signed_with_the_new_key(world: World, commits: InlineCommits) -> None:
     anything: Any = commits
     new = world.issue("gateway-2", "Gateway signing 2")
-    intake = Intake(
-        anything, Numbers(commits.ledger), lambda: world.handbook, world.own, lambda: NOW, "office"
-    )
+    ring = Ring(world.own)
+    intake = Intake(anything, Numbers(commits.ledger), lambda: world.handbook, ring, lambda: NOW, "office")
     signers = []
     for reference, key in (("LRN-1", world.own), ("LRN-2", new)):
-        intake.use(key)
+        ring.key = key
         answer = done(intake.submit(world.submission(world.signed(declaration(reference)))))
         signers.append(signer(world, answer.receipt.body, answer.receipt.media_type))
     assert signers == [world.own.signer.subject, new.signer.subject]
@@ -124,7 +131,7 @@ def test_the_next_decision_is_signed_with_the_new_key(world: World, commits: Inl
         StillReactor(),
         InlinePool(),
     )
-    numbers = Numbers(commits.ledger)
+    numbers, ring = Numbers(commits.ledger), Ring(world.own)
     intake = Intake(anything, numbers, lambda: world.handbook, world.own, lambda: NOW, "office")
     threads: Any = pool
     courier = BackendCourier(
@@ -133,7 +140,7 @@ def test_the_next_decision_is_signed_with_the_new_key(world: World, commits: Inl
         anything,
         numbers.take,
         lambda: world.handbook,
-        world.own,
+        ring,
         reactor,
         threads,
         reactor.now,
@@ -141,7 +148,7 @@ def test_the_next_decision_is_signed_with_the_new_key(world: World, commits: Inl
     )
     signers = []
     for number, key in ((1, world.own), (2, new)):
-        courier.use(key)
+        ring.key = key
         answer = done(intake.submit(world.submission(world.signed(declaration(f"LRN-{number}")))))
         message = f"{answer.submission}.1"
         office.outbox.append(

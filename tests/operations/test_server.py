@@ -66,12 +66,11 @@ def test_a_partner_that_another_process_registers_is_taken_up(server: Watched) -
 
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("gone"), Overloaded("stopping")])
-@pytest.mark.parametrize("name", ["register_version", "register"])
 def test_a_ledger_that_is_away_does_not_end_the_watch(
-    server: Watched, name: str, error: Exception, caplog: pytest.LogCaptureFixture
+    server: Watched, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.books.put_partner(NEWCOMER)
-    server.inline.failing[name] = error
+    server.inline.failing["refreshed"] = error
     with caplog.at_level(logging.WARNING, "gateway.server"):
         server.watch()
     assert "register is not to be had" in caplog.text

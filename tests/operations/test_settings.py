@@ -85,7 +85,7 @@ def test_the_policy_has_the_engine(home: Path, rewrite: Rewrite) -> None:
 def test_the_signing_key_must_be_private(home: Path) -> None:
     chosen = settings.load(home)
     assert settings.signing_key(home, chosen).signer.subject.startswith("CN=Gateway signing")
-    (home / chosen.keys.signing_key).chmod(0o644)
+    (home / chosen.keys.own / "signing.key.pem").chmod(0o644)
     with pytest.raises(ValueError, match="0644"):
         settings.signing_key(home, chosen)
 

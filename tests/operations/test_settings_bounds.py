@@ -68,7 +68,7 @@ def test_what_is_just_within_is_taken(home: Path, rewrite: Rewrite, old: str, ne
 
 def test_a_key_with_a_password_is_said_to_be_one(home: Path) -> None:
     chosen = settings.load(home)
-    key = home / chosen.keys.signing_key
+    key = home / chosen.keys.own / "signing.key.pem"
     command = ("openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:secret")
     locked = subprocess.run(command, check=True, capture_output=True).stdout
     key.write_bytes(locked)

@@ -70,7 +70,7 @@ def test_every_code_is_explained_in_both_languages() -> None:
     from pathlib import Path
 
     home = Path(__file__).resolve().parents[2]
-    sources = [*(home / "gateway" / "security").glob("*.py"), home / "gateway" / "safexml.py"]
+    sources = [*(home / "gateway" / "security").rglob("*.py"), home / "gateway" / "safexml.py"]
     used = set(re.findall(r'"((?:SIG|XML)\d{3})"', "".join(p.read_text("utf-8") for p in sources)))
     catalogue = load_catalogue(home / "mappings" / "findings")
     assert used

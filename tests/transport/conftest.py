@@ -239,7 +239,7 @@ def open_gateway(loop, authority, catalogue) -> Iterator[Callable[..., Gateway]]
         logger.addHandler(lines)
         metrics = metrics or Metrics()
         folder = authority.folder
-        tls = ServerTls(folder / "server.key.pem", folder / "server.pem", folder / "trust")
+        tls = ServerTls.of_files(folder / "server.key.pem", folder / "server.pem", folder / "trust")
         door = Door(
             office,
             metrics,

@@ -107,24 +107,24 @@ def test_a_key_that_others_may_read_is_refused(authority, tmp_path):
     shutil.copy(folder / "server.key.pem", key)
     os.chmod(key, 0o640)
     with pytest.raises(Unusable, match="0600"):
-        ServerTls(key, folder / "server.pem", folder / "trust")
+        ServerTls.of_files(key, folder / "server.pem", folder / "trust")
     os.chmod(key, 0o600)
-    ServerTls(key, folder / "server.pem", folder / "trust")
+    ServerTls.of_files(key, folder / "server.pem", folder / "trust")
 
 
 def test_unusable_files_are_named(authority, tmp_path):
     folder = authority.folder
     (tmp_path / "none").mkdir()
     with pytest.raises(Unusable, match="no trust anchor"):
-        ServerTls(folder / "server.key.pem", folder / "server.pem", tmp_path / "none")
+        ServerTls.of_files(folder / "server.key.pem", folder / "server.pem", tmp_path / "none")
     with pytest.raises(Unusable, match="not the key"):
-        ServerTls(folder / "van.key.pem", folder / "server.pem", folder / "trust")
+        ServerTls.of_files(folder / "van.key.pem", folder / "server.pem", folder / "trust")
     with pytest.raises(Unusable, match=r"server\.key\.pem: no readable certificate"):
-        ServerTls(folder / "server.key.pem", folder / "server.key.pem", folder / "trust")
+        ServerTls.of_files(folder / "server.key.pem", folder / "server.key.pem", folder / "trust")
     no_key = tmp_path / "no-key.pem"
     no_key.touch(0o600)
     with pytest.raises(Unusable, match="no readable private key"):
-        ServerTls(no_key, folder / "server.pem", folder / "trust")
+        ServerTls.of_files(no_key, folder / "server.pem", folder / "trust")
     with pytest.raises(Unusable, match="missing"):
         ClientTls(folder / "missing.pem")
 
@@ -135,7 +135,7 @@ def test_certificates_are_switched_over_without_an_outage(gateway, authority, tm
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     shutil.copy(folder / "server.key.pem", key)
     shutil.copy(folder / "server.pem", certificate)
-    gateway.tls._files = (key, certificate, folder / "trust")
+    gateway.tls._own.files = (key, certificate)
 
     def served():
         with gateway.connect() as wire:

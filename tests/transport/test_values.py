@@ -150,7 +150,7 @@ def _head(subject: str = "", *authorization: str) -> Head:
     ],
 )
 def test_who_is_calling(subject, authorization, partner):
-    found = authenticate(_head(subject, *authorization), REGISTER)
+    found = authenticate(_head(subject, *authorization), REGISTER, datetime.now(UTC))
     assert (found.id if found else None) == partner
 
 

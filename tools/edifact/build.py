@@ -29,6 +29,10 @@ S017 = (
     *(ComponentUse(number, False, "an..3") for number in ("0122", "0124", "0051")),
 )
 SERVICE_REPEATS = {("UNO", "S020"): 99, ("UNO", "S021"): 99, ("UCM", "S020"): 99}
+# The XML has no repeats of security's composites, and leaves out 0543 of USC (ISO 9735-5, -6, -9 and -10).
+SERVICE_REPEATS |= {("USH", "S500"): 2, ("USA", "S503"): 9, ("USC", "S500"): 2, ("USC", "S505"): 5}
+SERVICE_REPEATS |= {("USC", "S501"): 4, ("USR", "S508"): 2, ("USY", "S508"): 2, ("USL", "S504"): 9}
+REPERTOIRE = ElementUse("0543", False, 1, "an..3")
 INTERACTIVE = "UI"
 
 
@@ -97,6 +101,8 @@ def _service_uses(name: str, tag: str, uses: Uses) -> Uses:
     ]
     if (name, tag) == ("S.4", "UNH"):
         found.insert(5, ElementUse("S017", False, 1, "", S017))
+    if tag == "USC":
+        found.insert([use.code for use in found].index("0507") + 1, REPERTOIRE)
     return tuple(found)
 
 

@@ -7,8 +7,8 @@ import msgspec
 
 from gateway import syntax
 from gateway.model import Acknowledging, Agreement
+from gateway.operations.cli.books import ledger, registered
 from gateway.operations.cli.files import knowledge
-from gateway.operations.cli.parties import ledger, registered
 from gateway.operations.cli.say import Trouble, as_json, emit
 
 LEVELS = [level.value for level in Acknowledging]

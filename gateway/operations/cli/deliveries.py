@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from gateway.model import Delivery
-from gateway.operations.cli.parties import ledger
+from gateway.operations.cli.books import ledger
 from gateway.operations.cli.say import Trouble, as_json, emit
 
 KINDS = ("backend:", "push:")

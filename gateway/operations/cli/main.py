@@ -12,13 +12,18 @@ from gateway.operations import home as homes
 from gateway.operations import settings
 from gateway.operations.cli import (
     agreements,
+    archive,
+    credentials,
     deliveries,
     directories,
+    evidence,
     files,
+    keys,
     mandates,
     office,
     parties,
     people,
+    revocation,
     server,
     signatures,
 )
@@ -46,8 +51,23 @@ def cvan(context: click.Context, home: Path | None) -> None:
     context.obj = home
 
 
-parties.partner.add_command(agreements.agree)
-for room in (files, directories, signatures, server, parties, mandates, deliveries, people, office):
+for named in (agreements.agree, *credentials.COMMANDS):
+    parties.partner.add_command(named)
+for room in (
+    files,
+    keys,
+    directories,
+    signatures,
+    server,
+    parties,
+    mandates,
+    deliveries,
+    people,
+    office,
+    evidence,
+    archive,
+    revocation,
+):
     for command in room.COMMANDS:
         cvan.add_command(command)
 

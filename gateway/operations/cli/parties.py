@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 import msgspec
-from cryptography import x509
 
-from gateway import transport
-from gateway.model import Channel, Kind, Limits, Partner, Role
+from gateway import routing
+from gateway.model import Channel, Credential, Kind, Limits, Partner, Role
+from gateway.model.register import body_of
 from gateway.operations import home as homes
-from gateway.operations import settings
+from gateway.operations.cli import rolls
+from gateway.operations.cli.books import ledger, registered
+from gateway.operations.cli.credentials import certificate_of
 from gateway.operations.cli.say import Trouble, as_json, emit, need_home
-from gateway.storage import Ledger, LedgerError, LedgerUnavailable
+from gateway.operations.enrolling.checks import Broken, checked_partner, is_proven
+from gateway.operations.expiring import PAST, WARNED
+from gateway.storage import Expiry
 
 KINDS = [k.value for k in Kind]
 BOUND = click.IntRange(min=0)
-IDENTITY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""What names a partner: it is part of delivery destinations, mandate ids and folder names."""
-
-
-@contextmanager
-def ledger(context: click.Context) -> Iterator[Ledger]:
-    """The home's ledger, made where it does not exist yet.  Raises Trouble where it cannot be used."""
-    home = need_home(context)
-    url = settings.database_url(home, settings.load(home).database.ledger)
-    try:
-        books = Ledger.open(url, create=True)
-    except (LedgerError, LedgerUnavailable, ValueError) as error:
-        raise Trouble(f"the ledger cannot be opened: {error}") from error
-    try:
-        yield books
-    except LedgerUnavailable as error:
-        raise Trouble(f"the ledger is away: {error}") from error
-    except LedgerError as error:
-        raise Trouble(str(error)) from error
-    finally:
-        books.close()
+PAGE = 100
+"""Entries that are listed at once where nobody says."""
 
 
 @click.group()
@@ -65,6 +49,13 @@ def partner() -> None:
     help="Its number in messages: tax code, UNB id, BIC; repeatable.",
 )
 @click.option("--subject", "subjects", multiple=True, help="Certificate subject (RFC 4514); repeatable.")
+@click.option(
+    "--certificate",
+    "certificates",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its certificate (PEM or DER), for TLS and signatures; repeatable. See also: partner certify.",
+)
 @click.option("--type", "types", multiple=True, type=click.Choice(KINDS), help="Only these kinds of message.")
 @click.option("--push-url", default="", help="Its own https address for pushed messages.")
 @click.option("--max-bytes", default=0, type=BOUND, help="Largest body it may send.")
@@ -86,6 +77,7 @@ def partner_add(
     roles: tuple[str, ...],
     identifiers: tuple[str, ...],
     subjects: tuple[str, ...],
+    certificates: tuple[Path, ...],
     types: tuple[str, ...],
     push_url: str,
     max_bytes: int,
@@ -102,60 +94,47 @@ def partner_add(
     cvan --home HOME partner add anphat --name "An Phat Co." --role trader \\
         --identifier 0100109106 --issue partners/anphat
     """
-    _check(identity, push_url)
     secret = secrets.token_urlsafe(32) if token else ""
     known = Partner(
         id=identity,
         name=name,
         roles=tuple(Role(r) for r in roles),
         identifiers=identifiers or (identity,),
-        subjects=tuple(_subject(s) for s in subjects),
+        subjects=subjects,
         token_digest=hashlib.sha256(secret.encode()).hexdigest() if secret else "",
         channel=Channel.PUSH if push_url else Channel.MAILBOX,
         push_url=push_url,
         types=types,
         limits=Limits(max_bytes=max_bytes, per_minute=per_minute, in_flight=in_flight),
         language=language,
+        credentials=tuple(Credential("", certificate=certificate_of(path)) for path in certificates),
     )
+    known = _sound(known, issue is not None)
     if issue is not None:
-        subject = _issued(need_home(context), known, issue)
-        known = msgspec.structs.replace(known, subjects=(*known.subjects, subject))
-    if not known.subjects and not secret:
-        raise Trouble("say how the partner is proven: --subject, --issue FOLDER or --token")
+        issued = _issued(need_home(context), known, issue)
+        known = msgspec.structs.replace(known, subjects=(*known.subjects, issued))
     with ledger(context) as books:
-        before = next((p for p in books.partners() if p.id == identity), None)
+        before = books.partner(identity)
         # What an operator stopped stays stopped until an operator lets it go on.
         known = msgspec.structs.replace(known, active=before is None or before.active)
         books.put_partner(known)
     lines = [_done(known, before), *(f"  proven by {s}" for s in known.subjects)]
     lines += [f"  token (shown once): {secret}"] if secret else []
-    emit(in_json, {**msgspec.to_builtins(known), **({"token": secret} if secret else {})}, lines)
+    lines += [f"  proven by certificate {routing.identity.shown(c)}" for c in known.credentials]
+    emit(in_json, {**_told(known), **({"token": secret} if secret else {})}, lines)
 
 
-def _check(identity: str, push_url: str) -> None:
-    """Raises Trouble for an id that is none, and for an address that nothing is pushed to."""
-    if not IDENTITY.fullmatch(identity):
+def _sound(known: Partner, proven: bool) -> Partner:
+    """The partner as it is registered; ``proven``: by keys that are yet to be made.  Raises Trouble."""
+    if not proven and not is_proven(known):
         raise Trouble(
-            f"an id is 1 to 64 of a-z, 0-9, dot, underscore and hyphen, a letter or digit first: {identity}"
+            "say how the partner is proven: --subject, --certificate, --issue FOLDER or --token; "
+            "or give its tax code as --identifier"
         )
     try:
-        if push_url:
-            transport.checked_push_url(push_url)
-    except transport.PushFailed as error:
-        raise Trouble(
-            f"a push URL has the form https://HOST/PATH, without credentials: {push_url}"
-        ) from error
-
-
-def _subject(text: str) -> str:
-    """A certificate's subject, written as the doors will read it from the certificate.  Raises Trouble."""
-    try:
-        name = x509.Name.from_rfc4514_string(text)
-    except ValueError:
-        name = x509.Name([])
-    if not name.rdns:
-        raise Trouble(f"a subject is RFC 4514 text, as CN=An Phat,O=An Phat,C=VN: {text}")
-    return name.rfc4514_string()
+        return checked_partner(known, proven=proven)
+    except Broken as error:
+        raise Trouble(str(error)) from error
 
 
 def _done(known: Partner, before: Partner | None) -> str:
@@ -171,14 +150,6 @@ def _issued(home: Path, known: Partner, folder: Path) -> str:
         return homes.issue_partner(home, known, folder)
     except ValueError as error:
         raise Trouble(f"no certificate can be made for {known.id}: {error}") from error
-
-
-def registered(books: Ledger, identity: str) -> Partner:
-    """The partner of that id.  Raises Trouble where there is none."""
-    found = next((p for p in books.partners() if p.id == identity), None)
-    if found is None:
-        raise Trouble(f"no partner {identity}; `cvan partner list` shows all")
-    return found
 
 
 def _standing(name: str, active: bool, done: str, words: str) -> click.Command:
@@ -200,7 +171,7 @@ for _command in (
     _standing(
         "suspend",
         False,
-        "suspended; a running gateway shuts it out within a second",
+        "suspended; a running gateway accepts nothing of it any more",
         "Shut a partner out: nothing that it sends or signs is taken, nothing is pushed to it.",
     ),
     _standing("resume", True, "active", "Let a suspended partner in again; what waited is pushed."),
@@ -209,21 +180,67 @@ for _command in (
 
 
 @partner.command(name="list")
+@click.option("--search", default="", help="Only those whose id, name, numbers or subjects hold these words.")
+@click.option(
+    "--expiring", type=click.IntRange(0, 3_650), metavar="DAYS", help="Certificates that end so soon."
+)
+@click.option("--after", default="", metavar="ID", help="Only those behind this id.")
+@click.option("--limit", default=PAGE, show_default=True, type=click.IntRange(1, 10_000))
 @as_json
 @click.pass_context
-def partner_list(context: click.Context, in_json: bool) -> None:
-    """Every registered partner.
+def partner_list(
+    context: click.Context, search: str, expiring: int | None, after: str, limit: int, in_json: bool
+) -> None:
+    """Registered partners, a page at a time, with certificates that will soon prove them no more.
 
     \b
-    cvan --home HOME partner list --json
+    cvan --home HOME partner list --search "an phat"
+    cvan --home HOME partner list --after anphat --limit 500 --json
+    cvan --home HOME partner list --expiring 30
     """
+    now = datetime.now(UTC)
     with ledger(context) as books:
-        partners = books.partners()
-    lines = [
-        f"{p.id:16} {','.join(p.roles):12} {p.channel.value:8} {p.name}{'' if p.active else ' (suspended)'}"
-        for p in partners
-    ]
-    emit(in_json, [msgspec.to_builtins(p) for p in partners], lines)
+        if expiring is not None:
+            ends = books.expiring(now - PAST, now + timedelta(days=expiring), limit)
+            emit(in_json, [_ending(e, now) for e in ends], [f"{e.partner:16} {ending(e, now)}" for e in ends])
+            return
+        page = books.find_partners(search, after, limit + 1)
+        shown = page[:limit]
+        soon = books.expiring(now - PAST, now + WARNED[-1], ids=[p.id for p in shown])
+        total = books.count_partners(search)
+    by_id: dict[str, list[Expiry]] = {}
+    for end in soon:
+        by_id.setdefault(end.partner, []).append(end)
+    lines = [line for p in shown for line in _lines(p, by_id.get(p.id, []), now)]
+    if len(page) > limit:
+        lines.append(f"... of {total:,}; go on with --after {shown[-1].id}")
+    value = [{**_told(p), "expiring": [_ending(e, now) for e in by_id.get(p.id, [])]} for p in shown]
+    emit(in_json, value, lines or ["no partner"])
+
+
+def _lines(p: Partner, ends: list[Expiry], now: datetime) -> Iterator[str]:
+    standing = "" if p.active else " (suspended)"
+    yield f"{p.id:16} {','.join(p.roles):12} {p.channel.value:8} {p.name}{standing}"
+    yield from (f"{'':16} {ending(end, now)}" for end in ends)
+
+
+def ending(end: Expiry, now: datetime) -> str:
+    """When a certificate ends, for a person."""
+    left = end.expires_at - now
+    when = "has ended" if left <= timedelta() else f"ends in {left.days} days"
+    what = "certificate" if end.what == "credential" else "certificate seen"
+    return f"! {what} {end.fingerprint[:16]} {when}: {end.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _ending(end: Expiry, now: datetime) -> dict[str, object]:
+    told: dict[str, object] = msgspec.to_builtins(end)
+    return {**told, "days": (end.expires_at - now).days}
+
+
+def _told(p: Partner) -> dict[str, object]:
+    """A partner in JSON; certificates themselves are for ``export``."""
+    told: dict[str, object] = msgspec.json.decode(body_of(p))
+    return told
 
 
 @partner.command(name="show")
@@ -231,20 +248,35 @@ def partner_list(context: click.Context, in_json: bool) -> None:
 @as_json
 @click.pass_context
 def partner_show(context: click.Context, identity: str, in_json: bool) -> None:
-    """One partner and its mandates.
+    """One partner, what proves it and until when, and its mandates (the first 100).
 
     \b
     cvan --home HOME partner show anphat
     """
+    now = datetime.now(UTC)
     with ledger(context) as books:
         found = registered(books, identity)
-        mandates = [m for m in books.mandates() if identity in (m.agent, m.principal)]
+        mandates = books.mandates_of(identity, PAGE)
+        ends = books.expiring(now - PAST, now + WARNED[-1], ids=[identity])
     value = {
-        **msgspec.to_builtins(found),
+        **_told(found),
         "active": found.active,
+        "expiring": [_ending(e, now) for e in ends],
         "mandates": [msgspec.to_builtins(m) for m in mandates],
     }
-    emit(in_json, value, [f"{k}: {v}" for k, v in value.items()])
+    lines = [f"{k}: {v}" for k, v in _told(found).items() if k != "credentials"]
+    lines += [f"active: {found.active}"] if "active" not in value or found.active else []
+    lines += [f"certificate: {_credential(c, now)}" for c in found.credentials]
+    lines += [ending(e, now) for e in ends]
+    lines += [f"mandate: {m.id}: {m.agent} for {m.principal}" for m in mandates]
+    emit(in_json, value, lines)
 
 
+def _credential(known: Credential, now: datetime) -> str:
+    state = "active" if known.active(now) else "not active"
+    bound = f", only {' '.join(known.algorithms)}" if known.algorithms else ""
+    return f"{routing.identity.shown(known)} {' '.join(known.uses)}{bound}: {state} {known.note}".rstrip()
+
+
+rolls.add_to(partner, Partner, "partners")
 COMMANDS = (partner,)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway import safexml, security
+from gateway import inbound, safexml, security
+from gateway.handbook import EDIFACT_PROFILE
 from gateway.model.finding import load_catalogue
 from gateway.operations import home as homes
 from gateway.operations import reading
@@ -24,15 +26,28 @@ from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, fin
     type=click.Path(exists=True, path_type=Path),
     help="Trust anchors: a PEM file, or a folder of them; default: the home's. Without, nothing is proven.",
 )
+@click.option(
+    "--signers",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Certificates that EDIFACT security names (USC); default: the home's keystore/signers.",
+)
 @as_json
 @click.pass_context
-def verify(context: click.Context, path: Path, media_type: str, trust: Path | None, in_json: bool) -> None:
+def verify(
+    context: click.Context,
+    path: Path,
+    media_type: str,
+    trust: Path | None,
+    signers: Path | None,
+    in_json: bool,
+) -> None:
     """Prove who signed a message.
 
     \b
-    Exit code: 0 proven, 1 refused.
+    Exit code: 0 proven, 1 refused, or proven in part only.
     cvan --home HOME verify receipt.xml
     cvan verify interchange.p7m --trust partners/anphat/authority.pem
+    cvan verify secured.edi --trust authority.pem --signers certificates/
     """
     home: Path | None = context.obj
     book = knowledge(home)
@@ -42,9 +57,10 @@ def verify(context: click.Context, path: Path, media_type: str, trust: Path | No
         raise Trouble(str(error)) from error
     body = path.read_bytes()
     try:
-        verified = security.verify(
-            body, media_type or reading.media_type(body), anchors, book.policy, datetime.now(UTC)
-        )
+        book = replace(book, trust=anchors)
+        if signers is not None:
+            book = replace(book, signers=security.Certificates.load(signers))
+        proof = inbound.prove(body, media_type or reading.media_type(body), book, datetime.now(UTC))
     except security.Refused as refused:
         emit(
             in_json,
@@ -52,17 +68,26 @@ def verify(context: click.Context, path: Path, media_type: str, trust: Path | No
             [f"{path}: refused", *(x for f in refused.findings for x in finding_lines(f, book.catalogue))],
         )
         sys.exit(1)
-    signer = verified.signer
-    facts = {
-        "proven": True,
+    signer, carrier = proof.verified.signer, proof.verified.carrier
+    refused_within = [f for found in (proof.own.refused if proof.own else {}).values() for f in found]
+    facts: dict[str, object] = {
+        "proven": not refused_within,
         "subject": signer.subject,
         "issuer": signer.issuer,
         "serial": signer.serial,
         "fingerprint": signer.fingerprint,
         "algorithm": signer.algorithm,
         "signed_at": signer.signed_at,
+        "carrier": carrier.subject if carrier is not None else "",
     }
-    emit(in_json, facts, [f"{path}: proven", *(f"  {k}: {v}" for k, v in list(facts.items())[1:] if v)])
+    lines = [f"  {k}: {v}" for k, v in list(facts.items())[1:] if v]
+    for finding in refused_within:
+        lines += finding_lines(finding, book.catalogue)
+    if refused_within:
+        facts["findings"] = [finding_json(f, book.catalogue) for f in refused_within]
+    emit(in_json, facts, [f"{path}: {'proven in part' if refused_within else 'proven'}", *lines])
+    if refused_within:
+        sys.exit(1)
 
 
 @click.command()
@@ -74,13 +99,15 @@ def verify(context: click.Context, path: Path, media_type: str, trust: Path | No
 )
 @click.option(
     "--envelope",
-    type=click.Choice(["multipart/signed", "application/pkcs7-mime"]),
+    type=click.Choice(["multipart/signed", "application/pkcs7-mime", *reading.OWN_SECURITY]),
     default="application/pkcs7-mime",
-    help="How EDIFACT is wrapped.",
+    help="How EDIFACT is wrapped, or secured by its own segments (syntax 4): each message, or by an AUTACK.",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @as_json
+@click.pass_context
 def sign(
+    context: click.Context,
     path: Path,
     key: Path | None,
     certificate: Path | None,
@@ -94,6 +121,7 @@ def sign(
     \b
     cvan sign declaration.xml --as partners/anphat -o signed.xml
     cvan sign manifest.edi --key k.pem --certificate c.pem --envelope multipart/signed -o manifest.eml
+    cvan sign manifest.edi --as partners/oceanline --envelope edifact -o secured.edi
     """
     if folder is not None:
         key, certificate = folder / "signing.key.pem", folder / "signing.crt.pem"
@@ -101,7 +129,8 @@ def sign(
         raise Trouble("name the signer: --as FOLDER, or --key and --certificate")
     try:
         signing = security.SigningKey.load(key, certificate)
-        media_type, body = reading.sign(path.read_bytes(), signing, envelope, datetime.now(UTC))
+        profile = security.EdifactProfile.load((context.obj or homes.shipped()) / EDIFACT_PROFILE)
+        media_type, body = reading.sign(path.read_bytes(), signing, envelope, datetime.now(UTC), profile)
     except (OSError, ValueError) as error:
         raise Trouble(f"{path} cannot be signed: {error}") from error
     except safexml.XmlRefused as refused:

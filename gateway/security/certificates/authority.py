@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from gateway.security.algorithms import PrivateKey
+from gateway.security.algorithms import PrivateKey, PublicKey
 from gateway.security.keystore.keys import read_private, write_private
 
 KeyAlgorithm = Literal["rsa", "p256"]
-Use = Literal["sign", "tls"]
+Use = Literal["sign", "tls", "decrypt"]
 
 _KEY = "authority.key"
 _CERTIFICATE = "authority.pem"
@@ -106,29 +106,44 @@ class Authority:
         addresses, imply it).  ``not_before``, ``not_after`` (aware) override ``days``.
         """
         private = _generate(algorithm)
-        tls = use == "tls" or bool(server_names)
-        start = not_before or datetime.now(UTC).replace(microsecond=0) - _BACKDATED
-        own = x509.SubjectKeyIdentifier.from_public_key(private.public_key())
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key())
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name.from_rfc4514_string(subject))
-            .issuer_name(self.certificate.subject)
-            .public_key(private.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(not_after or start + timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(authority=False, tls=tls), critical=True)
-            .add_extension(own, critical=False)
-            .add_extension(issuer, critical=False)
-        )
-        certificate = (_for_tls(builder, server_names) if tls else builder).sign(
-            self._private, hashes.SHA256()
+        certificate = self.certify(
+            private.public_key(), subject, days, server_names, use, not_before, not_after
         )
         _write_key(key_path, private)
         certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))
         return certificate
+
+    def certify(
+        self,
+        public: PublicKey,
+        subject: str,
+        days: int = 365,
+        server_names: Sequence[str] = (),
+        use: Use = "sign",
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> x509.Certificate:
+        """A certificate for a key that lies elsewhere; the rest as with `issue`.  ``use`` may be
+        ``decrypt``: others encrypt to it."""
+        tls = use == "tls" or bool(server_names)
+        start = not_before or datetime.now(UTC).replace(microsecond=0) - _BACKDATED
+        own = x509.SubjectKeyIdentifier.from_public_key(public)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key())
+        usage = _usage(authority=False, tls=tls, decrypting=use == "decrypt")
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name.from_rfc4514_string(subject))
+            .issuer_name(self.certificate.subject)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(not_after or start + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(own, critical=False)
+            .add_extension(issuer, critical=False)
+        )
+        return (_for_tls(builder, server_names) if tls else builder).sign(self._private, hashes.SHA256())
 
 
 def _generate(algorithm: KeyAlgorithm) -> PrivateKey:
@@ -141,11 +156,11 @@ def _write_key(path: Path, private: PrivateKey) -> None:
     write_private(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _usage(*, authority: bool, tls: bool) -> x509.KeyUsage:
+def _usage(*, authority: bool, tls: bool, decrypting: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=not authority and not tls,
-        key_encipherment=False,
+        digital_signature=not authority and not decrypting,
+        content_commitment=not authority and not tls and not decrypting,
+        key_encipherment=decrypting,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=authority,

@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.model import Signer
 from gateway.security.refused import refusal
 
+STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
+"""With which certificates and what is said of them are signed; Ed25519 (RFC 8410) names none."""
+
 MAX_CERTIFICATE = 16_384
 """Octets of one DER certificate; qualified certificates with many policies take about 3,000."""
 
@@ -35,7 +38,7 @@ def public_key_of(certificate: x509.Certificate) -> object:
     try:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise refusal("SIG026", "RSA, EC", "", "certificate") from None
+        raise refusal("SIG026", "RSA, EC, Ed25519", "", "certificate") from None
 
 
 def signer_of(certificate: x509.Certificate, algorithm: str = "") -> Signer:

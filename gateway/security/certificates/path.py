@@ -12,16 +12,20 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import ExtensionOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
 from gateway.security.algorithms import check_key
-from gateway.security.certificates.certificate import public_key_of
+from gateway.security.certificates.certificate import STRONG_DIGESTS, public_key_of
+from gateway.security.certificates.names import Constraints
+from gateway.security.certificates.policies import check_policies
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
 _PART = "certificate"
+ANY_PURPOSE = "2.5.29.37.0"
 _MAX_STEPS = 16
 """Signature checks for one search: a crafted bundle of look-alikes costs no more than this."""
 
@@ -32,6 +36,10 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.EXTENDED_KEY_USAGE,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
     }
 )
 """Critical extensions that are honoured; a certificate with any other is refused (RFC 5280, 4.2)."""
@@ -107,10 +115,14 @@ class PathSearch:
             return None
         name = path[-1].issuer.public_bytes()
         for anchor in self._anchors.get(name, ()):
-            if self._issued(path, anchor):
+            if self._issued(path, anchor) and self._sound((*path, anchor)):
                 return (*path, anchor)
         for middle in self._bundle:
-            if middle.subject.public_bytes() != name or middle in path or not self._issued(path, middle):
+            if (
+                middle.subject.public_bytes() != name
+                or _is_in(path, middle)
+                or not self._issued(path, middle)
+            ):
                 continue
             longer = self._extend((*path, middle))
             if longer is not None:
@@ -131,6 +143,42 @@ class PathSearch:
             return False
         return True
 
+    def _sound(self, path: tuple[x509.Certificate, ...]) -> bool:
+        """True where a whole path keeps to the names and policies that its authorities are bound to."""
+        try:
+            _check_names(path)
+            check_policies(path, self._policy.certificate_policies)
+        except Refused as fault:
+            self._fault = self._fault or fault
+            return False
+        return True
+
+
+def _is_in(path: tuple[x509.Certificate, ...], authority: x509.Certificate) -> bool:
+    """True where the path has this authority already, by this certificate or by another: who cross-certify
+    each other would be walked in circles."""
+    key = authority.public_key_algorithm_oid, _key_octets(authority)
+    return any(
+        known.subject == authority.subject and (known.public_key_algorithm_oid, _key_octets(known)) == key
+        for known in path
+    )
+
+
+def _key_octets(certificate: x509.Certificate) -> bytes:
+    try:
+        return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return certificate.tbs_certificate_bytes
+
+
+def _check_names(path: tuple[x509.Certificate, ...]) -> None:
+    """RFC 5280, 6.1.3 b and c; self-issued certificates in between are exempt."""
+    bound = Constraints()
+    for certificate in reversed(path):
+        if certificate is path[0] or certificate.subject != certificate.issuer:
+            bound.check(certificate)
+        bound.narrow(certificate)
+
 
 def _check_issuer(issuer: x509.Certificate, path: tuple[x509.Certificate, ...], policy: Policy) -> None:
     """The issuer is an authority that may issue below itself what the path has (RFC 5280, 6.1.4)."""
@@ -144,18 +192,26 @@ def _check_issuer(issuer: x509.Certificate, path: tuple[x509.Certificate, ...], 
     usage = _extension(issuer, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
         raise refusal("SIG029", "keyCertSign", "keyUsage", _PART)
+    purposes = _extension(issuer, x509.ExtendedKeyUsage)
+    if purposes is not None:
+        # Where an authority has purposes, it issues for these only, as most verifiers hold it.
+        found = [purpose.dotted_string for purpose in purposes]
+        if (policy.purposes | {ANY_PURPOSE}).isdisjoint(found):
+            raise refusal("SIG029", ", ".join(sorted(policy.purposes)), ", ".join(found), _PART)
     check_key(public_key_of(issuer), policy, _PART)
 
 
 def _check_signed(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     """Raises Refused: SIG026 where the signature's digest is weak, SIG025 where it is not the issuer's."""
+    strong = ", ".join(sorted(STRONG_DIGESTS))
     try:
         digest = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        digest = None
-    if digest is None or digest.name not in ("sha256", "sha384", "sha512"):
-        found = "" if digest is None else digest.name
-        raise refusal("SIG026", "sha256, sha384, sha512", found, _PART)
+        raise refusal("SIG026", strong, certificate.signature_algorithm_oid.dotted_string, _PART) from None
+    if digest is None and certificate.signature_algorithm_oid != SignatureAlgorithmOID.ED25519:
+        raise refusal("SIG026", strong, certificate.signature_algorithm_oid.dotted_string, _PART)
+    if digest is not None and digest.name not in STRONG_DIGESTS:
+        raise refusal("SIG026", strong, digest.name, _PART)
     try:
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
@@ -164,9 +220,7 @@ def _check_signed(certificate: x509.Certificate, issuer: x509.Certificate) -> No
 
 def _check_extensions(certificate: x509.Certificate) -> None:
     for extension in certificate.extensions:
-        # Name constraints are refused even where not critical: they are a limit that is not checked.
-        constrained = extension.oid == ExtensionOID.NAME_CONSTRAINTS
-        if constrained or (extension.critical and extension.oid not in _UNDERSTOOD):
+        if extension.critical and extension.oid not in _UNDERSTOOD:
             raise refusal("SIG029", found=extension.oid.dotted_string, part=_PART)
 
 

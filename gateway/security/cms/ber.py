@@ -30,11 +30,44 @@ def to_der(data: bytes) -> bytes:
 
 def enclose(tag: bytes, content: bytes) -> bytes:
     """A DER element."""
-    size = len(content)
+    return opening(tag, len(content)) + content
+
+
+def opening(tag: bytes, size: int) -> bytes:
+    """A DER element's tag and length, before ``size`` octets of content."""
     if size < 0x80:
-        return tag + bytes((size,)) + content
+        return tag + bytes((size,))
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return b"".join((tag, bytes((0x80 | len(octets),)), octets, content))
+    return tag + bytes((0x80 | len(octets),)) + octets
+
+
+def elements_in(der: bytes, at: int) -> list[tuple[int, int]]:
+    """Where the elements inside the constructed element at an offset begin and end.
+
+    For DER that was read already: nothing but tags of several octets is looked for.  Raises ValueError.
+    """
+    size, at = der[at + 1], at + 2
+    if size > 0x7F:
+        octets = size - 0x80
+        size, at = int.from_bytes(der[at : at + octets], "big"), at + octets
+    end = at + size
+    found = []
+    while at < end:
+        start = at
+        if der[at] & _LONG_TAG == _LONG_TAG:
+            raise NotBer("long tag")
+        size, at = der[at + 1], at + 2
+        if size > 0x7F:
+            octets = size - 0x80
+            size, at = int.from_bytes(der[at : at + octets], "big"), at + octets
+        at += size
+        found.append((start, at))
+    return found
+
+
+def parts_of(der: bytes, at: int = 0) -> tuple[bytes, ...]:
+    """The elements inside the constructed element at an offset, as they stand there."""
+    return tuple([der[start:end] for start, end in elements_in(der, at)])
 
 
 class _Reader:

@@ -1,136 +1,182 @@
-"""Signing in CMS: attached (application/pkcs7-mime) and detached (multipart/signed)."""
+"""Signing in CMS: attached (application/pkcs7-mime) and detached (multipart/signed).
+
+The DER is written from parts that are the same in every message of a key, and the content is copied once.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
 
-from cryptography.hazmat.asn1 import TLV, GeneralizedTime, SetOf, UTCTime, decode_der, encode_der
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.asn1 import encode_der
+from cryptography.x509 import ObjectIdentifier
 
-from gateway.security.algorithms import DIGESTERS
-from gateway.security.cms.ber import enclose
+from gateway.security.algorithms import DIGESTERS, Algorithm
+from gateway.security.cms.ber import enclose, opening
+from gateway.security.cms.cades import SIGNATURE_TIME_STAMP
+from gateway.security.cms.ess import signing_certificate
+from gateway.security.cms.identifiers import digest_identifier, signature_identifier
 from gateway.security.cms.structures import (
     CONTENT_TYPE,
     DATA,
     MESSAGE_DIGEST,
+    SEQUENCE,
     SET,
     SIGNED_DATA,
     SIGNING_TIME,
-    ContentInfo,
-    DigestAttribute,
-    EncapsulatedContent,
-    IssuerAndSerial,
-    LateTimeAttribute,
-    SignedData,
-    SignerInfo,
-    TimeAttribute,
-    TypeAttribute,
-    digest_identifier,
-    signature_identifier,
 )
 from gateway.security.keystore.keys import SigningKey
+from gateway.security.mime import MICALG
 from gateway.security.verified import MULTIPART_SIGNED, PKCS7_MIME
 
-_LINE = 64
-_LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-_UTC_TIME_ENDS = 2050
+_UTC_TIME_ENDS: Final = 2050
 """RFC 5652, 11.3: later years need GeneralizedTime."""
+_VERSION: Final = b"\x02\x01\x01"
+_OCTETS: Final = b"\x04"
+_INSIDE: Final = b"\xa0"
+_UNSIGNED: Final = b"\xa1"
+
+Stamping = Callable[[bytes], bytes]
+"""From the octets of a signature to a TimeStampToken over them."""
 
 
 def sign_cms(
-    content: bytes, media_type: str, key: SigningKey, envelope: str, now: datetime
+    content: bytes,
+    media_type: str,
+    key: SigningKey,
+    envelope: str,
+    now: datetime,
+    stamp: Stamping | None = None,
 ) -> tuple[str, bytes]:
-    """The Content-Type value and the body of a signed message.
+    """The Content-Type value and the body of a signed message (CAdES-B, with ``stamp`` CAdES-T).
 
     ``media_type``: of the content.  ``envelope``: ``multipart/signed`` (the content stays readable)
     or ``application/pkcs7-mime`` (DER, the bare content inside).  ``now``: aware, the signing time.
-    Raises ValueError for another envelope.
+    Raises ValueError for another envelope, and whatever ``stamp`` raises.
     """
     if envelope == PKCS7_MIME:
-        body = _signed_data(content, key, now, detached=False)
+        body = signed_data(content, key, now, detached=False, stamp=stamp)
         return f"{PKCS7_MIME}; smime-type=signed-data; name=smime.p7m", body
     if envelope != MULTIPART_SIGNED:
         raise ValueError(f"not an envelope: {envelope!r}")
     part = _part(content, media_type)
-    signature = base64.encodebytes(_signed_data(part, key, now, detached=True)).replace(b"\n", b"\r\n")
-    boundary = _boundary(part)
-    micalg = f"sha-{key.algorithm.digest[3:]}"
-    value = (
-        f'{MULTIPART_SIGNED}; protocol="application/pkcs7-signature"; micalg={micalg}; boundary="{boundary}"'
-    )
+    digest = key.algorithm.digest
+    hashed = DIGESTERS[digest](part).digest()
+    value = _written(hashed, (), key, now, stamp)
+    signature = base64.encodebytes(value).replace(b"\n", b"\r\n")
+    boundary = _boundary(part, hashed)
+    kind = f'{MULTIPART_SIGNED}; protocol="application/pkcs7-signature"; micalg={MICALG[digest]}'
     mark = b"--" + boundary.encode("ascii")
     head = (
         b"Content-Type: application/pkcs7-signature; name=smime.p7s\r\n"
         b"Content-Transfer-Encoding: base64\r\n"
         b"Content-Disposition: attachment; filename=smime.p7s\r\n\r\n"
     )
-    return value, b"".join((mark, b"\r\n", part, b"\r\n", mark, b"\r\n", head, signature, mark, b"--\r\n"))
+    body = b"".join((mark, b"\r\n", part, b"\r\n", mark, b"\r\n", head, signature, mark, b"--\r\n"))
+    return f'{kind}; boundary="{boundary}"', body
+
+
+def signed_data(
+    content: bytes, key: SigningKey, now: datetime, *, detached: bool, stamp: Stamping | None = None
+) -> bytes:
+    """A ContentInfo with SignedData, in DER; ``detached``: without the content inside."""
+    hashed = DIGESTERS[key.algorithm.digest](content).digest()
+    inside = () if detached else _nested(_INSIDE, _nested(_OCTETS, (content,)))
+    return _written(hashed, inside, key, now, stamp)
 
 
 def _part(content: bytes, media_type: str) -> bytes:
     """The signed entity.  Content with lone CR or LF is put into base64: mail and S/MIME tools would
     change its line ends before they digest it (RFC 8551, 3.1.1)."""
     encoding = b"binary"
-    if _LONE.search(content):
+    if _has_lone(content):
         encoding = b"base64"
         content = base64.encodebytes(content).replace(b"\n", b"\r\n")
     head = b"Content-Type: " + media_type.encode("ascii") + b"\r\nContent-Transfer-Encoding: " + encoding
     return head + b"\r\n\r\n" + content
 
 
-def _boundary(part: bytes) -> str:
+def _has_lone(content: bytes) -> bool:
+    if b"\n" not in content and b"\r" not in content:
+        return False
+    ends = content.count(b"\r\n")
+    return ends != content.count(b"\r") or ends != content.count(b"\n")
+
+
+def _boundary(part: bytes, hashed: bytes) -> str:
     """A boundary that does not occur in the part; the same part has the same one."""
-    digest = hashlib.sha256(part).hexdigest()
-    while digest.encode("ascii") in part:
+    digest = hashed.hex()
+    while digest[:40].encode("ascii") in part:
         digest = hashlib.sha256(digest.encode("ascii")).hexdigest()
     return f"cvan-{digest[:40]}"
 
 
-def _signed_data(content: bytes, key: SigningKey, now: datetime, *, detached: bool) -> bytes:
-    digest = key.algorithm.digest
-    attributes = [_tlv(a) for a in _attributes(DIGESTERS[digest](content).digest(), now)]
-    ordered = sorted(enclose(a.tag_bytes, bytes(a.data)) for a in attributes)
-    own = key.certificates[0]
-    issuer = IssuerAndSerial(issuer=_read(own.issuer.public_bytes()), serial=own.serial_number)
-    info = SignerInfo(
-        version=1,
-        sid=issuer,
-        digest_algorithm=_tlv(digest_identifier(digest)),
-        signed_attributes=SetOf(attributes),
-        signature_algorithm=_tlv(signature_identifier(key.algorithm)),
-        signature=key.sign(enclose(SET, b"".join(ordered)), now),
-        unsigned_attributes=None,
-    )
-    signed = SignedData(
-        version=1,
-        digest_algorithms=SetOf([_tlv(digest_identifier(digest))]),
-        encapsulated=EncapsulatedContent(content_type=DATA, content=None if detached else content),
-        certificates=[_read(der) for der in sorted(key.der)],
-        crls=None,
-        signer_infos=SetOf([_tlv(info)]),
-    )
-    return encode_der(ContentInfo(content_type=SIGNED_DATA, content=_tlv(signed)))
+class _Parts(msgspec.Struct, frozen=True):
+    """What stands in every message of a key, in DER."""
+
+    before: bytes
+    certificates: bytes
+    signer: bytes
+    named: bytes
+    algorithm: bytes
 
 
-def _attributes(digest: bytes, now: datetime) -> tuple[object, ...]:
-    moment = now.astimezone(UTC).replace(microsecond=0)
-    signed_at: object
+@lru_cache(maxsize=64)
+def _parts(der: tuple[bytes, ...], algorithm: Algorithm) -> _Parts:
+    digest = encode_der(digest_identifier(algorithm.digest))
+    own = x509.load_der_x509_certificate(der[0])
+    name = own.issuer.public_bytes() + encode_der(own.serial_number)
+    return _Parts(
+        before=_VERSION + enclose(SET, digest),
+        certificates=enclose(_INSIDE, b"".join(sorted(der))),
+        signer=_VERSION + enclose(SEQUENCE, name) + digest,
+        named=encode_der(signing_certificate(der[0])),
+        algorithm=encode_der(signature_identifier(algorithm)),
+    )
+
+
+def _written(
+    hashed: bytes, inside: Iterable[bytes], key: SigningKey, now: datetime, stamp: Stamping | None
+) -> bytes:
+    """The ContentInfo over a content of this digest; ``inside``: what holds the content, if anything does."""
+    parts = _parts(key.der, key.algorithm)
+    written = sorted(
+        (_TYPE, _attribute(MESSAGE_DIGEST, enclose(_OCTETS, hashed)), _signing_time(now), parts.named)
+    )
+    attributes = b"".join(written)
+    value = key.sign(enclose(SET, attributes), now)
+    info = [parts.signer, enclose(_INSIDE, attributes), parts.algorithm, enclose(_OCTETS, value)]
+    if stamp is not None:
+        info.append(enclose(_UNSIGNED, _attribute(SIGNATURE_TIME_STAMP, stamp(value))))
+    infos = enclose(SET, enclose(SEQUENCE, b"".join(info)))
+    content = _nested(SEQUENCE, (_DATA, *inside))
+    data = _nested(SEQUENCE, (parts.before, *content, parts.certificates, infos))
+    return b"".join(_nested(SEQUENCE, (_SIGNED_DATA, *_nested(_INSIDE, data))))
+
+
+def _nested(tag: bytes, pieces: Iterable[bytes]) -> tuple[bytes, ...]:
+    """An element in pieces, so that what is long is copied only where all are joined."""
+    pieces = tuple(pieces)
+    return (opening(tag, sum(map(len, pieces))), *pieces)
+
+
+def _attribute(kind: ObjectIdentifier, value: bytes) -> bytes:
+    return enclose(SEQUENCE, encode_der(kind) + enclose(SET, value))
+
+
+def _signing_time(now: datetime) -> bytes:
+    moment = now.astimezone(UTC)
     if moment.year < _UTC_TIME_ENDS:
-        signed_at = TimeAttribute(type=SIGNING_TIME, values=SetOf([UTCTime(moment)]))
-    else:
-        signed_at = LateTimeAttribute(type=SIGNING_TIME, values=SetOf([GeneralizedTime(moment)]))
-    return (
-        TypeAttribute(type=CONTENT_TYPE, values=SetOf([DATA])),
-        signed_at,
-        DigestAttribute(type=MESSAGE_DIGEST, values=SetOf([digest])),
-    )
+        return _attribute(SIGNING_TIME, enclose(b"\x17", f"{moment:%y%m%d%H%M%SZ}".encode("ascii")))
+    return _attribute(SIGNING_TIME, enclose(b"\x18", f"{moment:%Y%m%d%H%M%SZ}".encode("ascii")))
 
 
-def _tlv(structure: object) -> TLV:
-    return _read(encode_der(structure))
-
-
-def _read(der: bytes) -> TLV:
-    return decode_der(TLV, der)
+_DATA: Final = encode_der(DATA)
+_SIGNED_DATA: Final = encode_der(SIGNED_DATA)
+_TYPE: Final = _attribute(CONTENT_TYPE, _DATA)

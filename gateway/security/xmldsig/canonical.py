@@ -6,19 +6,27 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.safexml import XML_NS, xpath_of
+from gateway.safexml import XML_NS, XmlLimits, parse, xpath_of
 from gateway.security.refused import refusal
 
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 INCLUSIVE: Final = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
-CANONICAL: Final = frozenset({EXCLUSIVE, INCLUSIVE})
-"""Neither with comments; both without an InclusiveNamespaces list."""
+INCLUSIVE_11: Final = "http://www.w3.org/2006/12/xml-c14n11"
+CANONICAL: Final = frozenset({EXCLUSIVE, INCLUSIVE, INCLUSIVE_11})
+"""None with comments; none with an InclusiveNamespaces list."""
 
+_UNBOUNDED: Final = XmlLimits(max_bytes=2**31)
+"""Octets made here, of a tree within its bounds."""
 _XML: Final = f"{{{XML_NS}}}"
+_BASE: Final = f"{_XML}base"
+_ID: Final = f"{_XML}id"
 
 
 def canonical(root: etree._Element, method: str) -> bytes:
-    """A whole document without comments.  Raises Refused (SIG015), as for relative namespace names."""
+    """A whole document without comments.  Raises Refused (SIG015), as for relative namespace names.
+
+    Of a whole document both versions of inclusive canonicalisation are the same (Canonical XML 1.1, 1.1).
+    """
     try:
         return etree.tostring(root, method="c14n", exclusive=method == EXCLUSIVE, with_comments=False)
     except etree.C14NError:
@@ -31,9 +39,46 @@ def canonical_part(element: etree._Element, method: str) -> bytes:
     Inclusive canonicalisation gives a part its ancestors' namespaces, which the library does, and
     their xml: attributes (Canonical XML, 2.4), which is done here.
     """
-    if method == INCLUSIVE:
-        for ancestor in element.iterancestors():
-            for name, value in ancestor.attrib.items():
-                if str(name).startswith(_XML) and name not in element.attrib:
-                    element.set(name, value)
-    return canonical(element, method)
+    if method == EXCLUSIVE:
+        return canonical(element, method)
+    inherited = _inherited(element, method)
+    element.attrib.update(inherited)
+    octets = canonical(_by_itself(element), method)
+    for name in inherited:
+        del element.attrib[name]
+    return octets
+
+
+def _by_itself(element: etree._Element) -> etree._Element:
+    """The element, or a copy of its own where namespaces are declared within it again, or a default one is in
+    scope.
+
+    The library canonicalises a part under a copied root, and libxml2 (xmlSearchNs) then takes the namespaces
+    further down for others than the copy's: it declares them twice, and undeclares the default one.  In what is
+    read anew there is only one of each.
+    """
+    scope = element.nsmap
+    if not scope:
+        return element
+    octets = etree.tostring(element, encoding="utf-8", with_tail=False)
+    if None not in scope and octets.count(b"xmlns") == len(scope):
+        return element
+    return parse(octets, _UNBOUNDED)
+
+
+def _inherited(element: etree._Element, method: str) -> dict[str, str]:
+    """The xml: attributes of the ancestors, the nearest of each name.
+
+    Version 1.1 leaves xml:id where it stands and resolves xml:base; the latter is not followed here.
+    """
+    found: dict[str, str] = {}
+    for ancestor in element.iterancestors():
+        for key, value in ancestor.attrib.items():
+            name = str(key)
+            if not name.startswith(_XML) or name in element.attrib or name in found:
+                continue
+            if method == INCLUSIVE_11 and name == _BASE:
+                raise refusal("SIG015", found=f"xml:base, {xpath_of(ancestor)}", part="Signature")
+            if method != INCLUSIVE_11 or name != _ID:
+                found[name] = value
+    return found

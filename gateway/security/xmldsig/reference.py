@@ -8,41 +8,47 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
-from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
+from signxml.verifier import SignatureConfiguration, XMLVerifier
 
-from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES
+from gateway.security.algorithms import XML_DIGESTS, XML_SIGNATURES, PublicKey
 from gateway.security.certificates.certificate import read_certificate
 from gateway.security.certificates.trust import Trust
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
 from gateway.security.verified import Verified
-from gateway.security.xmldsig.signature import read_signature
-from gateway.security.xmldsig.verifying import detach, read_document, verified_xml, verify_xml
+from gateway.security.xmldsig.signature import XmlSignature
+from gateway.security.xmldsig.v5 import is_v5, verify_v5
+from gateway.security.xmldsig.verifying import prove, read_document, verified_xml, verify_xml
 
 _LOG = logging.getLogger("gateway.security")
+
+_METHODS: Final = {method.value: method for method in SignatureMethod}
+_DIGESTS: Final = {digest.value: digest for digest in DigestAlgorithm}
 
 
 def verify_by_reference(body: bytes, trust: Trust, policy: Policy, now: datetime) -> Verified:
     """Verify with signxml.
 
-    The shape of the signature and the signer's chain are judged as for our own engine, because
-    signxml would accept more (a signature over a part, other transforms).  Raises Refused.
+    The shape of the signature, its properties and the signer's chain are judged as for our own engine, because
+    signxml would accept more (a signature over a part, other transforms).  The version 5 envelope holds no
+    XML signature, so there is no second opinion on it.  Raises Refused.
     """
     root = read_document(body, policy)
-    signature = read_signature(root, policy)
-    chain = trust.certify(signature.certificates, policy, now)
-    signed = _ask(body, chain.certificates[0], policy, now)
-    content = detach(root, signature)
-    if content != signed:
-        raise refusal("SIG011", part="DigestValue")
-    return verified_xml(root, content, signature, chain)
+    if is_v5(root):
+        return verify_v5(root, trust, policy, now)
+
+    def ask(signature: XmlSignature, certificate: bytes, key: PublicKey) -> Sequence[bytes]:
+        return _ask(body, signature, certificate, now)
+
+    return verified_xml(prove(root, trust, policy, now, ask), policy)
 
 
 def verify_by_both(body: bytes, trust: Trust, policy: Policy, now: datetime) -> Verified:
@@ -77,24 +83,27 @@ def _said(verdict: Verified | Refused) -> str:
     return verdict.code if isinstance(verdict, Refused) else "verified"
 
 
-def _ask(body: bytes, certificate: bytes, policy: Policy, now: datetime) -> bytes:
-    """The octets that signxml finds signed by the certificate.  Raises Refused (SIG012)."""
-    uris = {uri for uri, algorithm in XML_SIGNATURES.items() if algorithm.name in policy.algorithms}
+def _ask(body: bytes, signature: XmlSignature, certificate: bytes, now: datetime) -> Sequence[bytes]:
+    """The octets that signxml finds each reference to cover, signed by the certificate.
+
+    The algorithms are those that the policy has admitted for this signature.  Raises Refused (SIG012)."""
+    profile = signature.profile
+    methods = [uri for uri, algorithm in XML_SIGNATURES.items() if algorithm == profile.algorithm]
+    used = {target.digest for target in profile.targets}
+    digests = [uri for uri, digest in XML_DIGESTS.items() if digest in used]
     expected = SignatureConfiguration(
         require_x509=True,
-        location="./",
-        expect_references=1,
-        signature_methods=frozenset(SignatureMethod(uri) for uri in uris - {RSA_PSS_DEFAULTS}),
-        digest_algorithms=frozenset(
-            DigestAlgorithm(uri) for uri, digest in XML_DIGESTS.items() if digest in policy.digests
-        ),
+        location="./" if signature.element.getparent() is not None else ".",
+        expect_references=len(profile.targets),
+        signature_methods=frozenset(_METHODS[uri] for uri in methods if uri in _METHODS),
+        digest_algorithms=frozenset(_DIGESTS[uri] for uri in digests if uri in _DIGESTS),
         ignore_ambiguous_key_info=True,  # a KeyValue is not read at all
         verification_time=now,
         default_reference_c14n_method=CanonicalizationMethod.CANONICAL_XML_1_0,
     )
     signer = read_certificate(certificate)
     try:
-        result = XMLVerifier().verify(body, x509_cert=signer, expect_config=expected)
+        found = XMLVerifier().verify(body, x509_cert=signer, expect_config=expected)
     except (
         SignXMLException,
         InvalidSignature,
@@ -107,5 +116,5 @@ def _ask(body: bytes, certificate: bytes, policy: Policy, now: datetime) -> byte
     ) as error:
         # signxml lets Python's own errors through for some malformed values.
         raise refusal("SIG012", found=type(error).__name__, part="SignatureValue") from None
-    assert isinstance(result, VerifyResult)
-    return bytes(result.signed_data)
+    results = found if isinstance(found, list) else [found]
+    return [bytes(result.signed_data) for result in results]

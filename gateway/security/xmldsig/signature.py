@@ -1,97 +1,137 @@
-"""An XML signature in the one shape that is accepted, read from the tree (XML-Signature, 4)."""
+"""An XML signature, read from the tree in a closed grammar (XML-Signature, 4).
+
+Nothing is resolved or computed here but the canonical SignedInfo: what the references mean is for
+:mod:`gateway.security.xmldsig.shapes` to say.
+"""
 
 from __future__ import annotations
 
 import binascii
+import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 from lxml import etree
 
-from gateway.safexml import XML_NS, xpath_of
+from gateway.safexml import XML_NS, local_name, xpath_of
 from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES, Algorithm
 from gateway.security.policy import Policy
-from gateway.security.refused import refusal
-from gateway.security.xmldsig.canonical import CANONICAL, INCLUSIVE, canonical_part
+from gateway.security.refused import Refused, refusal
+from gateway.security.xmldsig.canonical import CANONICAL, canonical_part
+from gateway.security.xmldsig.parameters import PARAMETERS, pss_of
 
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 ENVELOPED: Final = f"{DS}enveloped-signature"
+BASE64: Final = f"{DS}base64"
+OBJECT_TYPE: Final = f"{DS}Object"
+PROPERTIES_TYPE: Final = "http://uri.etsi.org/01903#SignedProperties"
 MAX_VALUE: Final = 4_096
 """Characters of a digest or signature value in base64; RSA of 8192 bits takes 1,368."""
 
 MAX_CERTIFICATE: Final = 32_768
 """Characters of a certificate in base64."""
 
-_ID: Final = frozenset({"Id"})
-_ID_AND_XML: Final = frozenset({"Id", *(f"{{{XML_NS}}}{name}" for name in ("lang", "space", "base", "id"))})
-"""SignedInfo also has the xml: attributes that inclusive canonicalisation gave it."""
-_ID_AND_URI: Final = frozenset({"Id", "URI"})
-_SIGNATURE: Final = f"{{{DS}}}Signature"
+MAX_REFERENCES: Final = 3
+"""The content, the signed properties, the key's certificates: there is nothing else to refer to."""
+
+SIGNATURE: Final = f"{{{DS}}}Signature"
+OBJECT: Final = f"{{{DS}}}Object"
+C14N_METHOD: Final = f"{{{DS}}}CanonicalizationMethod"
+DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
+DIGEST_VALUE: Final = f"{{{DS}}}DigestValue"
 _SIGNED_INFO: Final = f"{{{DS}}}SignedInfo"
 _SIGNATURE_VALUE: Final = f"{{{DS}}}SignatureValue"
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
-_C14N_METHOD: Final = f"{{{DS}}}CanonicalizationMethod"
 _SIGNATURE_METHOD: Final = f"{{{DS}}}SignatureMethod"
 _REFERENCE: Final = f"{{{DS}}}Reference"
 _TRANSFORMS: Final = f"{{{DS}}}Transforms"
 _TRANSFORM: Final = f"{{{DS}}}Transform"
-_TRANSFORM_LISTS: Final = ([_TRANSFORM], [_TRANSFORM, _TRANSFORM])
-_DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
-_DIGEST_VALUE: Final = f"{{{DS}}}DigestValue"
 _X509_DATA: Final = f"{{{DS}}}X509Data"
 _X509_CERTIFICATE: Final = f"{{{DS}}}X509Certificate"
+_PARTS: Final = [_SIGNED_INFO, _SIGNATURE_VALUE, _KEY_INFO]
+_MAX_OBJECTS: Final = 2
+"""An enveloping signature's content, and the properties."""
 _KEY_HINTS: Final = frozenset({_X509_DATA, f"{{{DS}}}KeyName", f"{{{DS}}}KeyValue"})
 """Children of KeyInfo that may stand there.  Only certificates are read; a KeyValue is no reason to
 trust anything, and what would have to be fetched (RetrievalMethod) is refused."""
 
+_ID: Final = frozenset({"Id"})
+_URI: Final = re.compile(r"(?:#[\w.-]{1,256}|cid:[!-~]{1,256})?")
+"""The document, an Id in it, or the part beside it by its Content-ID; nothing that would be fetched, and
+no XPointer."""
+_NO_URI: Final = "no URI"
+_REFERENCE_ATTRIBUTES: Final = frozenset({"Id", "URI", "Type"})
+_TYPES: Final = frozenset({"", OBJECT_TYPE, PROPERTIES_TYPE})
+_TRANSFORM_URIS: Final = frozenset({ENVELOPED, BASE64, *CANONICAL})
+_XML_ATTRIBUTES: Final = frozenset(f"{{{XML_NS}}}{name}" for name in ("lang", "space", "base", "id"))
 
-class Profile(msgspec.Struct, frozen=True):
-    """What SignedInfo says apart from the digest's value: the signature's algorithm, the document's
-    canonicalisation, the digest's name."""
 
-    algorithm: Algorithm
-    content_c14n: str
+class Target(msgspec.Struct, frozen=True):
+    """A reference without its digest's value: its Id, what it refers to, through which transforms (names
+    of algorithms), digested how."""
+
+    id: str
+    uri: str
+    type: str
+    transforms: tuple[str, ...]
     digest: str
 
 
+class Profile(msgspec.Struct, frozen=True):
+    """What SignedInfo says apart from the digests' values; ``method``: the algorithm as it is named;
+    ``whole``: there is one reference, to the whole document by an empty URI, with the transforms for that."""
+
+    method: str
+    algorithm: Algorithm
+    targets: tuple[Target, ...]
+    whole: bool
+
+
 class XmlSignature(msgspec.Struct, frozen=True):
-    """What an accepted signature says; ``signed_info``: the canonical octets that its value covers."""
+    """What a signature says; ``signed_info``: the canonical octets that its value covers; ``digests``: the
+    values of the references, in their order."""
 
     element: etree._Element
     signed_info: bytes
     profile: Profile
-    digest_value: bytes
+    digests: tuple[bytes, ...]
     value: bytes
+    key_info: etree._Element
     certificates: tuple[bytes, ...]
+    objects: tuple[etree._Element, ...]
 
 
 def read_signature(root: etree._Element, policy: Policy) -> XmlSignature:
-    """The document's only signature, a child of the root that covers the whole document.
+    """The document's only signature, which is its root or a child of it.
 
-    Raises Refused (SIG001, SIG003..SIG010, SIG013, SIG015, SIG020, SIG028) on any other shape.
+    Raises Refused (SIG001, SIG003..SIG010, SIG013, SIG015, SIG020, SIG028) on anything that is not in the
+    grammar.  Whether the algorithms are admitted is not asked yet.
     """
     signature = _only_signature(root)
     children = list(signature)
     tags = [child.tag for child in children]
-    if tags == [_SIGNED_INFO, _SIGNATURE_VALUE]:
+    if tags[:2] == _PARTS[:2] and _KEY_INFO not in tags:
         raise refusal("SIG020", "KeyInfo", "", "Signature", signature.sourceline or 0)
-    if tags != [_SIGNED_INFO, _SIGNATURE_VALUE, _KEY_INFO]:
-        raise _misshapen(signature, "SignedInfo, SignatureValue, KeyInfo")
-    _check_attributes(signature)
-    signed_info, value, key_info = children
+    if tags[:3] != _PARTS or len(tags) > 3 + _MAX_OBJECTS or any(tag != OBJECT for tag in tags[3:]):
+        raise misshapen(signature, "SignedInfo, SignatureValue, KeyInfo")
+    check_attributes(signature)
+    signed_info, value, key_info = children[:3]
     octets = canonical_part(signed_info, _c14n_of(signed_info))
-    profile, digest_value = _read_signed_info(signed_info, octets, policy)
+    profile, digests = _read_signed_info(signed_info, octets)
     return XmlSignature(
         element=signature,
         signed_info=octets,
         profile=profile,
-        digest_value=digest_value,
-        value=_octets(value, MAX_VALUE),
+        digests=digests,
+        value=octets_of(value, MAX_VALUE),
+        key_info=key_info,
         certificates=_certificates(key_info, policy),
+        objects=tuple(children[3:]),
     )
 
 
-_KNOWN: dict[tuple[object, ...], Profile] = {}
+_KNOWN: dict[tuple[bytes, bytes], Profile] = {}
 """Profiles by the canonical octets around the digest's value.
 
 A sender's SignedInfo differs from message to message in that value only.  Canonical octets have one
@@ -101,111 +141,132 @@ _MAX_KNOWN: Final = 1_024
 _BEFORE_DIGEST: Final = b"DigestValue>"
 
 
-def _read_signed_info(signed_info: etree._Element, octets: bytes, policy: Policy) -> tuple[Profile, bytes]:
+def _read_signed_info(signed_info: etree._Element, octets: bytes) -> tuple[Profile, tuple[bytes, ...]]:
     start = octets.find(_BEFORE_DIGEST) + len(_BEFORE_DIGEST)
     end = octets.find(b"</", start)
+    known = (octets[:start], octets[end:])
     try:
         value = binascii.a2b_base64(b"".join(octets[start:end].split()), strict_mode=True)
     except ValueError:
-        return _walk(signed_info, policy)
-    known = (octets[:start], octets[end:], policy.algorithms, policy.digests, policy.engine)
+        return _walk(signed_info)
     profile = _KNOWN.get(known)
     if profile is not None:
-        return profile, value
-    profile, walked = _walk(signed_info, policy)
-    if walked == value and len(octets) <= MAX_VALUE:
+        return profile, (value,)
+    profile, walked = _walk(signed_info)
+    if walked == (value,) and len(octets) <= MAX_VALUE:
         if len(_KNOWN) >= _MAX_KNOWN:
             _KNOWN.clear()
         _KNOWN[known] = profile
     return profile, walked
 
 
-def _walk(signed_info: etree._Element, policy: Policy) -> tuple[Profile, bytes]:
-    algorithm, reference = _signed_info(signed_info, policy)
-    content_c14n, digest, value = _reference(reference, policy)
-    return Profile(algorithm, content_c14n, digest), value
+def _walk(signed_info: etree._Element) -> tuple[Profile, tuple[bytes, ...]]:
+    check_attributes(signed_info)
+    children = list(signed_info)
+    if len(children) < 2 or children[1].tag != _SIGNATURE_METHOD:
+        raise misshapen(signed_info, "CanonicalizationMethod, SignatureMethod, Reference")
+    references = children[2:]
+    if not 1 <= len(references) <= MAX_REFERENCES or any(r.tag != _REFERENCE for r in references):
+        line = signed_info.sourceline or 0
+        raise refusal("SIG010", f"1..{MAX_REFERENCES}", str(len(references)), "Reference", line)
+    uri, algorithm = _method(children[1])
+    read = [_reference(reference) for reference in references]
+    targets = tuple(target for target, _ in read)
+    return Profile(uri, algorithm, targets, _is_whole(targets)), tuple(value for _, value in read)
+
+
+def _method(method: etree._Element) -> tuple[str, Algorithm]:
+    """The signature algorithm, by its name and as it is."""
+    if method.get("Algorithm") == RSA_PSS_DEFAULTS and len(method) == 1 and method[0].tag == PARAMETERS:
+        return RSA_PSS_DEFAULTS, pss_of(method[0])
+    uri = algorithm_of(method)
+    algorithm = XML_SIGNATURES.get(uri)
+    if algorithm is None:
+        line = method.sourceline or 0
+        raise refusal("SIG006", "rsa, rsa-pss, ecdsa, ed25519", uri, "SignedInfo", line)
+    return uri, algorithm
+
+
+def _is_whole(targets: tuple[Target, ...]) -> bool:
+    only = targets[0]
+    whole = len(targets) == 1 and only.uri == "" and only.type != PROPERTIES_TYPE
+    return whole and only.transforms[:1] == (ENVELOPED,) and CANONICAL.issuperset(only.transforms[1:])
 
 
 def _c14n_of(signed_info: etree._Element) -> str:
     """How SignedInfo itself is canonicalised."""
-    if not len(signed_info) or signed_info[0].tag != _C14N_METHOD:
-        raise _misshapen(signed_info, "CanonicalizationMethod")
-    uri = _algorithm(signed_info[0])
+    if not len(signed_info) or signed_info[0].tag != C14N_METHOD:
+        raise misshapen(signed_info, "CanonicalizationMethod")
+    return c14n_of(signed_info[0], "SignedInfo")
+
+
+def c14n_of(method: etree._Element, part: str) -> str:
+    """The canonicalisation that a method names.  Raises Refused (SIG005, SIG008)."""
+    uri = algorithm_of(method)
     if uri not in CANONICAL:
-        line = signed_info.sourceline or 0
-        raise refusal("SIG008", ", ".join(sorted(CANONICAL)), uri, "SignedInfo", line)
+        raise refusal("SIG008", ", ".join(sorted(CANONICAL)), uri, part, method.sourceline or 0)
     return uri
 
 
 def _only_signature(root: etree._Element) -> etree._Element:
-    found = list(root.iter(_SIGNATURE))
+    found = list(root.iter(SIGNATURE))
     if not found:
         raise refusal("SIG001", expected="ds:Signature", part="Signature", line=root.sourceline or 0)
     if len(found) > 1:
         raise refusal("SIG003", "1", str(len(found)), "Signature", found[1].sourceline or 0)
-    if found[0].getparent() is not root:
+    if found[0] is not root and found[0].getparent() is not root:
         place = xpath_of(found[0])
         raise refusal("SIG004", f"{xpath_of(root)}/Signature", place, "Signature", found[0].sourceline or 0)
     return found[0]
 
 
-def _signed_info(signed_info: etree._Element, policy: Policy) -> tuple[Algorithm, etree._Element]:
-    """The signature's algorithm and the only reference."""
-    _check_attributes(signed_info, _ID_AND_XML)
-    children = list(signed_info)
-    if len(children) < 2 or children[1].tag != _SIGNATURE_METHOD:
-        raise _misshapen(signed_info, "CanonicalizationMethod, SignatureMethod, Reference")
-    references = children[2:]
-    if len(references) != 1 or references[0].tag != _REFERENCE:
-        raise refusal("SIG010", "1", str(len(references)), "Reference", signed_info.sourceline or 0)
-    uri = _algorithm(children[1])
-    algorithm = XML_SIGNATURES.get(uri)
-    # The reference engine does not know this name: where it is asked, nobody may use it.
-    if uri == RSA_PSS_DEFAULTS and policy.engine != "fast":
-        algorithm = None
-    if algorithm is None or algorithm.name not in policy.algorithms:
-        allowed = ", ".join(sorted(policy.algorithms))
-        raise refusal("SIG006", allowed, uri, "SignedInfo", children[1].sourceline or 0)
-    return algorithm, references[0]
-
-
-def _reference(reference: etree._Element, policy: Policy) -> tuple[str, str, bytes]:
-    """The document's canonicalisation, the digest's name and its value."""
-    if reference.get("URI") != "":
-        raise refusal(
-            "SIG010", 'URI=""', f"URI={reference.get('URI')}", "Reference", reference.sourceline or 0
-        )
-    _check_attributes(reference, _ID_AND_URI)
+def _reference(reference: etree._Element) -> tuple[Target, bytes]:
+    """What it refers to, and the digest's value."""
+    line = reference.sourceline or 0
+    check_attributes(reference, _REFERENCE_ATTRIBUTES)
+    uri, kind = reference.get("URI"), reference.get("Type", "")
+    if uri is None or _URI.fullmatch(uri) is None:
+        raise refusal("SIG010", 'URI=""', _NO_URI if uri is None else f"URI={uri}", "Reference", line)
+    if kind not in _TYPES:
+        raise refusal("SIG010", OBJECT_TYPE, f"Type={kind}", "Reference", line)
     children = list(reference)
-    if [child.tag for child in children] != [_TRANSFORMS, _DIGEST_METHOD, _DIGEST_VALUE]:
-        raise _misshapen(reference, "Transforms, DigestMethod, DigestValue")
-    content_c14n = _transforms(children[0])
-    uri = _algorithm(children[1])
-    digest = XML_DIGESTS.get(uri, "")
-    if digest not in policy.digests:
-        allowed = ", ".join(sorted(policy.digests))
-        raise refusal("SIG007", allowed, uri, "Reference", children[1].sourceline or 0)
-    return content_c14n, digest, _octets(children[2], MAX_VALUE)
+    transforms: tuple[str, ...] = ()
+    if children and children[0].tag == _TRANSFORMS:
+        transforms = _transforms(children.pop(0))
+    if [child.tag for child in children] != [DIGEST_METHOD, DIGEST_VALUE]:
+        raise misshapen(reference, "Transforms, DigestMethod, DigestValue")
+    target = Target(reference.get("Id", ""), uri, kind, transforms, digest_of(children[0], "Reference"))
+    return target, octets_of(children[1], MAX_VALUE)
 
 
-def _transforms(transforms: etree._Element) -> str:
-    """The document's canonicalisation: the named one, or inclusive where none is (4.4.3.2)."""
+def digest_of(method: etree._Element, part: str) -> str:
+    """The digest that a DigestMethod names.  Raises Refused (SIG005, SIG007)."""
+    uri = algorithm_of(method)
+    digest = XML_DIGESTS.get(uri)
+    if digest is None:
+        raise refusal("SIG007", ", ".join(XML_DIGESTS.values()), uri, part, method.sourceline or 0)
+    return digest
+
+
+def _transforms(transforms: etree._Element) -> tuple[str, ...]:
+    """The names of at most two transforms of the closed list."""
     children = list(transforms)
-    if [child.tag for child in children] not in _TRANSFORM_LISTS:
-        raise refusal("SIG009", ENVELOPED, str(len(children)), "Reference", transforms.sourceline or 0)
-    uris = [_algorithm(child, "SIG009") for child in children]
-    if uris[0] != ENVELOPED or not CANONICAL.issuperset(uris[1:]):
-        raise refusal("SIG009", ENVELOPED, ", ".join(uris), "Reference", transforms.sourceline or 0)
-    return uris[1] if len(uris) == 2 else INCLUSIVE
+    line = transforms.sourceline or 0
+    if not 1 <= len(children) <= 2 or any(child.tag != _TRANSFORM for child in children):
+        raise refusal("SIG009", ENVELOPED, str(len(children)), "Reference", line)
+    uris = tuple(algorithm_of(child, "SIG009") for child in children)
+    if not _TRANSFORM_URIS.issuperset(uris):
+        raise refusal("SIG009", ENVELOPED, ", ".join(uris), "Reference", line)
+    return uris
 
 
 def _certificates(key_info: etree._Element, policy: Policy) -> tuple[bytes, ...]:
     found: list[bytes] = []
     for hint in key_info:
         if hint.tag not in _KEY_HINTS:
-            raise _misshapen(key_info, "X509Data")
+            raise misshapen(key_info, "X509Data")
         if hint.tag == _X509_DATA:
-            found += [_octets(c, MAX_CERTIFICATE) for c in hint if c.tag == _X509_CERTIFICATE]
+            found += [_certificate(c) for c in hint if c.tag == _X509_CERTIFICATE]
     if not found:
         raise refusal("SIG020", "X509Certificate", "", "KeyInfo", key_info.sourceline or 0)
     if len(found) > policy.max_certificates:
@@ -214,7 +275,23 @@ def _certificates(key_info: etree._Element, policy: Policy) -> tuple[bytes, ...]
     return tuple(found)
 
 
-def _algorithm(element: etree._Element, code: str = "SIG005") -> str:
+def _certificate(element: etree._Element) -> bytes:
+    text = element.text or ""
+    if len(element) or len(text) > MAX_CERTIFICATE:
+        raise misshapen(element, f"base64, <= {MAX_CERTIFICATE} characters")
+    try:
+        return _decoded(text)
+    except ValueError:
+        raise _no_base64(element) from None
+
+
+@lru_cache(maxsize=1_024)
+def _decoded(text: str) -> bytes:
+    """A sender's certificates are the same in every message."""
+    return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+
+
+def algorithm_of(element: etree._Element, code: str = "SIG005") -> str:
     """The Algorithm attribute of an element that has no parameters.
 
     Parameters are how HMACOutputLength, XSLT, XPath and prefix lists come in; none is understood.
@@ -225,30 +302,31 @@ def _algorithm(element: etree._Element, code: str = "SIG005") -> str:
     return element.get("Algorithm", "")
 
 
-def _octets(element: etree._Element, limit: int) -> bytes:
+def octets_of(element: etree._Element, limit: int) -> bytes:
     """The octets of an element that holds nothing but base64, which may be broken into lines."""
     text = element.text or ""
     if len(element) or len(text) > limit:
-        raise _misshapen(element, f"base64, <= {limit} characters")
-    return _decoded(text, element)
-
-
-def _decoded(text: str, element: etree._Element) -> bytes:
+        raise misshapen(element, f"base64, <= {limit} characters")
     try:
         return binascii.a2b_base64("".join(text.split()), strict_mode=True)
     except ValueError:
-        part, line = xpath_of(element), element.sourceline or 0
-        raise refusal("SIG013", expected="base64", part=part, line=line) from None
+        raise _no_base64(element) from None
 
 
-def _check_attributes(element: etree._Element, allowed: frozenset[str] = _ID) -> None:
-    if not allowed.issuperset(element.keys()):
-        raise _misshapen(element, ", ".join(sorted(allowed)))
+def _no_base64(element: etree._Element) -> Refused:
+    return refusal("SIG013", expected="base64", part=xpath_of(element), line=element.sourceline or 0)
 
 
-def _misshapen(element: etree._Element, expected: str) -> Exception:
-    return refusal("SIG005", expected, ", ".join(_names(element)), xpath_of(element), element.sourceline or 0)
+def check_attributes(element: etree._Element, allowed: frozenset[str] = _ID) -> None:
+    """Raises Refused (SIG005) where an element has others; xml: attributes change nothing here."""
+    if not allowed.issuperset(element.keys()) and not (allowed | _XML_ATTRIBUTES).issuperset(element.keys()):
+        raise misshapen(element, ", ".join(sorted(allowed)))
+
+
+def misshapen(element: etree._Element, expected: str, code: str = "SIG005") -> Refused:
+    """The refusal of an element that holds something else than expected."""
+    return refusal(code, expected, ", ".join(_names(element)), xpath_of(element), element.sourceline or 0)
 
 
 def _names(element: etree._Element) -> list[str]:
-    return [*map(str, element.attrib), *(str(child.tag).rpartition("}")[2] for child in element)]
+    return [*map(str, element.attrib), *(local_name(child) for child in element)]

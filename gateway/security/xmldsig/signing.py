@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
@@ -13,27 +15,29 @@ from gateway.security.keystore.keys import SigningKey
 from gateway.security.xmldsig.canonical import EXCLUSIVE
 from gateway.security.xmldsig.signature import DS, ENVELOPED
 
-_URI_OF = {algorithm: uri for uri, algorithm in XML_SIGNATURES.items() if uri != RSA_PSS_DEFAULTS}
-_DIGEST_URI_OF = {digest: uri for uri, digest in XML_DIGESTS.items()}
+_URI_OF: Final = {algorithm: uri for uri, algorithm in XML_SIGNATURES.items() if uri != RSA_PSS_DEFAULTS}
+DIGEST_URI_OF: Final = {digest: uri for uri, digest in XML_DIGESTS.items()}
+NAMESPACE: Final = f' xmlns:ds="{DS}"'
+EXCLUSIVELY: Final = f'<ds:Transform Algorithm="{EXCLUSIVE}"></ds:Transform>'
+WHOLE: Final = f'<ds:Transform Algorithm="{ENVELOPED}"></ds:Transform>{EXCLUSIVELY}'
 
-_SIGNED_INFO = (
+_SIGNED_INFO: Final = (
     "<ds:SignedInfo{namespace}>"
     f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"></ds:CanonicalizationMethod>'
     '<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
-    '<ds:Reference URI=""><ds:Transforms>'
-    f'<ds:Transform Algorithm="{ENVELOPED}"></ds:Transform>'
-    f'<ds:Transform Algorithm="{EXCLUSIVE}"></ds:Transform>'
-    "</ds:Transforms>"
-    '<ds:DigestMethod Algorithm="{digest_method}"></ds:DigestMethod>'
-    "<ds:DigestValue>{digest}</ds:DigestValue>"
-    "</ds:Reference></ds:SignedInfo>"
+    "{references}</ds:SignedInfo>"
 )
-_SIGNATURE = (
-    f'<ds:Signature xmlns:ds="{DS}">'
+_REFERENCE: Final = (
+    "<ds:Reference{attributes}>{transforms}"
+    '<ds:DigestMethod Algorithm="{method}"></ds:DigestMethod>'
+    "<ds:DigestValue>{digest}</ds:DigestValue></ds:Reference>"
+)
+_SIGNATURE: Final = (
+    "<ds:Signature{namespace}{identifier}>"
     "{signed_info}<ds:SignatureValue>{value}</ds:SignatureValue>"
-    "<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo></ds:Signature>"
+    "<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>{objects}</ds:Signature>"
 )
-_CERTIFICATE = "<ds:X509Certificate>{}</ds:X509Certificate>"
+_CERTIFICATE: Final = "<ds:X509Certificate>{}</ds:X509Certificate>"
 
 
 def sign_xml(root: etree._Element, key: SigningKey, now: datetime) -> bytes:
@@ -42,25 +46,69 @@ def sign_xml(root: etree._Element, key: SigningKey, now: datetime) -> bytes:
     ``root`` stays as it is.  It may hold neither a signature nor comments or instructions; prefixes
     may be used in names only, not in values.  Raises ValueError.
     """
+    content = canonical_content(root)
+    references = [reference_to("", WHOLE, content, key)]
+    return enveloped(content, signature_of(references, value_of(references, key, now), key))
+
+
+def canonical_content(root: etree._Element) -> bytes:
+    """What is signed of a document.  Raises ValueError where it is signed already or holds more than elements,
+    attributes and text."""
     if next(root.iter(f"{{{DS}}}Signature", etree.Comment, etree.ProcessingInstruction), None) is not None:
         raise ValueError("the document is signed already, or holds comments or instructions")
-    content = etree.tostring(root, method="c14n", exclusive=True, with_comments=False)
+    return etree.tostring(root, method="c14n", exclusive=True, with_comments=False)
+
+
+def reference_to(
+    uri: str, transforms: str, covered: bytes, key: SigningKey, *, identifier: str = "", kind: str = ""
+) -> str:
+    """A canonical Reference to octets; ``transforms``: the canonical Transform elements, or "".
+
+    Attributes come in their canonical order: by name."""
     digest = key.algorithm.digest
-    values = {
-        "method": _URI_OF[key.algorithm],
-        "digest_method": _DIGEST_URI_OF[digest],
-        "digest": base64.b64encode(DIGESTERS[digest](content).digest()).decode("ascii"),
-    }
-    # On its own SignedInfo declares the prefix; inside Signature it inherits the declaration.
-    canonical = _SIGNED_INFO.format(namespace=f' xmlns:ds="{DS}"', **values)
-    signature = _SIGNATURE.format(
-        signed_info=_SIGNED_INFO.format(namespace="", **values),
-        value=base64.b64encode(_raw(key, key.sign(canonical.encode("ascii"), now))).decode("ascii"),
-        certificates="".join(map(_CERTIFICATE.format, key.base64)),
+    attributes = f' Id="{identifier}"' if identifier else ""
+    attributes += f' Type="{kind}"' if kind else ""
+    attributes += f' URI="{uri}"'
+    return _REFERENCE.format(
+        attributes=attributes,
+        transforms=f"<ds:Transforms>{transforms}</ds:Transforms>" if transforms else "",
+        method=DIGEST_URI_OF[digest],
+        digest=base64.b64encode(DIGESTERS[digest](covered).digest()).decode("ascii"),
     )
+
+
+def value_of(references: Sequence[str], key: SigningKey, now: datetime) -> str:
+    """The signature's value in base64."""
+    # On its own SignedInfo declares the prefix; inside Signature it inherits the declaration.
+    canonical = _signed_info(NAMESPACE, references, key)
+    return base64.b64encode(_raw(key, key.sign(canonical.encode("ascii"), now))).decode("ascii")
+
+
+def signature_of(
+    references: Sequence[str], value: str, key: SigningKey, *, identifier: str = "", objects: str = ""
+) -> bytes:
+    """The Signature element with its value, its chain and ``objects`` (markup)."""
+    signature = _SIGNATURE.format(
+        namespace=NAMESPACE,
+        identifier=f' Id="{identifier}"' if identifier else "",
+        signed_info=_signed_info("", references, key),
+        value=value,
+        certificates="".join(map(_CERTIFICATE.format, key.base64)),
+        objects=objects,
+    )
+    return signature.encode("utf-8")
+
+
+def _signed_info(namespace: str, references: Sequence[str], key: SigningKey) -> str:
+    method = _URI_OF[key.algorithm]
+    return _SIGNED_INFO.format(namespace=namespace, method=method, references="".join(references))
+
+
+def enveloped(content: bytes, signature: bytes) -> bytes:
+    """The canonical document with the signature as its root's last child."""
     # Canonical XML always has an end tag, and it is the last markup.
     end = content.rindex(b"</")
-    return b"".join((content[:end], signature.encode("ascii"), content[end:]))
+    return b"".join((content[:end], signature, content[end:]))
 
 
 def _raw(key: SigningKey, value: bytes) -> bytes:

@@ -1,44 +1,79 @@
-"""Enveloped XML signatures, narrow and fast: one parse, one tree, and that tree is what is read.
+"""XML signatures, narrow and fast: one parse, one tree, and that tree is what is read.
 
-The document is parsed once.  Its signature is taken out of the tree, the tree is canonicalised and
-digested, and the very same tree becomes the Verified's document: there is no second reading that
-could differ from the first.
+The document is parsed once.  What the signature covers is taken out of the tree, canonicalised and digested,
+and the very same tree becomes the Verified's document: there is no second reading that could differ from
+the first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 from lxml import etree
 
-from gateway.safexml import XSI_NS, XmlLimits, XmlRefused, parse, xpath_of
-from gateway.security.algorithms import DIGESTERS, check_signature, der_of_raw
-from gateway.security.certificates.trust import Chain, Trust
-from gateway.security.policy import Policy
+from gateway.model import Finding, Proof, Signer
+from gateway.safexml import XmlRefused, parse
+from gateway.security.algorithms import (
+    DIGESTERS,
+    UNKNOWN_TO_REFERENCE,
+    PublicKey,
+    admitted,
+    check_signature,
+    der_of_raw,
+)
+from gateway.security.certificates.trust import Trust
+from gateway.security.content import kind_of
+from gateway.security.policy import ENVELOPED, Policy
 from gateway.security.refused import Refused, refusal
-from gateway.security.verified import SEAL, XML, XMLDSIG, Verified
-from gateway.security.xmldsig.canonical import EXCLUSIVE, canonical
+from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, SEAL, XML, XMLDSIG, Verified
+from gateway.security.xmldsig.canonical import canonical, canonical_part
+from gateway.security.xmldsig.properties import Qualifying, read_properties
+from gateway.security.xmldsig.qualified import judge_qualified
+from gateway.security.xmldsig.shapes import (
+    Content,
+    Place,
+    c14n_of_target,
+    place_of,
+    place_outside,
+    take,
+    take_whole,
+)
 from gateway.security.xmldsig.signature import XmlSignature, read_signature
+from gateway.security.xmldsig.v5 import is_v5, verify_v5
 
-_UNBOUNDED = XmlLimits(max_bytes=2**31)
-"""Octets made here, of a tree within its bounds; canonical, they may be somewhat longer."""
-_XSI = XSI_NS.encode()
-_XSI_TYPE = f"{{{XSI_NS}}}type"
+Check = Callable[[XmlSignature, bytes, PublicKey], Sequence[bytes] | None]
+"""The public-key operation with the signer's certificate (DER) and key.  A second engine also returns the
+octets that it found each reference to cover, to be compared with ours.  Raises Refused."""
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """What a signature was proven to cover, in which shape, by whom, resting on what."""
+
+    content: Content
+    shape: str
+    signer: Signer
+    proof: Proof
+    findings: tuple[Finding, ...] = ()
 
 
 def verify_xml(body: bytes, trust: Trust, policy: Policy, now: datetime) -> Verified:
-    """Verify with our own engine.  Raises Refused (SIG and XML codes)."""
+    """Verify a signed document with our own engine.  Raises Refused (SIG and XML codes)."""
     root = read_document(body, policy)
-    signature = read_signature(root, policy)
-    # The key first: the document is not canonicalised for a sender that nobody knows.
-    chain = trust.certify(signature.certificates, policy, now)
-    value = der_of_raw(chain.key, signature.value, "SignatureValue")
-    check_signature(chain.key, signature.profile.algorithm, value, signature.signed_info, "SignatureValue")
-    content = detach(root, signature)
-    if DIGESTERS[signature.profile.digest](content).digest() != signature.digest_value:
-        raise refusal("SIG011", part="DigestValue")
-    return verified_xml(root, content, signature, chain)
+    if is_v5(root):
+        return verify_v5(root, trust, policy, now)
+    return verified_xml(prove(root, trust, policy, now), policy)
+
+
+def verify_beside(
+    document: bytes, forms: Sequence[bytes], content_id: str, trust: Trust, policy: Policy, now: datetime
+) -> Proven:
+    """Verify a signature that is a document of its own, over the part beside it.
+
+    ``forms``: the octets that the part may have been signed in, of which the first that has the signed
+    digest is the content; ``content_id``: the part's Content-ID without angle brackets.  Raises Refused."""
+    return prove(read_document(document, policy), trust, policy, now, beside=(forms, content_id))
 
 
 def read_document(body: bytes, policy: Policy) -> etree._Element:
@@ -49,41 +84,137 @@ def read_document(body: bytes, policy: Policy) -> etree._Element:
         raise Refused(error.findings) from None
 
 
-def detach(root: etree._Element, signature: XmlSignature) -> bytes:
-    """Take the signature out of the tree, leave the text behind it (XML-Signature, 6.6.4), and
-    return the canonical octets of the rest."""
-    element = signature.element
-    tail = element.tail
-    if tail:
-        before = element.getprevious()
-        if before is None:
-            root.text = (root.text or "") + tail
-        else:
-            before.tail = (before.tail or "") + tail
-    root.remove(element)
-    return canonical(root, signature.profile.content_c14n)
+def check_by_key(signature: XmlSignature, certificate: bytes, key: PublicKey) -> None:
+    """Our own public-key operation.  Raises Refused (SIG012, SIG013, SIG030)."""
+    value = der_of_raw(key, signature.value, "SignatureValue")
+    check_signature(key, signature.profile.algorithm, value, signature.signed_info, "SignatureValue")
 
 
-def verified_xml(root: etree._Element, content: bytes, signature: XmlSignature, chain: Chain) -> Verified:
-    """The Verified of a tree that was digested as ``content``.  Raises Refused (SIG014)."""
-    if signature.profile.content_c14n == EXCLUSIVE and _XSI in content:
-        _check_types(root, content)
-    signer = msgspec.structs.replace(chain.signer, algorithm=signature.profile.algorithm.name)
-    return Verified(content, XML, root, signer, XMLDSIG, seal=SEAL)
+def prove(
+    root: etree._Element,
+    trust: Trust,
+    policy: Policy,
+    now: datetime,
+    check: Check = check_by_key,
+    beside: tuple[Sequence[bytes], str] | None = None,
+) -> Proven:
+    """Prove the document's only signature; ``root`` is taken apart.  Raises Refused (SIG codes)."""
+    signature = read_signature(root, policy)
+    profile = signature.profile
+    if policy.engine != "fast" and profile.method in UNKNOWN_TO_REFERENCE:
+        raise refusal("SIG006", "what both engines know", profile.method, "SignedInfo")
+    if profile.whole and beside is None and not signature.objects and signature.element is not root:
+        return _prove_plain(root, signature, ENVELOPED, trust, policy, now, check)
+    place = place_of(root, signature) if beside is None else place_outside(root, signature, beside[1])
+    properties = read_properties(root, signature, place)
+    if properties is None:
+        return _prove_plain(root, signature, place, trust, policy, now, check, beside)
+    digests = {*(target.digest for target in profile.targets), *properties.digests}
+    legacy = admitted(profile.algorithm, digests, policy, now, "SignedInfo", place.shape)
+
+    def take_content(theirs: Sequence[bytes] | None) -> tuple[Content, Sequence[bytes]]:
+        return _taken(root, signature, place, properties, policy, theirs, beside)
+
+    judged = judge_qualified(signature, properties, trust, policy, now, check, take_content)
+    signer = msgspec.structs.replace(judged.signer, algorithm=profile.algorithm.name, profile=legacy)
+    return Proven(judged.content, place.shape, signer, judged.proof, judged.findings)
 
 
-def _check_types(root: etree._Element, content: bytes) -> None:
-    """Exclusive canonicalisation does not sign a prefix that only an xsi:type's value uses.
+def _prove_plain(
+    root: etree._Element,
+    signature: XmlSignature,
+    place: Place | str,
+    trust: Trust,
+    policy: Policy,
+    now: datetime,
+    check: Check,
+    beside: tuple[Sequence[bytes], str] | None = None,
+) -> Proven:
+    """Prove a signature without properties.  ``place``: a shape's name where the whole document is covered, and
+    nothing more has to be known of it: most messages are such, and take the short way."""
+    profile = signature.profile
+    shape = place if isinstance(place, str) else place.shape
+    digests = [target.digest for target in profile.targets]
+    legacy = admitted(profile.algorithm, digests, policy, now, "SignedInfo", shape)
+    if policy.level:
+        raise refusal("SIG120", policy.level, "XML-DSig", "Signature", signature.element.sourceline or 0)
+    # The key first: the document is not canonicalised for a sender that nobody knows.
+    chain, proof = trust.prove(signature.certificates, policy, now)
+    theirs = check(signature, chain.certificates[0], chain.key)
+    if isinstance(place, str):
+        content = take_whole(root, signature, profile.targets[0])
+        _check_digests(signature, (content.octets,), theirs)
+    else:
+        content, _ = _taken(root, signature, place, None, policy, theirs, beside)
+    signer = msgspec.structs.replace(chain.signer, algorithm=profile.algorithm.name, profile=legacy)
+    return Proven(content, shape, signer, proof)
 
-    Such a prefix must mean in the signed octets what it means in the document, or whoever carried
-    the message could have changed a type.  Raises Refused (SIG014).
-    """
-    signed = parse(content, _UNBOUNDED).iter(etree.Element)
-    for element in root.iter(etree.Element):
-        twin = next(signed)
-        value = element.get(_XSI_TYPE)
-        if value is None:
-            continue
-        prefix = value.strip().rpartition(":")[0] or None
-        if prefix != "xml" and element.nsmap.get(prefix) != twin.nsmap.get(prefix):
-            raise refusal("SIG014", found=value, part=xpath_of(element), line=element.sourceline or 0)
+
+def _taken(
+    root: etree._Element,
+    signature: XmlSignature,
+    place: Place,
+    properties: Qualifying | None,
+    policy: Policy,
+    theirs: Sequence[bytes] | None,
+    beside: tuple[Sequence[bytes], str] | None,
+) -> tuple[Content, Sequence[bytes]]:
+    """The content, and what each reference covers, once every digest has held.  Raises Refused (SIG011)."""
+    covered = _parts(signature, place, properties)
+    content = take(root, signature, place) if beside is None else _beside(signature, place, beside[0], policy)
+    covered[place.content] = content.octets
+    _check_digests(signature, covered, theirs)
+    return content, covered
+
+
+def _parts(signature: XmlSignature, place: Place, properties: Qualifying | None) -> list[bytes]:
+    """The octets of the references into the signature itself, the content's left empty; they are taken
+    while everything stands in its place."""
+    covered = [b""] * len(signature.profile.targets)
+    parts = (
+        (place.properties, properties.signed if properties else None),
+        (place.key_info, signature.key_info),
+    )
+    for index, element in parts:
+        if index >= 0 and element is not None:
+            target = signature.profile.targets[index]
+            covered[index] = canonical_part(element, c14n_of_target(target))
+    return covered
+
+
+def _check_digests(signature: XmlSignature, covered: Sequence[bytes], theirs: Sequence[bytes] | None) -> None:
+    if theirs is not None:
+        if list(theirs) != list(covered):
+            raise refusal("SIG011", part="DigestValue")
+        return
+    for target, octets, digest in zip(signature.profile.targets, covered, signature.digests, strict=True):
+        if DIGESTERS[target.digest](octets).digest() != digest:
+            raise refusal("SIG011", part="DigestValue", found=target.uri)
+
+
+def _beside(signature: XmlSignature, place: Place, forms: Sequence[bytes], policy: Policy) -> Content:
+    """The part beside the signature: as it is, or canonical where the reference says so."""
+    target, digest = signature.profile.targets[place.content], signature.digests[place.content]
+    if target.transforms:
+        root = read_document(forms[0], policy)
+        return Content(canonical(root, c14n_of_target(target)), root)
+    for octets in forms:
+        if DIGESTERS[target.digest](octets).digest() == digest:
+            return Content(octets, None)
+    return Content(forms[0], None)
+
+
+def verified_xml(proven: Proven, policy: Policy) -> Verified:
+    """The Verified of what was proven.  Raises Refused (SIG053) where that is no message."""
+    octets, document = proven.content.octets, proven.content.document
+    kind = XML
+    if document is None:
+        kind = kind_of(octets)
+        if not kind:
+            raise refusal("SIG053", ", ".join((EDIFACT, XML)), "other octets", "content")
+        document = read_document(octets, policy) if kind == XML else None
+    # An interchange that came signed in XML is answered as any other is.
+    envelope = XMLDSIG if kind == XML else MULTIPART_SIGNED
+    return Verified(
+        octets, kind, document, proven.signer, envelope, proven.proof, findings=proven.findings, seal=SEAL
+    )

@@ -1,6 +1,7 @@
 """The ledger's tables, the same on SQLite and PostgreSQL."""
 
 from gateway.storage.tables.base import metadata
+from gateway.storage.tables.evidence import archived, chain, checkpoint, exhibit, journal, span
 from gateway.storage.tables.journey import (
     DEAD,
     DONE,
@@ -15,18 +16,28 @@ from gateway.storage.tables.journey import (
     refusal,
     submission,
 )
-from gateway.storage.tables.register import counter, mandate, partner, partner_key
+from gateway.storage.tables.register import counter, credential, mandate, partner, partner_key
+from gateway.storage.tables.revocation import certificate, held, learned
 
 __all__ = [
     "DEAD",
     "DONE",
     "DUE",
     "HEAD",
+    "archived",
+    "certificate",
+    "chain",
+    "checkpoint",
     "counter",
+    "credential",
     "decision",
     "delivery",
     "event",
+    "exhibit",
+    "held",
     "is_push",
+    "journal",
+    "learned",
     "mandate",
     "message",
     "metadata",
@@ -34,5 +45,6 @@ __all__ = [
     "partner",
     "partner_key",
     "refusal",
+    "span",
     "submission",
 ]

@@ -1,0 +1,1 @@
+"""Evidence: what the journal says and how it is bound together; pure."""

@@ -1,0 +1,135 @@
+"""Where the signatures of a message are and in what form, for those who verify without the gateway."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Sequence
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from lxml import etree
+
+from gateway import safexml
+
+XML, SMIME, DER, OTHER = "xml", "SMIME", "DER", "other"
+_XML_TYPES = frozenset({"application/xml", "text/xml"})
+_CMS_TYPES = frozenset({"multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"})
+_DS = "{http://www.w3.org/2000/09/xmldsig#}"
+
+
+class Form(msgspec.Struct, frozen=True):
+    """``kind``: ``xml``; ``SMIME`` and ``DER`` as ``openssl cms`` reads them; ``other``: a form that
+    these programs do not know.  ``head``: the MIME header that the transport carried beside the body."""
+
+    kind: str
+    head: bytes = b""
+
+
+def form_of(media_type: str, body: bytes) -> Form:
+    """How the outermost signature is carried."""
+    essence = media_type.partition(";")[0].strip().lower()
+    if essence in _XML_TYPES:
+        return Form(XML)
+    if essence not in _CMS_TYPES:
+        return Form(OTHER)
+    if body[:13].lower() == b"mime-version:":
+        return Form(SMIME)
+    if essence != "multipart/signed" and body[:1] == b"0" and body[1:2] >= b"\x80":
+        return Form(DER)
+    head = f"MIME-Version: 1.0\r\nContent-Type: {media_type}\r\n"
+    if essence != "multipart/signed":
+        head += "Content-Transfer-Encoding: base64\r\n"
+    return Form(SMIME, f"{head}\r\n".encode("utf-8", "replace"))
+
+
+def signature_octets(form: Form, body: bytes) -> bytes:
+    """The signature by itself: an XML signature element, or a CMS SignedData in DER; b"" where it cannot
+    be taken out."""
+    if form.kind == DER:
+        return body
+    if form.kind == SMIME:
+        return _cms_of(form.head + body)
+    if form.kind == XML:
+        signature = _signature(body)
+        return b"" if signature is None else etree.tostring(signature, with_tail=False)
+    return b""
+
+
+def certificates_in(form: Form, body: bytes) -> tuple[x509.Certificate, ...]:
+    """The certificates that a signature carries, the signer's first where the writer put it there."""
+    if form.kind == XML:
+        signature = _signature(body)
+        found = () if signature is None else signature.iter(f"{_DS}X509Certificate")
+        texts = ["".join((element.text or "").split()) for element in found]
+        pems = "".join(f"-----BEGIN CERTIFICATE-----\n{t}\n-----END CERTIFICATE-----\n" for t in texts)
+        return tuple(x509.load_pem_x509_certificates(pems.encode())) if texts else ()
+    signed = signature_octets(form, body)
+    return tuple(pkcs7.load_der_pkcs7_certificates(signed)) if signed else ()
+
+
+def completed(
+    chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    """The chain of the first certificate, each followed by its issuer, as far as issuers are at hand."""
+    if not chain:
+        return ()
+    made, at_hand = [chain[0]], [*chain[1:], *anchors]
+    while made[-1].subject != made[-1].issuer:
+        issuer = next((c for c in at_hand if _issued(c, made[-1])), None)
+        if issuer is None or issuer in made:
+            break
+        made.append(issuer)
+    return tuple(made)
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    """The certificate as text."""
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def raw_check(certificate: x509.Certificate) -> tuple[str, ...]:
+    """openssl's words that verify a raw signature of the certificate's key over a file; ``{key}``,
+    ``{signature}`` and ``{file}`` stand for the files."""
+    key = certificate.public_key()
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return ("openssl pkeyutl -verify -pubin -inkey {key} -rawin -in {file} -sigfile {signature}",)
+    digest = "sha256"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        digest = {384: "sha384", 521: "sha512"}.get(key.curve.key_size, "sha256")
+    plain = f"openssl dgst -{digest} -verify {{key}} -signature {{signature}} {{file}}"
+    if not isinstance(key, rsa.RSAPublicKey):
+        return (plain,)
+    pss = "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest"
+    return plain, plain.replace(f"-{digest} ", f"-{digest} {pss} ")
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    if issuer.subject != certificate.issuer:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, x509.InvalidVersion):
+        return False
+    except Exception as error:
+        if type(error).__name__ != "InvalidSignature":
+            raise
+        return False
+    return True
+
+
+def _signature(document: bytes) -> etree._Element | None:
+    try:
+        root = safexml.parse(document)
+    except safexml.XmlRefused:
+        return None
+    return next(root.iter(f"{_DS}Signature"), None)
+
+
+def _cms_of(entity: bytes) -> bytes:
+    message = email.message_from_bytes(entity, policy=email.policy.HTTP)
+    part = message.get_payload(1) if message.is_multipart() else message
+    octets = part.get_payload(decode=True) if isinstance(part, email.message.Message) else None
+    return octets if isinstance(octets, bytes) else b""

@@ -1,0 +1,254 @@
+"""Takes submissions in: inspected, answered, settled in one commit with all their effects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway import inbound, security
+from gateway.handbook import Handbook
+from gateway.intake.journey import Numbers, Worked, drafted, sealed, settlement
+from gateway.model import Answer, Channel, Finding, Pending, Place, Register, Submission, Verdict
+from gateway.storage import Clash, GroupCommit, Holding, LedgerUnavailable, Overloaded, Settlement, Sighting
+
+log = logging.getLogger("gateway.intake")
+
+INLINE_BYTES = 64 * 1024
+"""Up to this a submission is inspected on the reactor's thread: some ten milliseconds at most, where a
+hand-off would cost more than it saves.  Larger ones go to a worker process."""
+
+HOLD = timedelta(hours=24)
+"""How long a submission is held where the operator does not say."""
+
+TRIES = 8
+"""How often one submission is judged anew because a partner or mandate that it rests on just changed."""
+
+MET_AGAIN = timedelta(hours=1)
+"""How exactly it is known when a certificate was last used."""
+
+MAX_MET = 20_000
+"""Certificates that a process remembers to have noted."""
+
+
+class Workers(Protocol):
+    """Where large submissions are worked on, away from the reactor's thread."""
+
+    def work(self, submission: Submission, clash: Finding | None) -> Deferred[Worked]: ...
+
+
+class Aside(Protocol):
+    """Calls a function in a thread of its own."""
+
+    def __call__(self, function: Callable[..., Worked], *args: object) -> Awaitable[Worked]: ...
+
+
+class Intake:
+    """Takes submissions in.
+
+    ``hold``: how long one waits for what nobody could tell.  ``refresh``: brings ``handbook`` up to the
+    ledger's register; without it, the register is read here.  ``aside``: where signing is done that has to
+    wait for another device.
+    """
+
+    def __init__(
+        self,
+        commits: GroupCommit,
+        numbers: Numbers,
+        handbook: Callable[[], Handbook],
+        key: security.Signatory,
+        clock: Callable[[], datetime],
+        backend: str,
+        workers: Workers | None = None,
+        on_settled: Callable[[], None] = lambda: None,
+        hold: timedelta = HOLD,
+        refresh: Callable[[], Awaitable[object]] | None = None,
+        aside: Aside | None = None,
+    ) -> None:
+        self._commits = commits
+        self._numbers = numbers
+        self._handbook = handbook
+        self._key = key
+        self._clock = clock
+        self._backend = backend
+        self._workers = workers
+        self._on_settled = on_settled
+        self._hold_for = hold
+        self._refresh = refresh
+        self._aside = aside
+        self._newest: Register | None = None
+        self._met: dict[bytes, datetime] = {}
+
+    def now(self) -> datetime:
+        """The time by the gateway's clock, aware, UTC."""
+        return self._clock()
+
+    async def submit(self, submission: Submission) -> Answer | Pending:
+        """The answer, once it is durable.  The same bytes get the same answer.
+
+        Pending where the policy is to wait until somebody can tell whether a certificate was revoked.
+        Raises security.Refused and inbound.Unreadable where there is nobody to answer or nothing to
+        answer with, storage.Overloaded where the ledger cannot keep up.
+        """
+        try:
+            return await self._settle(lambda finding: self._judged(submission, finding))
+        except (security.Refused, inbound.Unreadable) as refused:
+            known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
+            if known is not None:
+                return known
+            if isinstance(refused, security.Held):
+                return await self._hold(submission, refused)
+            await self._note_refusal(submission, refused)
+            raise
+
+    async def resume(self, submission: Submission, sunk: Finding | None = None) -> Answer:
+        """The answer to a submission that was held, judged as of when it was received.
+
+        ``sunk``: the finding that it is rejected for.  Raises security.Held where it must wait on, Refused
+        and inbound.Unreadable where it cannot be answered as it is.
+        """
+        return await self._settle(lambda finding: self._resumed(submission, finding or sunk))
+
+    async def _settle(self, judge: Callable[[Finding | None], Awaitable[Settlement]]) -> Answer:
+        """Judge, and settle in one commit; judge again where the reference is another's, or where a
+        partner or mandate changed between the two."""
+        finding = None
+        for _ in range(TRIES):
+            settlement = await judge(finding)
+            answer = await self._commits.settle(settlement)
+            if isinstance(answer, Answer):
+                self._on_settled()
+                self._note(settlement.verdict)
+                return answer
+            if isinstance(answer, Clash):
+                finding = _used(answer)
+            else:
+                await self._catch_up()
+        raise Overloaded("the register changes faster than this can be settled")
+
+    async def _catch_up(self) -> None:
+        """Have the register as it is now."""
+        if self._refresh is not None:
+            await self._refresh()
+        else:
+            self._newest = await self._commits.call("refreshed", self._knowledge().register)
+
+    async def _note_refusal(
+        self, submission: Submission, refused: security.Refused | inbound.Unreadable
+    ) -> None:
+        code = refused.findings[0].code if refused.findings else ""
+        await self._commits.call(
+            "refuse",
+            submission.partner,
+            submission.channel,
+            code,
+            submission.digest,
+            submission.received_at,
+        )
+
+    async def _hold(self, submission: Submission, held: security.Held) -> Answer | Pending:
+        """Keep it durably; the same bytes are kept once, and are told the same."""
+        deadline = submission.received_at + self._hold_for
+        met = tuple(sightings(held.certificates, "sign"))
+        kept: Holding = await self._commits.call(
+            "hold", submission, held.findings, held.certificates, deadline, met
+        )
+        if kept.became:
+            # Settled between our look and our hold: its answer is there now.
+            known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
+            if known is not None:
+                return known
+        log.info("held", extra={"submission": kept.id, "code": held.code})
+        return Pending(kept.id, kept.findings, repeated=kept.id != submission.id)
+
+    async def _judged(self, submission: Submission, sunk: Finding | None) -> Settlement:
+        if self._workers is not None and len(submission.body) > INLINE_BYTES:
+            worked = await self._workers.work(submission, sunk)
+            now = self._clock()
+        else:
+            now = self._clock()
+            worked = await self._worked(submission, self._knowledge(), now, sunk)
+        pushed = self._is_pushed(worked)
+        return settlement(submission, worked, self._backend, now, claim=sunk is None, pushed=pushed)
+
+    async def _resumed(self, submission: Submission, sunk: Finding | None) -> Settlement:
+        now = self._clock()
+        handbook = self._knowledge()
+        if sunk is not None:
+            handbook = handbook.asking("off")  # it is answered for what was found, whatever is known now
+        worked = await self._worked(submission, handbook, now, sunk, submission.received_at)
+        pushed = self._is_pushed(worked)
+        return settlement(
+            submission, worked, self._backend, now, claim=sunk is None, pushed=pushed, held=True
+        )
+
+    async def _worked(
+        self,
+        submission: Submission,
+        handbook: Handbook,
+        now: datetime,
+        sunk: Finding | None,
+        at: datetime | None = None,
+    ) -> Worked:
+        """As journey.work.  A key in a token is asked from another thread: it may take its time."""
+        key = self._key.signing(now)
+        drafts = drafted(submission, handbook, self._numbers.take, now, sunk, at)
+        if key.remote and self._aside is not None:
+            return await self._aside(sealed, drafts, key, now)
+        return sealed(drafts, key, now)
+
+    def _knowledge(self) -> Handbook:
+        """As it is now; with the register that was read meanwhile, where that is newer."""
+        handbook, newest = self._handbook(), self._newest
+        if newest is None or (newest.version or 0) <= (handbook.register.version or 0):
+            self._newest = None
+            return handbook
+        return handbook.with_register(newest)
+
+    def _is_pushed(self, worked: Worked) -> bool:
+        partner = self._knowledge().register.partners[worked.verdict.route.partner]
+        return partner.channel is Channel.PUSH
+
+    def _note(self, verdict: Verdict) -> None:
+        """Tell the ledger, soon and without waiting, which certificates are in use."""
+        if self._handbook().policy.revocation == "off":
+            return
+        now = self._clock()
+        for proof, use in ((verdict.proof, "sign"), (verdict.carrier_proof, "sign")):
+            if (
+                not proof.certificates
+                or self._met.get(proof.certificates[0], now - MET_AGAIN) > now - MET_AGAIN
+            ):
+                continue
+            if len(self._met) >= MAX_MET:
+                self._met.clear()
+            self._met[proof.certificates[0]] = now
+            self._sight(sightings(proof.certificates, use), now)
+
+    def _sight(self, met: list[Sighting], now: datetime) -> None:
+        try:
+            noted = self._commits.call("sight", met, now)
+        except Overloaded:
+            return  # stopping; the next message with it notes it
+        noted.addErrback(_away)
+
+
+def sightings(certificates: tuple[bytes, ...], use: str) -> list[Sighting]:
+    """The certificates of a proven chain (DER, the anchor last) as the ledger notes them."""
+    return [
+        Sighting(m.fingerprint, m.der, m.issuer, m.subject, m.not_after, use)
+        for m in security.met_in(certificates)
+    ]
+
+
+def _used(clash: Clash) -> Finding:
+    return Finding("PAR007", Place(part="reference"), clash.reference, clash.submission)
+
+
+def _away(failure: Failure) -> Failure | None:
+    """The ledger is away for now: what was not noted is noted with a later message."""
+    return None if isinstance(failure.value, LedgerUnavailable | Overloaded) else failure

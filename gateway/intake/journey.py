@@ -1,0 +1,227 @@
+"""The journey of one submission, and all that is to be stored of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from gateway import inbound, outbound, routing, security
+from gateway.handbook import Handbook
+from gateway.model import Delivery, Event, Finding, Judged, Outcome, Outgoing, Revocation, Submission, Verdict
+from gateway.model.finding import worst
+from gateway.storage import Ledger, Settlement
+
+HELD = "held"
+"""The timeline's word for a submission that waits until it can be judged."""
+
+MANDATED = "mandated"
+"""The timeline's word for the mandates that admitted something; its detail names them and the form of
+signatures.  It is about the submission where all messages came in by the same, else about each."""
+
+
+class Numbers:
+    """Durable, unique numbers for what the gateway sends, taken from the ledger in blocks."""
+
+    BLOCK = 10_000
+
+    def __init__(self, ledger: Ledger, name: str = "outgoing") -> None:
+        self._ledger = ledger
+        self._name = name
+        self._left: range = range(0)
+
+    def take(self, count: int = 1) -> list[str]:
+        """``count`` numbers of at most 14 digits (EDIFACT 0020, an..14); unused ones of a block are
+        lost when the process ends, never used twice."""
+        taken: list[int] = []
+        while len(taken) < count:
+            if not self._left:
+                self._left = self._ledger.references(self._name, self.BLOCK)
+            want = count - len(taken)
+            taken += self._left[:want]
+            self._left = self._left[want:]
+        return [str(n) for n in taken]
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What the journey made of a submission, signed and ready to settle; ``register``: the version of the
+    register that it was judged by."""
+
+    verdict: Verdict
+    receipt: tuple[str, bytes]
+    refusals: tuple[tuple[int, str, bytes], ...] = ()
+    register: int | None = None
+
+
+def work(
+    submission: Submission,
+    handbook: Handbook,
+    key: security.SigningKey,
+    numbers: Callable[[int], Sequence[str]],
+    now: datetime,
+    sunk: Finding | None = None,
+    at: datetime | None = None,
+) -> Worked:
+    """Inspect, draft and sign: in a worker, or on the reactor's thread where the key is at hand.
+
+    The rest is as with `drafted`.
+    """
+    return sealed(drafted(submission, handbook, numbers, now, sunk, at), key, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """What the journey made of a submission, not yet signed."""
+
+    verdict: Verdict
+    receipt: outbound.Draft
+    refusals: tuple[tuple[int, outbound.Draft], ...] = ()
+    register: int | None = None
+
+
+def sealed(drafts: Drafted, key: security.SigningKey, now: datetime) -> Worked:
+    """Sign; the one part that may wait for another device.  Raises security.KeyUnusable."""
+    route = drafts.verdict.route
+    receipt = outbound.seal(drafts.receipt, route, key, now)
+    refusals = tuple((number, *outbound.seal(draft, route, key, now)) for number, draft in drafts.refusals)
+    return Worked(drafts.verdict, receipt, refusals, drafts.register)
+
+
+def drafted(
+    submission: Submission,
+    handbook: Handbook,
+    numbers: Callable[[int], Sequence[str]],
+    now: datetime,
+    sunk: Finding | None = None,
+    at: datetime | None = None,
+) -> Drafted:
+    """Inspect, and draft what is to be answered.
+
+    ``sunk``: a finding that rejects all, whatever else is found: that this reference was used before for
+    other bytes, that nobody could tell whether the signer's certificate was revoked.  ``at``: as of when it is
+    judged, where that is not now.  Raises security.Refused, and security.Held only where nothing else stands
+    against the submission.
+    """
+    inspected = _inspect(submission, handbook, at or now, now)
+    if sunk is not None:
+        inspected = _sunk(inspected, sunk)
+    verdict = inspected.verdict
+    due = [m for m in verdict.messages if outbound.beyond_syntax(m, handbook)]
+    if verdict.route.syntax == "xml" or worst(verdict.findings):
+        due = []
+    first, *rest = numbers(1 + len(due))
+    receipt = outbound.receipt(verdict, inspected.interchange, handbook, first, now)
+    refusals = tuple(
+        (message.ordinal, outbound.refusal(message, verdict.route, handbook, number, now))
+        for message, number in zip(due, rest, strict=True)
+    )
+    return Drafted(verdict, receipt, refusals, handbook.register.version)
+
+
+def _inspect(submission: Submission, handbook: Handbook, at: datetime, now: datetime) -> inbound.Inspected:
+    try:
+        return inbound.inspect(submission, handbook, at, now)
+    except security.Held:
+        # What would be refused anyway is refused now: only what is otherwise good is held.
+        inbound.inspect(submission, handbook.asking("accept"), at, now)
+        raise
+
+
+def _sunk(inspected: inbound.Inspected, reason: Finding) -> inbound.Inspected:
+    """The same reading with every message rejected for one reason."""
+    verdict = inspected.verdict
+    messages = tuple(
+        msgspec.structs.replace(m, outcome=Outcome.REJECTED, declaration=None) for m in verdict.messages
+    )
+    verdict = msgspec.structs.replace(
+        verdict, outcome=Outcome.REJECTED, messages=messages, findings=(*verdict.findings, reason)
+    )
+    return inbound.Inspected(verdict, inspected.interchange)
+
+
+def settlement(
+    submission: Submission,
+    worked: Worked,
+    backend: str,
+    now: datetime,
+    *,
+    claim: bool,
+    pushed: bool = False,
+    held: bool = False,
+) -> Settlement:
+    """All that one submission brings about, to be committed together.
+
+    ``pushed``: who filed gets its messages pushed; the receipt only where the submission was ``held``, else
+    it is the answer to the submission itself.
+    """
+    verdict = worked.verdict
+    media_type, body = worked.receipt
+    receipt = Outgoing(
+        id=f"{submission.id}.r",
+        partner=verdict.route.partner,
+        kind="receipt",
+        about=submission.id,
+        reference=verdict.reference,
+        media_type=media_type,
+        body=body,
+        created_at=now,
+    )
+    lrns = {message.ordinal: message.lrn for message in verdict.messages}
+    answers = tuple(
+        Outgoing(
+            id=f"{submission.id}.{ordinal}.x",
+            partner=verdict.route.partner,
+            kind="rejected",
+            about=f"{submission.id}.{ordinal}",
+            reference=lrns[ordinal] or verdict.reference,
+            media_type=refusal_type,
+            body=refusal,
+            created_at=now,
+        )
+        for ordinal, refusal_type, refusal in worked.refusals
+    )
+    deliveries = tuple(
+        Delivery(f"{submission.id}.{m.ordinal}", f"backend:{backend}", f"{submission.id}.{m.ordinal}", now)
+        for m in verdict.messages
+        if m.outcome is Outcome.ACCEPTED
+    )
+    if pushed:
+        carried = (receipt, *answers) if held else answers
+        deliveries += tuple(Delivery(f"{a.id}.p", f"push:{a.partner}", a.id, now) for a in carried)
+    return Settlement(
+        submission=submission,
+        verdict=verdict,
+        receipt=receipt,
+        deliveries=deliveries,
+        events=tuple(_events(submission, verdict, now, held)),
+        claim=claim and verdict.outcome is not Outcome.REJECTED,
+        answers=answers,
+        register=worked.register,
+        entitled=tuple(m.ordinal for m in verdict.messages if _entitled(m)),
+    )
+
+
+def _entitled(message: Judged) -> bool:
+    """True where the message was read, and who filed it is its signer or has its signer's mandate."""
+    return message.kind is not None and routing.NOT_ENTITLED.isdisjoint(f.code for f in message.findings)
+
+
+def _events(submission: Submission, verdict: Verdict, now: datetime, held: bool) -> Iterable[Event]:
+    yield Event(submission.id, submission.received_at, "received", submission.channel)
+    if held:
+        yield Event(submission.id, submission.received_at, HELD, "revocation")
+    elif Revocation.UNKNOWN in (verdict.proof.revocation, verdict.carrier_proof.revocation):
+        yield Event(submission.id, now, "unchecked", "revocation")
+    yield Event(submission.id, now, verdict.outcome.value, f"{len(verdict.messages)} message(s)")
+    yield from _mandated(submission, verdict, now)
+
+
+def _mandated(submission: Submission, verdict: Verdict, now: datetime) -> Iterable[Event]:
+    admitted = [m for m in verdict.messages if m.mandates]
+    alike = len(admitted) == len(verdict.messages) and len({(m.mandates, m.form) for m in admitted}) == 1
+    for message in admitted[:1] if alike else admitted:
+        about = submission.id if alike else f"{submission.id}.{message.ordinal}"
+        yield Event(about, now, MANDATED, f"{', '.join(message.mandates)} ({message.form})")

@@ -1,0 +1,193 @@
+"""Archiving: old submissions go to sealed files, which are read back before anything is deleted."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.task import LoopingCall
+
+from gateway import security
+from gateway.evidence.archives import Facts, NoArchive, Row, read_archive, write_archive
+from gateway.evidence.entries import sha256
+from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
+from gateway.storage.retention import Changed
+
+log = logging.getLogger("gateway.archive")
+
+BATCH = 200
+"""Submissions in one file and in one transaction: some megabytes, and a second's work."""
+DAY_SECONDS = 86_400.0
+
+
+class Written(msgspec.Struct, frozen=True):
+    """An archive file that was made."""
+
+    file: Path
+    digest: str
+    submissions: int
+
+
+class NotThere(Exception):
+    """An archive file is missing or is not the one that was written; the text says which and why."""
+
+
+def years_before(at: datetime, years: int) -> datetime:
+    """The same day so many years earlier; of 29 February, 28 February."""
+    try:
+        return at.replace(year=at.year - years)
+    except ValueError:
+        return at.replace(year=at.year - years, day=28)
+
+
+def archive(
+    ledger: Ledger,
+    before: datetime,
+    folder: Path,
+    key: security.SigningKey,
+    now: Callable[[], datetime],
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Written]:
+    """Move what was received before a time into files of the folder, a batch at a time.
+
+    May be ended at any moment and begun again: a file is whole before it has its name, it is read back
+    before its rows are deleted, and they are deleted together.  Raises OSError, LedgerError, NoArchive;
+    KeyUnusable where the key cannot sign.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    after, more = "", True
+    while more and not stop():
+        ids, after = ledger.old(before, after, BATCH)
+        more = bool(after)
+        if not ids:
+            continue
+        at = now()
+        rows = ledger.dump(ids)
+        octets = write_archive(rows, ids, before, partial(key.sign, now=at), key.certificates, at)
+        digest = sha256(octets)
+        path = folder / f"{ids[0]}-{digest[:12]}.zip"
+        _write(path, octets)
+        _, kept = _read(path, digest)
+        try:
+            ledger.remove(ids, kept, path.name, digest)
+        except Changed:
+            # It is not old enough to be left alone; the next run takes it.
+            path.unlink()
+            continue
+        log.info("archived %d submissions in %s", len(ids), path.name)
+        yield Written(path, digest, len(ids))
+
+
+def check(ledger: Ledger, folder: Path) -> Iterator[tuple[str, str]]:
+    """Every archive file that the ledger knows, and why it is not sound, or ""."""
+    for one in ledger.archives():
+        try:
+            _read(folder / one.name, one.digest)
+        except NotThere as error:
+            yield one.name, str(error)
+        else:
+            yield one.name, ""
+
+
+def restore(ledger: Ledger, folder: Path, wanted: str) -> list[str]:
+    """Bring back one submission, or all of an archive file; the ids of those that were away.
+
+    Raises NotThere, LedgerError.
+    """
+    name = ledger.archive_of(wanted) or wanted
+    known = {one.name: one.digest for one in ledger.archives()}
+    if name not in known:
+        raise NotThere(f"{wanted} is in no archive")
+    facts, rows = _read(folder / name, known[name])
+    ids = [wanted] if name != wanted else list(facts.submissions)
+    attested = {ledger.attested_digest(identity) for identity in ids}
+    if attested != {known[name]}:
+        raise NotThere(f"{name}: the journal has another digest")
+    return ledger.restore(ids, rows)
+
+
+def _write(path: Path, octets: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path, digest: str) -> tuple[Facts, list[Row]]:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise NotThere(f"{path}: {error.strerror}") from error
+    if sha256(octets) != digest:
+        raise NotThere(f"{path}: not the file that was written; {_where(octets)}")
+    try:
+        return read_archive(octets)
+    except NoArchive as error:
+        raise NotThere(f"{path}: {error}") from error
+
+
+def _where(octets: bytes) -> str:
+    try:
+        read_archive(octets)
+    except NoArchive as error:
+        return str(error)
+    return "another archive"
+
+
+class Daily:
+    """Archives once a day what is older than so many years, in a thread, while the reactor runs."""
+
+    def __init__(
+        self,
+        commits: GroupCommit,
+        key: Callable[[], security.SigningKey],
+        folder: Path,
+        years: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._commits = commits
+        self._key = key
+        self._folder = folder
+        self._years = years
+        self._now = now
+        self._stopping = False
+
+    def start(self, reactor: Any) -> Callable[[], None]:
+        """Begin now; returns what ends it, after the batch that it is at."""
+        loop = LoopingCall(self.round)
+        loop.clock = reactor
+        reactor.callWhenRunning(loop.start, DAY_SECONDS, now=True)
+
+        def stop() -> None:
+            self._stopping = True
+            if loop.running:
+                loop.stop()
+
+        return stop
+
+    async def round(self) -> None:
+        """One day's; what fails is tried again the next day."""
+        try:
+            await self._commits.with_ledger(self._archive)
+        except (LedgerError, Overloaded, NoArchive, NotThere, OSError, ValueError) as error:
+            # An error here would end the loop for good.
+            log.error("not archived: %s", error)
+
+    def _archive(self, ledger: Ledger) -> None:
+        before = years_before(self._now(), self._years)
+        for _ in archive(ledger, before, self._folder, self._key(), self._now, lambda: self._stopping):
+            pass

@@ -1,0 +1,207 @@
+"""Commands on what proves a partner, and on what was agreed about all that it sends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway import routing
+from gateway.model import Credential, Partner, Terms, Use
+from gateway.operations.cli.books import ledger, registered
+from gateway.operations.cli.say import Trouble, as_json, emit
+from gateway.operations.enrolling.checks import Broken, checked_partner
+from gateway.operations.expiring import WARNED
+from gateway.storage import Ledger
+
+USES = [use.value for use in Use]
+SHORTEST = 8
+"""Digits of a fingerprint that name a certificate, where no other one of the partner begins so."""
+
+
+@click.command()
+@click.argument("identity")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--use", "uses", multiple=True, type=click.Choice(USES), help="What it proves; default: tls and sign."
+)
+@click.option("--from", "since", type=click.DateTime(), help="UTC; default: at once.")
+@click.option("--until", type=click.DateTime(), help="UTC; default: until it ends itself.")
+@click.option("--algorithm", "algorithms", multiple=True, help="Its key signs with this only; repeatable.")
+@click.option("--note", default="", help="For people.")
+@as_json
+@click.pass_context
+def certify(
+    context: click.Context,
+    identity: str,
+    path: Path,
+    uses: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    algorithms: tuple[str, ...],
+    note: str,
+    in_json: bool,
+) -> None:
+    """Register a certificate (PEM or DER) that proves a partner, beside those it has.
+
+    For a use that any certificate is registered for, only registered ones prove the partner, each in its
+    window: let the windows of the old and the new one overlap.  Given again, it replaces its registration.
+
+    \b
+    cvan --home HOME partner certify anphat anphat-2027.pem --use sign --from 2026-12-01
+    cvan --home HOME partner certify vanlink receiver.pem --use push
+    """
+    new = Credential(
+        fingerprint="",
+        uses=tuple(Use(u) for u in uses) or (Use.TLS, Use.SIGN),
+        active_from=since.replace(tzinfo=UTC) if since else None,
+        active_to=until.replace(tzinfo=UTC) if until else None,
+        algorithms=algorithms,
+        note=note,
+        certificate=certificate_of(path),
+    )
+    with ledger(context) as books:
+        before = registered(books, identity)
+        changed = _checked(msgspec.structs.replace(before, credentials=(new,)))
+        (new,) = changed.credentials
+        others = tuple(c for c in before.credentials if c.fingerprint != new.fingerprint)
+        _put(books, msgspec.structs.replace(before, credentials=(*others, new)))
+    alone = [use.value for use in new.uses if before.subjects and not before.credentials_for(use)]
+    lines = [
+        f"{identity}: proven by {routing.identity.shown(new)} for {', '.join(new.uses)}",
+        f"  {new.subject}",
+    ]
+    if alone:
+        lines.append(
+            f"  from now on no subject proves it for {', '.join(alone)}, only registered certificates"
+        )
+    now = datetime.now(UTC)
+    if new.ends_at is not None and new.ends_at <= now + WARNED[-1]:
+        lines.append(f"  it ends in {max((new.ends_at - now).days, 0)} days")
+    emit(in_json, {"id": identity, **_told(new)}, lines)
+
+
+@click.command()
+@click.argument("identity")
+@click.argument("fingerprint")
+@click.option("--at", type=click.DateTime(), help="UTC; default: now.")
+@click.option("--remove", is_flag=True, help="Forget it, as if it had never been registered.")
+@as_json
+@click.pass_context
+def withdraw(
+    context: click.Context,
+    identity: str,
+    fingerprint: str,
+    at: datetime | None,
+    remove: bool,
+    in_json: bool,
+) -> None:
+    """End a certificate that proves a partner; its FINGERPRINT, or the head of it, is in `partner show`.
+
+    \b
+    cvan --home HOME partner withdraw anphat 1f2e3d4c5b6a7988
+    cvan --home HOME partner withdraw anphat 1f2e3d4c5b6a7988 --at 2026-12-31
+    """
+    end = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    with ledger(context) as books:
+        before = registered(books, identity)
+        old = _named(before, fingerprint.lower())
+        ended = msgspec.structs.replace(old, active_to=end)
+        kept = tuple(ended if c is old else c for c in before.credentials if not (remove and c is old))
+        _put(books, msgspec.structs.replace(before, credentials=kept))
+    said = "forgotten" if remove else f"proves nothing from {end:%Y-%m-%d %H:%M} UTC on"
+    emit(
+        in_json,
+        {"id": identity, **_told(ended), "removed": remove},
+        [f"{identity}: {old.fingerprint[:16]} {said}"],
+    )
+
+
+@click.command()
+@click.argument("identity")
+@click.option(
+    "--message",
+    "messages",
+    multiple=True,
+    metavar="TYPE",
+    help="It may send this: CUSCAR, CUSCAR:D:95B, camt.054, IM ...; repeatable.",
+)
+@click.option("--channel", "channels", multiple=True, help="It may file by this: https ...; repeatable.")
+@click.option(
+    "--envelope",
+    "envelopes",
+    multiple=True,
+    help="It may sign so: xmldsig, multipart/signed, application/pkcs7-mime ...; repeatable.",
+)
+@click.option("--profile", "profiles", multiple=True, help="This legacy profile holds for it; repeatable.")
+@as_json
+@click.pass_context
+def terms(
+    context: click.Context,
+    identity: str,
+    messages: tuple[str, ...],
+    channels: tuple[str, ...],
+    envelopes: tuple[str, ...],
+    profiles: tuple[str, ...],
+    in_json: bool,
+) -> None:
+    """Record what was agreed with a partner about all that it sends; it replaces what was before.
+
+    Without options it may send all that its roles allow, as the policy takes it, and by no legacy profile.
+
+    \b
+    cvan --home HOME partner terms oceanline --message CUSCAR:D:95B --channel https
+    cvan --home HOME partner terms anphat --envelope xmldsig --profile v5
+    """
+    agreed = Terms(messages, channels, envelopes, profiles)
+    with ledger(context) as books:
+        books.put_partner(msgspec.structs.replace(registered(books, identity), terms=agreed))
+    words = {"messages": messages, "channels": channels, "envelopes": envelopes, "legacy profiles": profiles}
+    lines = [f"  {name}: {', '.join(values)}" for name, values in words.items() if values]
+    emit(
+        in_json, {"id": identity, "terms": agreed}, [f"{identity}: agreed", *(lines or ["  nothing special"])]
+    )
+
+
+def certificate_of(path: Path) -> bytes:
+    """The first certificate of a file, in DER.  Raises Trouble."""
+    data = path.read_bytes()
+    try:
+        if b"-----BEGIN" in data:
+            return x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER)
+        return x509.load_der_x509_certificate(data).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise Trouble(f"{path}: no certificate in PEM or DER") from error
+
+
+def _checked(partner: Partner) -> Partner:
+    try:
+        return checked_partner(partner)
+    except Broken as error:
+        raise Trouble(str(error)) from error
+
+
+def _put(books: Ledger, partner: Partner) -> None:
+    books.put_partner(_checked(partner))
+
+
+def _named(partner: Partner, head: str) -> Credential:
+    """The credential whose fingerprint begins so.  Raises Trouble where that is none, or several."""
+    found = [c for c in partner.credentials if c.fingerprint.startswith(head)]
+    if len(head) < SHORTEST or len(found) != 1:
+        known = ", ".join(c.fingerprint[:16] for c in partner.credentials) or "none"
+        raise Trouble(f"name one of its certificates by {SHORTEST} digits or more; there are: {known}")
+    return found[0]
+
+
+def _told(credential: Credential) -> dict[str, object]:
+    told: dict[str, object] = msgspec.to_builtins(credential)
+    told.pop("certificate", None)
+    return told
+
+
+COMMANDS = (certify, withdraw, terms)

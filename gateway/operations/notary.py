@@ -1,0 +1,142 @@
+"""The notary: signs checkpoints over the journal, and has the newest one stamped by an authority for time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from twisted.internet.task import LoopingCall
+
+from gateway import security
+from gateway.evidence.gathered import Sealed
+from gateway.handbook import Handbook
+from gateway.security.cms import timestamps
+from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
+
+log = logging.getLogger("gateway.notary")
+
+ANSWER_SECONDS = 20
+"""For an authority to stamp; it is asked again with the next checkpoint."""
+MAX_ANSWER = 65_536
+"""Octets of an authority's answer: a token with its chain has some 6,000."""
+DIGEST = "sha256"
+
+
+class Signs(Protocol):
+    """Own keys: which one signs now."""
+
+    def signing(self, now: datetime) -> security.SigningKey: ...
+
+
+class NotStamped(Exception):
+    """The authority gave no stamp that can be believed; the text says why."""
+
+
+def cover(ledger: Ledger, keys: Signs, now: Callable[[], datetime], limit: int) -> list[Sealed]:
+    """Checkpoints over every entry that none holds yet.
+
+    Raises LedgerError; KeyUnusable where the key cannot sign now.
+    """
+    made: list[Sealed] = []
+    while True:
+        at = now()
+        sealed = ledger.cover(keys.signing(at), at, limit)
+        if sealed is None:
+            return made
+        # Whoever keeps the log elsewhere can tell later that no checkpoint was taken away.
+        digest = hashlib.sha256(sealed.text.encode()).hexdigest()
+        log.info("checkpoint %d %s", sealed.number, digest, extra={"checkpoint": sealed.number})
+        made.append(sealed)
+
+
+def stamp(
+    ledger: Ledger, sealed: Sealed, url: str, trust: security.Trust, policy: security.Policy, now: datetime
+) -> None:
+    """Have a checkpoint's signature stamped, verify the stamp and keep it.
+
+    Raises NotStamped, LedgerError.
+    """
+    nonce = secrets.randbits(63)
+    query = timestamps.request(hashlib.new(DIGEST, sealed.signature).digest(), DIGEST, nonce)
+    try:
+        answer = _ask(url, query)
+        token = timestamps.read_answer(answer, sealed.signature, DIGEST, nonce, trust, policy, now)
+        read = timestamps.read_token(token, sealed.signature, trust, policy, now)
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        raise NotStamped(f"{url}: {error}") from error
+    except security.Refused as refused:
+        raise NotStamped(f"{url}: {', '.join(f.code for f in refused.findings)}") from refused
+    ledger.stamp(sealed.number, token, read.at, read.certificates)
+
+
+def stamped(sealed: Sealed, trust: security.Trust, policy: security.Policy) -> str:
+    """Why a kept stamp is none, or "": judged at the time that it says."""
+    if sealed.stamp is None or sealed.stamped_at is None:
+        return "it has no time stamp"
+    try:
+        read = timestamps.read_token(sealed.stamp, sealed.signature, trust, policy, sealed.stamped_at)
+    except security.Refused as refused:
+        return f"its time stamp is refused: {', '.join(f.code for f in refused.findings)}"
+    return "" if read.at == sealed.stamped_at else "its time stamp says another time"
+
+
+def _ask(url: str, query: bytes) -> bytes:
+    """RFC 3161, 3.4.  Raises OSError, ValueError."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("neither http nor https")
+    asked = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        url, query, {"Content-Type": "application/timestamp-query"}
+    )
+    with urllib.request.urlopen(asked, timeout=ANSWER_SECONDS) as answered:  # noqa: S310
+        octets: bytes = answered.read(MAX_ANSWER + 1)
+    if len(octets) > MAX_ANSWER:
+        raise ValueError(f"more than {MAX_ANSWER} octets")
+    return octets
+
+
+class Notary:
+    """Covers the journal again and again while the reactor runs, and asks ``url`` for stamps, if any."""
+
+    def __init__(
+        self,
+        commits: GroupCommit,
+        keys: Callable[[], Signs],
+        handbook: Callable[[], Handbook],
+        now: Callable[[], datetime],
+        limit: int,
+        url: str = "",
+    ) -> None:
+        self._commits = commits
+        self._keys = keys
+        self._handbook = handbook
+        self._now = now
+        self._limit = limit
+        self._url = url
+
+    def start(self, reactor: Any, seconds: float) -> Callable[[], None]:
+        """Begin; returns what ends it."""
+        loop = LoopingCall(self.round)
+        loop.clock = reactor
+        reactor.callWhenRunning(loop.start, seconds, now=False)
+        return lambda: loop.stop() if loop.running else None
+
+    async def round(self) -> None:
+        """One time; what fails is tried again the next time."""
+        try:
+            await self._commits.with_ledger(self._cover)
+        except (LedgerError, Overloaded, ValueError, NotStamped) as error:
+            # An error here would end the loop for good.
+            log.error("no checkpoint: %s", error)
+
+    def _cover(self, ledger: Ledger) -> None:
+        cover(ledger, self._keys(), self._now, self._limit)
+        newest = ledger.unstamped() if self._url else None
+        if newest is not None:
+            book = self._handbook()
+            stamp(ledger, newest, self._url, book.trust, book.policy, self._now())

@@ -1,0 +1,141 @@
+"""What comes along with a signature to prove it later: certificates, CRLs and OCSP responses.
+
+All of it is a hint: each is believed as far as its own issuer's signature goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final
+
+import msgspec
+from cryptography.hazmat import asn1
+from cryptography.hazmat.asn1 import TLV, Explicit, decode_der
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ObjectIdentifier
+
+from gateway.security.certificates.certificate import read_certificate
+from gateway.security.certificates.signer_id import SignerId
+from gateway.security.cms.ber import enclose
+from gateway.security.cms.signer_info import OneSigner
+from gateway.security.cms.structures import SEQUENCE, Attribute, elements_of, octets_of
+from gateway.security.policy import Policy
+from gateway.security.refused import refusal
+
+CERTIFICATE_VALUES: Final = ObjectIdentifier("1.2.840.113549.1.9.16.2.23")
+REVOCATION_VALUES: Final = ObjectIdentifier("1.2.840.113549.1.9.16.2.24")
+_OCSP_RESPONSE: Final = ObjectIdentifier("1.3.6.1.5.5.7.16.2")
+_BASIC_RESPONSE: Final = ObjectIdentifier("1.3.6.1.5.5.7.48.1.1")
+_OTHER_FORMAT: Final = b"\xa1"
+
+MAX_CERTIFICATES: Final = 32
+"""Of one signature: the signer's chain and those of its stamps and OCSP responders."""
+MAX_RESPONSES: Final = 32
+MAX_RESPONSE: Final = 4 * 1024 * 1024
+"""Octets of one CRL or OCSP response; national CRLs with 100,000 entries have as many."""
+
+
+@asn1.sequence
+class OtherRevocation:
+    """OtherRevocationInfoFormat (RFC 5652, 10.2.1; RFC 5940)."""
+
+    format: ObjectIdentifier
+    value: TLV
+
+
+@asn1.sequence
+class RevocationValues:
+    """RevocationValues (RFC 5126, 6.3.4)."""
+
+    crls: Annotated[list[TLV] | None, Explicit(0)]
+    basic_responses: Annotated[list[TLV] | None, Explicit(1)]
+    others: Annotated[OtherRevocation | None, Explicit(2)]
+
+
+@asn1.sequence
+class ResponseBytes:
+    """ResponseBytes of an OCSPResponse (RFC 6960, 4.2.1)."""
+
+    type: ObjectIdentifier
+    response: bytes
+
+
+class Material(msgspec.Struct, frozen=True):
+    """DER: ``certificates``, and ``responses`` (CRLs and OCSPResponses)."""
+
+    certificates: tuple[bytes, ...] = ()
+    responses: tuple[bytes, ...] = ()
+
+    def joined(self, other: Material) -> Material:
+        """Both, each thing once."""
+        return Material(
+            tuple(dict.fromkeys((*self.certificates, *other.certificates))),
+            tuple(dict.fromkeys((*self.responses, *other.responses))),
+        )
+
+
+def values_by_type(attributes: Sequence[TLV]) -> Mapping[ObjectIdentifier, tuple[bytes, ...]]:
+    """The values of each type of attribute, in DER; a type may stand there more than once.
+
+    Raises ValueError where unreadable."""
+    found: dict[ObjectIdentifier, tuple[bytes, ...]] = {}
+    for attribute in attributes:
+        read = attribute.parse(Attribute)
+        found[read.type] = (*found.get(read.type, ()), *map(octets_of, read.values.as_list()))
+    return found
+
+
+def material_of(one: OneSigner, unsigned: Mapping[ObjectIdentifier, tuple[bytes, ...]]) -> Material:
+    """Everything that a SignedData and its signer's unsigned attributes carry.
+
+    Attribute certificates and unknown formats are passed over.  Raises ValueError where unreadable,
+    Refused (SIG021, SIG028, SIG218).
+    """
+    if any(c[:1] != SEQUENCE for c in one.certificates):
+        raise refusal("SIG021", "X.509", "", "certificates")
+    more = (octets_of(t) for values in unsigned.get(CERTIFICATE_VALUES, ()) for t in elements_of(values))
+    certificates = tuple(dict.fromkeys((*one.certificates, *more)))
+    if len(certificates) > MAX_CERTIFICATES:
+        raise refusal("SIG028", f"<= {MAX_CERTIFICATES}", str(len(certificates)), "certificates")
+    responses = tuple(dict.fromkeys(_responses(one.crls, unsigned.get(REVOCATION_VALUES, ()))))
+    if len(responses) > MAX_RESPONSES or any(len(r) > MAX_RESPONSE for r in responses):
+        raise refusal("SIG218", f"<= {MAX_RESPONSES}", str(len(responses)), "revocation values")
+    return Material(certificates, responses)
+
+
+def candidates(certificates: Sequence[bytes], wanted: SignerId, policy: Policy) -> tuple[bytes, ...]:
+    """The certificates that can belong to the signer's chain, by name alone.
+
+    A signature with stamps carries other chains as well; up to the policy's number all are kept.  Raises
+    Refused (SIG021, SIG028, SIG047).
+    """
+    if len(certificates) <= policy.max_certificates:
+        return tuple(certificates)
+    bundle = [read_certificate(der) for der in certificates]
+    chain = [wanted.find(bundle)]
+    for certificate in chain:
+        issuer = certificate.issuer.public_bytes()
+        chain += [c for c in bundle if c.subject.public_bytes() == issuer and c not in chain]
+    if len(chain) > policy.max_certificates:
+        raise refusal("SIG028", f"<= {policy.max_certificates}", str(len(chain)), "certificates")
+    return tuple(c.public_bytes(Encoding.DER) for c in chain)
+
+
+def _responses(crls: Sequence[bytes], values: Sequence[bytes]) -> Iterator[bytes]:
+    for crl in crls:
+        if crl[:1] == SEQUENCE:
+            yield crl
+        elif crl[:1] == _OTHER_FORMAT:
+            other = decode_der(OtherRevocation, SEQUENCE + crl[1:])
+            if other.format == _OCSP_RESPONSE:
+                yield octets_of(other.value)
+    for value in values:
+        read = decode_der(RevocationValues, value)
+        yield from map(octets_of, read.crls or [])
+        yield from (whole_response(octets_of(basic)) for basic in read.basic_responses or [])
+
+
+def whole_response(basic: bytes) -> bytes:
+    """A BasicOCSPResponse as the successful OCSPResponse that it came in."""
+    name = asn1.encode_der(ResponseBytes(type=_BASIC_RESPONSE, response=basic))
+    return enclose(SEQUENCE, b"\x0a\x01\x00" + enclose(b"\xa0", name))

@@ -1,0 +1,307 @@
+"""The ledger's tables compared with what the journal says of them: nothing altered, missing or added."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, select
+
+from gateway.evidence import entries
+from gateway.evidence.entries import Entry, read_entry, sha256
+from gateway.evidence.records import RefusalRecord, digest
+from gateway.model import Event
+from gateway.model.grants import MandateRow
+from gateway.storage import attesting, tables
+from gateway.storage.auditing import Audited, Breach, Progress
+from gateway.storage.codec import moment, submission_of
+from gateway.storage.reading import outgoing_of
+from gateway.storage.registering import MANDATE
+
+UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError, msgspec.MsgspecError)
+"""What columns can do to who reads them into which somebody else wrote."""
+
+AT_ONCE = 200
+"""Submissions in memory together."""
+
+_j = tables.journal.c
+_s, _m, _o, _d = tables.submission.c, tables.message.c, tables.outgoing.c, tables.delivery.c
+Entries = Mapping[str, Sequence[Entry]]
+
+
+def breaches(connection: Connection, audited: Audited, progress: Progress) -> Iterator[Breach]:
+    """Everything that is not as the journal says; counts what was looked at."""
+    for ids in _pages(connection):
+        yield from _submissions(connection, ids)
+        audited.records += len(ids)
+        progress(audited.records)
+    for name, rest in _REST.items():
+        try:
+            yield from rest(connection)
+        except UNREADABLE as error:
+            yield Breach(name, f"a row cannot be read: {type(error).__name__}")
+
+
+def _pages(connection: Connection) -> Iterator[list[str]]:
+    """Ids of all submissions, and of those that only entries, decisions or timelines speak of."""
+    after, upper = "", ""
+    while upper or not after:
+        page = select(_s.id).where(_s.id > after).order_by(_s.id).limit(AT_ONCE)
+        ids = set(connection.scalars(page))
+        upper = max(ids) if len(ids) == AT_ONCE else ""
+        for column in (_j.about, tables.decision.c.submission, tables.event.c.submission):
+            beside = select(column).distinct().where(column > after)
+            ids.update(connection.scalars(beside.where(column <= upper) if upper else beside))
+        yield sorted(i for i in ids if ":" not in i)
+        after = upper or "end"
+
+
+def _read(texts: Iterable[str]) -> Iterator[Entry]:
+    """The entries; one that cannot be read was told by the walk over its chain."""
+    for text in texts:
+        try:
+            yield read_entry(text)
+        except UNREADABLE:
+            continue
+
+
+def _told(connection: Connection, abouts: Sequence[str]) -> dict[str, list[Entry]]:
+    told: dict[str, list[Entry]] = {}
+    for entry in _read(connection.scalars(select(_j.entry).where(_j.about.in_(abouts)))):
+        told.setdefault(entry.about, []).append(entry)
+    for found in told.values():
+        found.sort(key=lambda e: (e.at, e.chain, e.seq))
+    return told
+
+
+def _rows(connection: Connection, table: Table, column: Any, ids: Sequence[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in connection.execute(select(table).where(column.in_(ids))):
+        found.setdefault(getattr(row, column.name), []).append(row)
+    return found
+
+
+def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]:
+    told = _told(connection, ids)
+    sent = [i for found in told.values() for e in found for i in e.of.sent]
+    due = [i for found in told.values() for e in found for i in e.of.due]
+    case = _Case(
+        submissions=_rows(connection, tables.submission, _s.id, ids),
+        messages=_rows(connection, tables.message, _m.submission, ids),
+        decisions=_rows(connection, tables.decision, tables.decision.c.submission, ids),
+        events=_rows(connection, tables.event, tables.event.c.submission, ids),
+        outgoings=_rows(connection, tables.outgoing, _o.id, sent),
+        deliveries=_rows(connection, tables.delivery, _d.id, due),
+    )
+    for identity in ids:
+        found = told.get(identity, [])
+        try:
+            yield from (Breach(f"submission {identity}", why) for why in case.wrong(identity, found))
+        except UNREADABLE as error:
+            yield Breach(f"submission {identity}", f"a row cannot be read: {type(error).__name__}")
+
+
+class _Case:
+    """The rows of some submissions, by id."""
+
+    def __init__(self, **rows: dict[str, list[Any]]) -> None:
+        self._rows = rows
+
+    def of(self, table: str, identity: str) -> list[Any]:
+        return self._rows[table].get(identity, [])
+
+    def wrong(self, identity: str, told: Sequence[Entry]) -> Iterator[str]:
+        """What is not as the entries about this submission say."""
+        rows = self.of("submissions", identity)
+        received = [e for e in told if e.kind in (entries.RECEIVED, entries.ADOPTED)]
+        if rows and not received:
+            yield "no entry speaks of it"
+            return
+        if received and not rows:
+            yield "it is not here"
+            return
+        if len(received) > 1:
+            yield "several entries received it"
+        away = _archived(told)
+        if rows:
+            yield from self._submission(rows[0], received[0], away)
+        if not away:
+            yield from self._parts(identity, received, told)
+        yield from self._sent(told, away)
+        if not away:
+            yield from self._deliveries(told)
+
+    def _submission(self, row: Any, received: Entry, away: bool) -> Iterator[str]:
+        if digest(attesting.submission_record(tuple(row)[1:])) != received.of.record:
+            yield "its record is not as received"
+        if row.digest != received.of.body or (not away and sha256(row.body) != received.of.body):
+            yield "its octets are not as received"
+        if away and row.body:
+            yield "it is archived, and yet here"
+
+    def _parts(self, identity: str, received: Sequence[Entry], told: Sequence[Entry]) -> Iterator[str]:
+        messages = sorted(self.of("messages", identity), key=lambda row: row.ordinal)
+        wanted = received[0].of.messages if received else ()
+        if tuple(digest(attesting.message_record(tuple(row))) for row in messages) != wanted:
+            yield "its messages are not as judged"
+        decisions = self.of("decisions", identity)
+        decided = Counter(e.of.record for e in told if e.kind == entries.DECIDED)
+        decided += Counter(d for e in told if e.kind == entries.ADOPTED for d in e.of.decisions)
+        if Counter(digest(attesting.decision_record(row)) for row in decisions) != decided:
+            yield "its decisions are not those that were taken"
+        for row in messages:
+            yield from _standing(row, [d for d in decisions if d.message == f"{identity}.{row.ordinal}"])
+        lines = (
+            Event(row.about, moment(row.at), row.what, row.detail) for row in self.of("events", identity)
+        )
+        if Counter(attesting.events_of(list(lines))) != Counter(d for e in told for d in e.of.events):
+            yield "its timeline is not what happened"
+
+    def _sent(self, told: Sequence[Entry], away: bool) -> Iterator[str]:
+        receipts = {
+            i
+            for e in told
+            if e.kind in (entries.RECEIVED, entries.ADOPTED)
+            for i in e.of.sent
+            if i.endswith(".r")
+        }
+        for identity, wanted in ((i, d) for e in told for i, d in e.of.sent.items()):
+            rows = self.of("outgoings", identity)
+            if away and identity not in receipts:
+                continue
+            if not rows:
+                yield f"outgoing {identity} is not here"
+            elif digest(attesting.outgoing_record(outgoing_of(rows[0]))) != wanted:
+                yield f"outgoing {identity} is not as it was sent"
+            else:
+                yield from _taken(rows[0], told)
+
+    def _deliveries(self, told: Sequence[Entry]) -> Iterator[str]:
+        for identity, wanted in ((i, w) for e in told for i, w in e.of.due.items()):
+            rows = self.of("deliveries", identity)
+            if not rows:
+                yield f"delivery {identity} is not here"
+            elif f"{rows[0].destination} {rows[0].payload}" != wanted:
+                yield f"delivery {identity} goes elsewhere"
+            elif not _may_stand(rows[0], told):
+                yield f"delivery {identity} is {rows[0].state}, and no entry says so"
+
+
+def _archived(told: Sequence[Entry]) -> bool:
+    last = [e.kind for e in told if e.kind in (entries.ARCHIVED, entries.RESTORED)]
+    return last[-1:] == [entries.ARCHIVED]
+
+
+def _standing(message: Any, decisions: Sequence[Any]) -> Iterator[str]:
+    """A message's state is its outcome or its newest decision's."""
+    newest = max((row.at for row in decisions), default=None)
+    kinds = {row.kind for row in decisions if row.at == newest} or {message.outcome}
+    if message.state not in kinds:
+        yield f"message {message.ordinal} is {message.state}, and no decision says so"
+    if message.registration and not any(f'"{message.registration}"' in row.body for row in decisions):
+        yield f"message {message.ordinal} has a registration that no decision gave"
+
+
+def _taken(outgoing: Any, told: Sequence[Entry]) -> Iterator[str]:
+    taken = any(e.kind == entries.ACKNOWLEDGED and outgoing.id in e.of.ids for e in told)
+    pushed = {i for e in told for i, where in e.of.due.items() if where.endswith(f" {outgoing.id}")}
+    taken |= any(e.kind == entries.DELIVERED and pushed & {*e.of.ids} for e in told)
+    again = any(e.kind in (entries.RESENT, entries.ADOPTED) for e in told)
+    if outgoing.acknowledged_at is not None and not taken and not again:
+        yield f"outgoing {outgoing.id} is acknowledged, and no entry says so"
+    if outgoing.acknowledged_at is None and taken and not again:
+        yield f"outgoing {outgoing.id} was acknowledged, and stands as if it were not"
+
+
+def _may_stand(delivery: Any, told: Sequence[Entry]) -> bool:
+    """A delivery's state is one that an entry brought about."""
+    befell = {e.kind for e in told if delivery.id in e.of.ids or delivery.payload in e.of.ids}
+    if entries.ADOPTED in {e.kind for e in told}:
+        return True
+    if delivery.state == tables.DONE:
+        return bool(befell & {entries.DELIVERED, entries.ACKNOWLEDGED})
+    if delivery.state == tables.DEAD:
+        return entries.DEAD in befell
+    ended = befell & {entries.DELIVERED, entries.ACKNOWLEDGED, entries.DEAD}
+    return not ended or bool(befell & {entries.RESENT, entries.REVIVED})
+
+
+def _strays(connection: Connection) -> Iterator[Breach]:
+    """Outgoings and deliveries of which no entry speaks."""
+    joined = tables.delivery.outerjoin(tables.outgoing, _o.id == _d.payload)
+    for table, source, about in (
+        (tables.outgoing, tables.outgoing, _o.about),
+        (tables.delivery, joined, _d.payload),
+    ):
+        position = 0
+        while True:
+            page = (
+                select(table.c.position, table.c.id, about.label("about"), _o.about.label("told"))
+                .select_from(source)
+                .where(table.c.position > position)
+                .order_by(table.c.position)
+                .limit(AT_ONCE)
+            )
+            rows = connection.execute(page).all()
+            told = _told(connection, sorted({submission_of(r.told or r.about) for r in rows}))
+            for row in rows:
+                of = [e.of for e in told.get(submission_of(row.told or row.about), [])]
+                if not any(row.id in one.sent or row.id in one.due for one in of):
+                    yield Breach(f"{table.name} {row.id}", "no entry speaks of it")
+            if len(rows) < AT_ONCE:
+                break
+            position = rows[-1].position
+
+
+def _register(connection: Connection) -> Iterator[Breach]:
+    """Partners and mandates are as their last entry says."""
+    last: dict[str, tuple[Any, str]] = {}
+    wanted = select(_j.entry).where(_j.about.contains(":")).execution_options(yield_per=1_000)
+    for entry in _read(connection.scalars(wanted)):
+        when = (entry.at, entry.chain, entry.seq)
+        if entry.about not in last or last[entry.about][0] < when:
+            last[entry.about] = (when, sha256(entry.of.text.encode()))
+    partners = connection.execute(select(tables.partner.c.id, tables.partner.c.body))
+    mandates = connection.execute(select(*MANDATE))
+    here = {f"{entries.PARTNER}:{r.id}": attesting.partner_text(r.body.encode()) for r in partners}
+    here |= {f"{entries.MANDATE}:{r.id}": attesting.mandate_text(MandateRow._make(r)) for r in mandates}
+    for about in sorted(here.keys() | last.keys()):
+        place = about.replace(":", " ", 1)
+        if about not in here:
+            yield Breach(place, "it is not here")
+        elif about not in last:
+            yield Breach(place, "no entry speaks of it")
+        elif sha256(here[about].encode()) != last[about][1]:
+            yield Breach(place, "not as it was registered")
+    for row in connection.execute(select(tables.credential)):
+        if sha256(row.certificate) != row.fingerprint:
+            yield Breach(f"credential {row.fingerprint}", "another certificate")
+
+
+def _refusals(connection: Connection) -> Iterator[Breach]:
+    rows = connection.execute(select(tables.refusal)).all()
+    open_: Counter[str] = Counter()
+    for row in rows:
+        open_[digest(RefusalRecord(row.partner, row.channel, row.code, row.digest, moment(row.at)))] += 1
+    for entry in _read(connection.scalars(select(_j.entry).where(_j.about == ""))):
+        if entry.kind == entries.REFUSED:
+            open_[entry.of.record] -= 1
+    for record in (r for r, count in open_.items() if count > 0):
+        yield Breach(f"refusal {record[:16]}", "no entry speaks of it")
+
+
+def _exhibits(connection: Connection) -> Iterator[Breach]:
+    rows = connection.execute(select(tables.exhibit).execution_options(yield_per=500))
+    for row in rows:
+        if sha256(row.body) != row.digest:
+            yield Breach(f"exhibit {row.digest}", "other octets than its name says")
+
+
+_REST: Mapping[str, Callable[[Connection], Iterator[Breach]]] = {
+    "outgoing and delivery": _strays,
+    "partner and mandate": _register,
+    "refusal": _refusals,
+    "exhibit": _exhibits,
+}

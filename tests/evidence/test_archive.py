@@ -1,0 +1,200 @@
+"""Archives: what is old leaves the ledger for sealed files and comes back whole; nothing weakens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.evidence import verify
+from gateway.evidence.archives import NoArchive, read_archive
+from gateway.model import Answer
+from gateway.operations import archiving
+from gateway.storage import Clash, tables
+from tests.storage.making import settlement
+
+from .kit import Stage, clean, stage
+
+LONG_AGO = datetime(2021, 6, 1, 8, 0, tzinfo=UTC)
+TABLES = (tables.submission, tables.message, tables.outgoing, tables.decision, tables.event, tables.delivery)
+
+
+@pytest.fixture
+def lived(database_url: str, tmp_path: Path) -> Stage:
+    return stage(tmp_path, database_url, LONG_AGO)
+
+
+def everything(made: Stage) -> dict[str, list[Any]]:
+    """Every row of the journey's tables."""
+    return made.ledger._read(
+        lambda c: {t.name: [tuple(r) for r in c.execute(select(t).order_by(*t.primary_key))] for t in TABLES}
+    )
+
+
+def run(made: Stage, before: datetime) -> list[archiving.Written]:
+    return list(archiving.archive(made.ledger, before, made.root / "archive", made.own, lambda: made.now))
+
+
+def test_there_and_back(lived: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "BATCH", 2)
+    old = [lived.day() for _ in range(5)]
+    wrong = lived.day(wrong=True)
+    lived.seal()
+    lived.now += timedelta(days=10)
+    young = lived.day()
+    before = everything(lived)
+    made = run(lived, LONG_AGO + timedelta(days=5))
+    assert sum(one.submissions for one in made) == 6
+    assert len(made) == 3
+    assert lived.ledger.archive_of(old[0]) == made[0].file.name
+    assert lived.ledger.archive_of(young) == ""
+    left = everything(lived)
+    assert len(left["submission"]) == 7
+    assert {m[0] for m in left["message"]} == {young}
+    assert clean(lived.ledger) == []
+    assert [why for _, why in archiving.check(lived.ledger, lived.root / "archive")] == ["", "", ""]
+    assert run(lived, LONG_AGO + timedelta(days=5)) == []
+
+    for one in old:
+        assert archiving.restore(lived.ledger, lived.root / "archive", one) == [one]
+    assert archiving.restore(lived.ledger, lived.root / "archive", made[-1].file.name) == [wrong]
+    assert everything(lived) == before
+    assert lived.ledger.archives() == []
+    assert clean(lived.ledger) == []
+    lived.seal()
+    assert {s for s, _, _ in verify.verify(lived.bundle(old[0]))} == {verify.OK}
+
+
+def test_replays_are_known_as_before(lived: Stage) -> None:
+    first = settlement("a", body=b"x", reference="R")
+    lived.ledger.settle([first])
+    lived.ledger.done([d.id for d in first.deliveries], lived.tick())
+    assert run(lived, datetime.now(UTC))[0].submissions == 1
+    repeated, clash = (
+        lived.ledger.settle([settlement("b", body=body, reference="R")])[0] for body in (b"x", b"y")
+    )
+    assert isinstance(repeated, Answer)
+    assert (repeated.repeated, repeated.receipt) == (True, first.receipt)
+    assert isinstance(clash, Clash)
+
+
+def test_what_owes_something_stays(lived: Stage) -> None:
+    done, waiting = lived.day(), lived.submit(*lived.declaration())
+    assert [one.submissions for one in run(lived, lived.now + timedelta(days=1))] == [1]
+    assert lived.ledger.archive_of(waiting) == ""
+    assert lived.ledger.archive_of(done) != ""
+
+
+def test_a_changed_octet_of_an_archive_is_found(lived: Stage) -> None:
+    lived.day()
+    (made,) = run(lived, lived.now + timedelta(days=1))
+    octets, chance = made.file.read_bytes(), random.Random(4)
+    for _ in range(300):
+        changed = bytearray(octets)
+        changed[chance.randrange(len(octets))] ^= chance.randrange(1, 256)
+        with pytest.raises(NoArchive):
+            read_archive(bytes(changed))
+    made.file.write_bytes(octets[:-1])
+    assert [bool(why) for _, why in archiving.check(lived.ledger, made.file.parent)] == [True]
+    with pytest.raises(archiving.NotThere, match="not the file"):
+        archiving.restore(lived.ledger, made.file.parent, made.file.name)
+    made.file.unlink()
+    with pytest.raises(archiving.NotThere, match="No such file"):
+        archiving.restore(lived.ledger, made.file.parent, made.file.name)
+
+
+def test_an_archive_of_another_key_is_not_restored(lived: Stage) -> None:
+    """A forger with the database and the folder, but without the key and the journal."""
+    one = lived.day()
+    (made,) = run(lived, lived.now + timedelta(days=1))
+    files = verify.unpack(made.file.read_bytes())
+    forged = verify.pack(files | {"archive.json": files["archive.json"] + b" "})
+    with pytest.raises(NoArchive, match=r"archive\.json"):
+        read_archive(forged)
+    other = lived.issue("Forger", lived.root / "forger")
+    changed = files | {"archive.json": files["archive.json"].replace(b"archive 1", b"archive 1"), "x": b""}
+    changed["certificates/1.pem"] = (lived.root / "forger" / "signing.crt.pem").read_bytes()
+    changed[verify.MANIFEST] = verify.manifest_of(changed)
+    changed[verify.SEAL] = other.sign(changed[verify.MANIFEST], lived.now)
+    octets = verify.pack(changed)
+    assert read_archive(octets)
+    made.file.write_bytes(octets)
+    digest = verify.sha256(octets)
+    lived.ledger._write(lambda c: c.execute(tables.archived.update().values(digest=digest)))
+    with pytest.raises(archiving.NotThere, match="journal"):
+        archiving.restore(lived.ledger, made.file.parent, one)
+
+
+def test_a_change_meanwhile_keeps_it_here(lived: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = lived.submit(*lived.declaration())
+    lived.deliver()
+    written = archiving._write
+
+    def late(path: Path, octets: bytes) -> None:
+        written(path, octets)
+        lived.decide(one)
+
+    monkeypatch.setattr(archiving, "_write", late)
+    assert run(lived, lived.now + timedelta(days=1)) == []
+    assert list((lived.root / "archive").iterdir()) == []
+    assert clean(lived.ledger) == []
+
+
+ARCHIVING = """
+import sys, time
+from datetime import datetime, timedelta, UTC
+from pathlib import Path
+from gateway.operations import archiving
+from gateway.security import SigningKey
+from gateway.storage import Ledger
+archiving.BATCH = 2
+folder = Path(sys.argv[2])
+key = SigningKey.load(folder / "own/signing.key.pem", folder / "own/signing.crt.pem")
+ledger = Ledger.open(sys.argv[1])
+at = datetime(2021, 6, 2, tzinfo=UTC)
+print("ready", flush=True)
+for one in archiving.archive(ledger, at, folder / "archive", key, lambda: at):
+    print(one.file.name, flush=True)
+"""
+
+
+def test_killed_anywhere_it_can_be_begun_again(lived: Stage, python: str) -> None:
+    ids = [lived.day() for _ in range(24)]
+    before = everything(lived)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [python, "-c", ARCHIVING, lived.url, str(lived.root)]
+    for attempt in range(4):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+        assert process.stdout is not None
+        for _ in range(1 + attempt):
+            process.stdout.readline()
+        time.sleep(0.004 * attempt)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert clean(lived.ledger) == []
+        assert {why for _, why in archiving.check(lived.ledger, lived.root / "archive")} <= {""}
+    assert subprocess.run(command, capture_output=True, env=environment, check=False).returncode == 0
+    assert all(lived.ledger.archive_of(one) for one in ids)
+    for one in lived.ledger.archives():
+        archiving.restore(lived.ledger, lived.root / "archive", one.name)
+    assert everything(lived) == before
+
+
+@pytest.mark.parametrize(
+    ("at", "years", "then"),
+    [
+        (datetime(2026, 3, 1, tzinfo=UTC), 5, datetime(2021, 3, 1, tzinfo=UTC)),
+        (datetime(2028, 2, 29, tzinfo=UTC), 5, datetime(2023, 2, 28, tzinfo=UTC)),
+    ],
+)
+def test_years_before(at: datetime, years: int, then: datetime) -> None:
+    assert archiving.years_before(at, years) == then
