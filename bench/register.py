@@ -111,9 +111,10 @@ def resident():
 root, url = Path(sys.argv[1]), sys.argv[2]
 handbook.load(root)
 ledger = Ledger.open(url)
-before, began = resident(), time.perf_counter()
+before, began, worked = resident(), time.perf_counter(), time.process_time()
 register = ledger.register()
-told = {"seconds": time.perf_counter() - began, "mandates": register.mandate_count}
+told = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
+told |= {"mandates": register.mandate_count}
 told |= {"before_mb": before, "after_mb": resident()}
 told["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 print(json.dumps(told))
@@ -267,7 +268,8 @@ def told(figures: dict[str, object], asked: argparse.Namespace) -> None:
     print(f"{figures['database']}: {asked.partners:,} partners, {asked.mandates:,} mandates")
     print(f"  put in {float(str(figures['put_seconds'])):.0f} s")
     print(
-        f"  read in {start['seconds']:.1f} s; a process holds {start['after_mb']:.0f} MB, "
+        f"  read in {start['seconds']:.1f} s ({start['cpu_seconds']:.1f} s of the processor); "
+        f"a process holds {start['after_mb']:.0f} MB, "
         f"{start['after_mb'] - start['before_mb']:.0f} MB of it the register; peak {start['peak_mb']:.0f} MB"
     )
     for name, cost in msgspec.convert(figures["lookups_us"], dict[str, float]).items():

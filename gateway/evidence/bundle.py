@@ -27,6 +27,7 @@ from gateway.evidence.signatures import (
     pem,
     signature_octets,
 )
+from gateway.model import Signer
 
 FORMAT = "cvan evidence 1"
 VERIFIER = Path(verify.__file__)
@@ -100,7 +101,8 @@ class _Maker:
             "received_at": _text(taken.received_at),
         }
         files["submission/transport.json"] = json.dumps(transport, indent=1, ensure_ascii=False).encode()
-        outer = {"file": "submission/body", "form": form.kind, "at": _text(taken.received_at)}
+        at = _text(taken.received_at)
+        outer = {"file": "submission/body", "form": form.kind, "at": at, "received": at}
         if form.head:
             files["submission/head.txt"] = form.head
             outer["head"] = "submission/head.txt"
@@ -114,12 +116,13 @@ class _Maker:
         leaf = b"" if gathered.signer is None else gathered.signer.certificate
         self._proof("signer", of.proof, leaf)
         self._proof("carrier", of.carrier_proof, b"")
+        stamped = _stamped(gathered.signer)
         if of.carrier is None:
-            self._layers.append({"who": "signer", **outer})
+            self._layers.append({"who": "signer", **outer, **stamped})
             return
-        self._layers.append({"who": "carrier", **outer, "out": "inner"})
+        self._layers.append({"who": "carrier", **outer, **_stamped(of.carrier), "out": "inner"})
         inner = XML if _is_xml(gathered) else OTHER
-        self._layers.append({"who": "signer", "file": "inner", "form": inner, "at": outer["at"]})
+        self._layers.append({"who": "signer", **outer, **stamped, "file": "inner", "form": inner})
 
     def _proof(self, who: str, proof: Exhibits | None, leaf: bytes) -> None:
         exhibits = self._gathered.exhibits
@@ -220,6 +223,11 @@ class _Maker:
             "checkpoints": self._checkpoints,
             "journal": self._under,
         }
+
+
+def _stamped(signer: Signer | None) -> dict[str, str]:
+    """When the certificate had to hold, where a verified time stamp says when it signed."""
+    return {} if signer is None or signer.stamped_at is None else {"at": _text(signer.stamped_at)}
 
 
 def _is_xml(gathered: Gathered) -> bool:

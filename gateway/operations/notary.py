@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,26 +13,18 @@ from twisted.internet.task import LoopingCall
 from gateway import security
 from gateway.evidence.gathered import Sealed
 from gateway.handbook import Handbook
+from gateway.operations import stamping
+from gateway.operations.stamping import NotStamped as NotStamped
 from gateway.security.cms import timestamps
 from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
 
 log = logging.getLogger("gateway.notary")
-
-ANSWER_SECONDS = 20
-"""For an authority to stamp; it is asked again with the next checkpoint."""
-MAX_ANSWER = 65_536
-"""Octets of an authority's answer: a token with its chain has some 6,000."""
-DIGEST = "sha256"
 
 
 class Signs(Protocol):
     """Own keys: which one signs now."""
 
     def signing(self, now: datetime) -> security.SigningKey: ...
-
-
-class NotStamped(Exception):
-    """The authority gave no stamp that can be believed; the text says why."""
 
 
 def cover(ledger: Ledger, keys: Signs, now: Callable[[], datetime], limit: int) -> list[Sealed]:
@@ -62,17 +51,8 @@ def stamp(
 
     Raises NotStamped, LedgerError.
     """
-    nonce = secrets.randbits(63)
-    query = timestamps.request(hashlib.new(DIGEST, sealed.signature).digest(), DIGEST, nonce)
-    try:
-        answer = _ask(url, query)
-        token = timestamps.read_answer(answer, sealed.signature, DIGEST, nonce, trust, policy, now)
-        read = timestamps.read_token(token, sealed.signature, trust, policy, now)
-    except (OSError, urllib.error.URLError, ValueError) as error:
-        raise NotStamped(f"{url}: {error}") from error
-    except security.Refused as refused:
-        raise NotStamped(f"{url}: {', '.join(f.code for f in refused.findings)}") from refused
-    ledger.stamp(sealed.number, token, read.at, read.certificates)
+    read = stamping.stamp(url, sealed.signature, trust, policy, now)
+    ledger.stamp(sealed.number, read.token, read.at, read.certificates)
 
 
 def stamped(sealed: Sealed, trust: security.Trust, policy: security.Policy) -> str:
@@ -84,20 +64,6 @@ def stamped(sealed: Sealed, trust: security.Trust, policy: security.Policy) -> s
     except security.Refused as refused:
         return f"its time stamp is refused: {', '.join(f.code for f in refused.findings)}"
     return "" if read.at == sealed.stamped_at else "its time stamp says another time"
-
-
-def _ask(url: str, query: bytes) -> bytes:
-    """RFC 3161, 3.4.  Raises OSError, ValueError."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("neither http nor https")
-    asked = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        url, query, {"Content-Type": "application/timestamp-query"}
-    )
-    with urllib.request.urlopen(asked, timeout=ANSWER_SECONDS) as answered:  # noqa: S310
-        octets: bytes = answered.read(MAX_ANSWER + 1)
-    if len(octets) > MAX_ANSWER:
-        raise ValueError(f"more than {MAX_ANSWER} octets")
-    return octets
 
 
 class Notary:

@@ -168,19 +168,27 @@ def sign(
     envelope: str,
     now: datetime,
     profile: security.EdifactProfile | None = None,
+    stamp: Callable[[bytes], bytes] | None = None,
 ) -> tuple[str, bytes]:
     """Sign XML in place; wrap EDIFACT in CMS, or secure it by its own segments (``edifact``: each message,
-    ``autack``: all by reference) as a profile says; (media type, octets)."""
+    ``autack``: all by reference) as a profile says; (media type, octets).
+
+    ``stamp``: from a signature's octets to a time-stamp token over them; XML is then signed in XAdES-T, CMS in
+    CAdES-T, and EDIFACT's own security has no place for it (ValueError)."""
     kind = media_type(body)
+    if kind == "application/xml" and stamp is not None:
+        return kind, security.sign_xades(unsigned(safexml.parse(body)), key, now, stamp=stamp)
     if kind == "application/xml":
         return kind, security.sign_xml(unsigned(safexml.parse(body)), key, now)
     if kind != "application/edifact":
         raise ValueError("neither XML nor an EDIFACT interchange")
+    if stamp is not None and envelope in OWN_SECURITY:
+        raise ValueError("EDIFACT's own security has no place for a time stamp")
     if profile is not None and envelope in OWN_SECURITY:
         signer = security.EdifactSigner(key, profile, OWN_SECURITY[envelope], now)
         secure = syntax.refer if envelope == AUTACK else syntax.secure
         return kind, secure(body, signer)
-    return security.sign_cms(body, kind, key, envelope, now)
+    return security.sign_cms(body, kind, key, envelope, now, stamp)
 
 
 def as_file(media_type: str, body: bytes) -> bytes:

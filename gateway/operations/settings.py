@@ -89,12 +89,23 @@ class Old(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which engine verifies XML signatures, in which shapes they may come, of which XAdES level they must be
-    at least, and the legacy profiles."""
+    at least, and the legacy profiles.
+
+    ``max_age_hours``: how long before its receipt a message may have been signed, 0 for any time.
+    ``signing_certificate``, ``countersignatures``: of CMS signatures.  ``ciphers``, ``key_wrappings``: of
+    encrypted messages."""
 
     engine: Literal["fast", "signxml", "both"] = "fast"
     shapes: tuple[Literal["enveloped", "enveloping", "detached", "outside"], ...] = ("enveloped",)
     level: security.Level = ""
     legacy: tuple[Old, ...] = ()
+    max_age_hours: Annotated[int, msgspec.Meta(ge=0, le=24 * 366)] = 24
+    signing_certificate: bool = False
+    countersignatures: Literal["ignore", "refuse"] = "ignore"
+    ciphers: tuple[
+        Literal["aes128-gcm", "aes192-gcm", "aes256-gcm", "aes128-cbc", "aes192-cbc", "aes256-cbc"], ...
+    ] = ("aes128-gcm", "aes192-gcm", "aes256-gcm")
+    key_wrappings: tuple[Literal["rsa-oaep", "ecdh", "rsa-pkcs1"], ...] = ("rsa-oaep", "ecdh")
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,6 +282,11 @@ def policy(chosen: Settings) -> security.Policy:
         shapes=frozenset(chosen.proof.shapes),
         level=chosen.proof.level,
         legacy=tuple(_legacy(old) for old in chosen.proof.legacy),
+        max_age=timedelta(hours=chosen.proof.max_age_hours) or None,
+        signing_certificate=chosen.proof.signing_certificate,
+        countersignatures=chosen.proof.countersignatures,
+        ciphers=frozenset(chosen.proof.ciphers),
+        key_wrappings=frozenset(chosen.proof.key_wrappings),
         certificate_policies=frozenset(trust.certificate_policies),
         revocation=trust.revocation,
         unchecked=frozenset(a.issuer for a in trust.authority if not a.check),

@@ -32,8 +32,9 @@ class Verified:
     ``media_type``: ``application/xml`` or ``application/edifact``.  ``document``: XML only, the tree
     that was digested, without its signature, with the source lines of the sender's file.  ``signer``: of
     the innermost signature, who says what the content says; ``carrier``: of the one around it, if any.
-    ``envelope``: ``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime``, or ``edifact`` (its own security).  ``findings``: what the
-    signature claimed besides and was not believed, as a time stamp of an authority that nobody knows.
+    ``envelope``: ``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime``, or ``edifact`` (its own
+    security).  ``findings``: what the signature claimed besides and was not believed, as a time stamp of an
+    authority that nobody knows.
     """
 
     content: bytes

@@ -14,6 +14,7 @@ from gateway.model.register import SUBJECT, Filling
 from gateway.storage import tables
 from gateway.storage.admitting import register_version
 from gateway.storage.codec import micros, moment, unpacked
+from gateway.storage.database import CACHE_KIB
 from gateway.storage.records import Expiry
 from gateway.storage.registering import MANDATE, certificates_of, fold, with_certificates
 
@@ -21,6 +22,9 @@ S = TypeVar("S", bound=Select[Any])
 
 AT_ONCE = 5_000
 """Rows in memory while the register is read."""
+
+STREAM_KIB = 1_024
+"""SQLite's page cache while the register is read whole."""
 
 MAX_LATER = 50_000
 """Changed mandates that are kept beside the others (some 15 MB); beyond, the register is read whole."""
@@ -32,11 +36,14 @@ _seen = tables.certificate.c
 def register(connection: Connection) -> Register:
     """Partners and mandates as of one moment."""
     filling = Filling()
+    if connection.dialect.name == "sqlite":
+        # Every page is read once: none is worth keeping.
+        connection.exec_driver_sql(f"PRAGMA cache_size=-{STREAM_KIB}")
     for body in connection.execute(_streamed(select(_p.body).order_by(_p.id))).scalars():
         filling.partner(body.encode())
     filling.mandates(connection.execute(_streamed(select(*MANDATE))))
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA shrink_memory")  # its pages were read once, for this
+        connection.exec_driver_sql(f"PRAGMA cache_size=-{CACHE_KIB}")
     return filling.register(register_version(connection))
 
 

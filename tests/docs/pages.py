@@ -13,11 +13,14 @@ GUIDES = (
     DOCS / "partner.md",
     DOCS / "messages.md",
     DOCS / "edifact.md",
+    DOCS / "signatures.md",
     DOCS / "operator.md",
+    DOCS / "office.md",
     DOCS / "register.md",
     DOCS / "keys.md",
     DOCS / "revocation.md",
     DOCS / "evidence.md",
+    DOCS / "threat-model.md",
     DOCS / "contributor.md",
 )
 

@@ -11,14 +11,15 @@ from gateway.operations import home as homes
 from tests.docs.pages import DOCS, commands
 from tests.operations.shell import Said, cvan
 
-PAGE = DOCS / "operator.md"
+PAGES = (DOCS / "operator.md", DOCS / "office.md")
 MADE_UP = "vanlink.anphat.1a2b3c4d"
 """The page's mandate; a real one's last part is drawn at random."""
 
 
 def shown(*beginnings: str) -> list[list[str]]:
-    """The page's commands that begin so, as words behind ``cvan``."""
-    lines = [line for line in commands(PAGE) if line.startswith(tuple(f"cvan {b}" for b in beginnings))]
+    """The pages' commands that begin so, as words behind ``cvan``."""
+    told = tuple(f"cvan {b}" for b in beginnings)
+    lines = [line for page in PAGES for line in commands(page) if line.startswith(told)]
     assert lines
     return [shlex.split(line)[1:] for line in lines]
 

@@ -24,7 +24,7 @@ from gateway.model import Decision, DecisionKind, Event, Outgoing, Partner, Subm
 from gateway.operations import home as homes
 from gateway.operations.demo import papers
 from gateway.operations.demo.papers import Goods
-from gateway.operations.demo.town import AN_PHAT, EVERYBODY, LINE, Town, configure, mandates
+from gateway.operations.demo.town import AN_PHAT, EVERYBODY, LINE, VAN, Town, configure, mandates
 from gateway.security import SigningKey
 from gateway.security.certificates.authority import Authority, KeyAlgorithm
 from gateway.storage import Breach, Ledger, Recorded, tables
@@ -123,6 +123,12 @@ class Stage:
         bill = papers.Bill(f"EOLUSGN{self.serial:06d}", "Furniture parts", packages=100, weight=5_000)
         text = papers.manifest(f"M{self.serial:07d}", "OCEANLINE", "EOLU", (bill,), self.now, True)
         kind, body = security.sign_cms(text, "application/edifact", self.keys[LINE.id], envelope, self.now)
+        return body, kind
+
+    def carried(self, envelope: str = "application/pkcs7-mime") -> tuple[bytes, str]:
+        """A trader's signed declaration in the VAN's envelope."""
+        document, media_type = self.declaration()
+        kind, body = security.sign_cms(document, media_type, self.keys[VAN.id], envelope, self.now)
         return body, kind
 
     def submit(

@@ -66,7 +66,7 @@ def report(root: Path, bundles: int, mutations: int) -> dict[str, float | int | 
             unverified.append(identity)
         verifying += time.perf_counter() - begun
         sizes += path.stat().st_size
-        if len(files) < 8:
+        if len(files) < max(1, min(8, bundles // 8)):
             files.append(path.read_bytes())
     chance, missed, tried = random.Random(7), [], 0
     for data in files:

@@ -402,3 +402,22 @@ def test_an_encrypted_interchange_is_inspected_like_any_other(tmp_path: Path, ou
     inspected = inbound.inspect(submission, knowing, THEN)
     assert inspected.verdict.reference == "M-SECRET"
     assert inspected.verdict.partner == CARRIER.id
+
+
+def test_the_commands_of_the_guide(world: World, trust: Trust, ours: Reader, tmp_path: Path) -> None:
+    """docs/signatures.md: sign, then encrypt, with OpenSSL alone."""
+    tool = judge("openssl")
+    (tmp_path / "manifest.mime").write_bytes(b"Content-Type: application/edifact\r\n\r\n" + EDIFACT)
+    made = run(
+        tool, "cms", "-sign", "-binary", "-cades", "-md", "sha256", "-signer", world.rsa.certificate_path,
+        "-inkey", world.rsa.key_path, "-in", tmp_path / "manifest.mime", "-out", tmp_path / "signed.eml",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    made = run(
+        tool, "cms", "-encrypt", "-binary", "-aes-256-gcm", "-in", tmp_path / "signed.eml", "-outform", "DER",
+        "-out", tmp_path / "sealed.p7m", "-recip", ours.certificate_path, *OPENSSL_RSA,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    found = open_((tmp_path / "sealed.p7m").read_bytes(), trust, ours.key)
+    assert found.content == EDIFACT
+    assert found.signer.level == "B"

@@ -194,7 +194,11 @@ def _own(home: Path) -> list[str]:
 
 @click.group()
 def journal() -> None:
-    """The tamper-evident record of everything that was received, answered and delivered."""
+    """The tamper-evident record of everything that was received, answered and delivered.
+
+    \b
+    cvan --home HOME journal verify
+    """
 
 
 @journal.command(name="verify")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import click
 
 from gateway import inbound, safexml, security
-from gateway.handbook import EDIFACT_PROFILE
+from gateway.handbook import EDIFACT_PROFILE, STAMPERS
 from gateway.model.finding import load_catalogue
 from gateway.operations import home as homes
-from gateway.operations import reading
+from gateway.operations import reading, stamping
 from gateway.operations.cli.files import knowledge
 from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines
 
@@ -103,6 +104,12 @@ def verify(
     default="application/pkcs7-mime",
     help="How EDIFACT is wrapped, or secured by its own segments (syntax 4): each message, or by an AUTACK.",
 )
+@click.option("--timestamp", default="", help="URL of a time-stamp authority (RFC 3161) to have it stamped.")
+@click.option(
+    "--timestamp-trust",
+    type=click.Path(exists=True, path_type=Path),
+    help="Anchors of that authority: a PEM file, or a folder of them; default: the home's keystore/tsa.",
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @as_json
 @click.pass_context
@@ -113,6 +120,8 @@ def sign(
     certificate: Path | None,
     folder: Path | None,
     envelope: str,
+    timestamp: str,
+    timestamp_trust: Path | None,
     output: Path,
     in_json: bool,
 ) -> None:
@@ -122,6 +131,7 @@ def sign(
     cvan sign declaration.xml --as partners/anphat -o signed.xml
     cvan sign manifest.edi --key k.pem --certificate c.pem --envelope multipart/signed -o manifest.eml
     cvan sign manifest.edi --as partners/oceanline --envelope edifact -o secured.edi
+    cvan sign manifest.edi --as partners/oceanline --timestamp https://tsa.example/ --timestamp-trust tsa.pem -o m.p7m
     """
     if folder is not None:
         key, certificate = folder / "signing.key.pem", folder / "signing.crt.pem"
@@ -130,8 +140,10 @@ def sign(
     try:
         signing = security.SigningKey.load(key, certificate)
         profile = security.EdifactProfile.load((context.obj or homes.shipped()) / EDIFACT_PROFILE)
-        media_type, body = reading.sign(path.read_bytes(), signing, envelope, datetime.now(UTC), profile)
-    except (OSError, ValueError) as error:
+        stamp = _stamping(context.obj, timestamp, timestamp_trust) if timestamp else None
+        now = datetime.now(UTC)
+        media_type, body = reading.sign(path.read_bytes(), signing, envelope, now, profile, stamp)
+    except (OSError, ValueError, stamping.NotStamped) as error:
         raise Trouble(f"{path} cannot be signed: {error}") from error
     except safexml.XmlRefused as refused:
         catalogue = load_catalogue(homes.shipped() / "mappings" / "findings")
@@ -139,6 +151,19 @@ def sign(
         raise Trouble(f"{path} cannot be signed: {why}") from refused
     output.write_bytes(reading.as_file(media_type, body))
     emit(in_json, {"file": str(output), "media_type": media_type}, [f"{output}: {media_type}"])
+
+
+def _stamping(home: Path | None, url: str, anchors: Path | None) -> Callable[[bytes], bytes]:
+    """What asks an authority for a token over octets.  Raises ValueError where none can be believed."""
+    anchors = anchors or ((home / STAMPERS) if home is not None else None)
+    if anchors is None or not anchors.exists():
+        raise ValueError("name the anchors of the time-stamp authority: --timestamp-trust")
+    trust = security.Trust((), stampers=security.Trust.load(anchors))
+
+    def stamp(octets: bytes) -> bytes:
+        return stamping.stamp(url, octets, trust, security.Policy(), datetime.now(UTC)).token
+
+    return stamp
 
 
 COMMANDS = (verify, sign)

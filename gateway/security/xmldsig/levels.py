@@ -86,36 +86,38 @@ def is_stamped(qualifying: Qualifying) -> bool:
     return any(p.tag in (SIGNATURE_STAMP, ARCHIVE_STAMP, _OLD_ARCHIVE_STAMP) for p in qualifying.unsigned)
 
 
-def signature_imprint(signature: XmlSignature, stamp: etree._Element) -> bytes:
-    """What a SignatureTimeStamp is made over: the canonical SignatureValue (EN 319 132-1, 5.3)."""
-    return canonical_part(signature.element[1], _method(stamp))
+Imprints = dict[int, tuple[bytes, ...]]
+"""What each stamp is made over, in pieces, by its index among the unsigned properties."""
 
 
-def archive_imprint(signature: XmlSignature, qualifying: Qualifying, before: int, method: str) -> bytes:
-    """What an ArchiveTimeStamp is made over besides what the references cover (EN 319 132-1, 5.5.2.2).
+def imprints_of(signature: XmlSignature, qualifying: Qualifying) -> Imprints:
+    """The imprints of the stamps that will be looked at; a stamp whose imprint cannot be made has none.
 
-    ``before``: how many of the unsigned properties stand before it.
+    They are taken while the document is whole; afterwards the stamps can be judged without it.  A
+    SignatureTimeStamp is made over the canonical SignatureValue (EN 319 132-1, 5.3), an ArchiveTimeStamp over
+    what the references cover (which is not here), the signature's parts, the unsigned properties before it and
+    the other Objects (5.5.2.2).  Each part is canonicalised once for each method, however many stamps cover it.
     """
+    made: dict[tuple[etree._Element, str], bytes] = {}
+
+    def piece(part: etree._Element, method: str) -> bytes:
+        if (part, method) not in made:
+            made[part, method] = canonical_part(part, method)
+        return made[part, method]
+
     home = qualifying.signed.getparent()
-    assert home is not None
-    own = home.getparent()
-    parts = [*signature.element[:3], *qualifying.unsigned[:before]]
-    parts += [held for held in signature.objects if held is not own]
-    return b"".join(canonical_part(part, method) for part in parts)
-
-
-def imprints_of(signature: XmlSignature, qualifying: Qualifying) -> dict[int, bytes]:
-    """The imprint of each stamp, by its index among the unsigned properties.
-
-    They are taken while the document is whole; afterwards the stamps can be judged without it.  A stamp whose
-    imprint cannot be made has none."""
-    found: dict[int, bytes] = {}
-    for index, part in enumerate(qualifying.unsigned):
+    own = None if home is None else home.getparent()
+    others = [held for held in signature.objects if held is not own]
+    found: Imprints = {}
+    for index, stamp in _last_first(qualifying, (SIGNATURE_STAMP,)) + _last_first(
+        qualifying, (ARCHIVE_STAMP,)
+    ):
+        covered = [signature.element[1]]
+        if stamp.tag == ARCHIVE_STAMP:
+            covered = [*signature.element[:3], *qualifying.unsigned[:index], *others]
         try:
-            if part.tag == SIGNATURE_STAMP:
-                found[index] = signature_imprint(signature, part)
-            elif part.tag == ARCHIVE_STAMP:
-                found[index] = archive_imprint(signature, qualifying, index, _method(part))
+            method = _method(stamp)
+            found[index] = tuple(piece(part, method) for part in covered)
         except Refused:
             continue
     return found
@@ -123,7 +125,7 @@ def imprints_of(signature: XmlSignature, qualifying: Qualifying) -> dict[int, by
 
 def climb(
     qualifying: Qualifying,
-    imprints: dict[int, bytes],
+    imprints: Imprints,
     referenced: Sequence[bytes],
     trust: Trust,
     policy: Policy,
@@ -141,7 +143,7 @@ def climb(
             tokens = part.findall(_TOKEN)[:MAX_STAMPS] or [part]
             for token in tokens:
                 try:
-                    imprinted = b"".join((*before, _of(imprints, index, part)))
+                    imprinted = b"".join((*before, *_of(imprints, index, part)))
                     stamp = read_token(octets_of(token, 2 * MAX_TOKEN), imprinted, trust, policy, seen)
                 except Refused as fault:
                     findings.append(_not_believed(code, part, fault))
@@ -162,7 +164,7 @@ def _last_first(qualifying: Qualifying, tags: Sequence[str]) -> list[tuple[int, 
     return found[::-1][:MAX_STAMPS]
 
 
-def _of(imprints: dict[int, bytes], index: int, part: etree._Element) -> bytes:
+def _of(imprints: Imprints, index: int, part: etree._Element) -> tuple[bytes, ...]:
     if index not in imprints:
         raise misshapen(part, "CanonicalizationMethod, EncapsulatedTimeStamp", "SIG110")
     return imprints[index]
