@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import quopri
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from gateway.security import base64
 from gateway.security.policy import MimeLimits
 from gateway.security.refused import refusal
 
@@ -108,8 +108,8 @@ def body_of(entity: Entity) -> bytes:
 def from_base64(octets: bytes) -> bytes:
     """Strict base64, broken into lines or not.  Raises Refused (SIG055)."""
     try:
-        return binascii.a2b_base64(b"".join(octets.split()), strict_mode=True)
-    except (binascii.Error, ValueError):
+        return base64.from_base64(octets)
+    except ValueError:
         raise refusal("SIG055", "base64", "", "Content-Transfer-Encoding") from None
 
 

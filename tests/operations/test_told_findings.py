@@ -110,4 +110,4 @@ def test_a_folder_without_a_certificate_is_told_in_one_line(tmp_path: Path) -> N
     said = cvan_alone("send", tmp_path / "file.xml", "--as", tmp_path)
     assert said.code == 2
     assert len(said.err.splitlines()) == 1
-    assert "authority.pem" in said.err
+    assert "tls.crt.pem" in said.err

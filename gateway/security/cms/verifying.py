@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.asn1 import TLV, decode_der
@@ -17,7 +18,7 @@ from cryptography.x509 import ObjectIdentifier
 from gateway.model import Finding, Proof, Signer
 from gateway.security.algorithms import DIGESTERS, Algorithm, admitted, check_signature
 from gateway.security.certificates.trust import Trust
-from gateway.security.cms.ber import NotBer, to_der
+from gateway.security.cms.ber import NotBer, elements_in, to_der
 from gateway.security.cms.cades import check_level, check_signing_time, level_of, read_stamps, unsigned_of
 from gateway.security.cms.ess import check_certificate_named, signature_policy
 from gateway.security.cms.identifiers import algorithm_of, digest_of
@@ -26,6 +27,10 @@ from gateway.security.cms.signer_info import OneSigner, one_signer, read_attribu
 from gateway.security.cms.structures import DATA, SIGNED_DATA, ContentInfo, SignedData
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
+
+MAX_AROUND: Final = 2 * 1024 * 1024
+"""Octets of a SignedData beside its content: certificates, a CRL (asking.MAX_EMBEDDED_CRL) and time stamps take
+less; a million empty attributes take as much, and fifty times that in memory once they are taken apart."""
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -94,8 +99,23 @@ def read_content_info(body: bytes) -> Content:
 
 def _decoded(body: bytes) -> Content:
     info = decode_der(ContentInfo, body)
+    if info.content_type == SIGNED_DATA and len(body) > MAX_AROUND:
+        _check_around(body)
     signed = info.content.parse(SignedData) if info.content_type == SIGNED_DATA else None
     return Content(body, info.content_type, info.content, signed)
+
+
+def _check_around(body: bytes) -> None:
+    """Raises Refused (SIG218) where too much is not content, before any of it is taken apart."""
+    try:
+        _, explicit = elements_in(body, 0)
+        ((signed, _),) = elements_in(body, explicit[0])
+        start, end = elements_in(body, signed)[2]
+    except (ValueError, IndexError):
+        raise refusal("SIG040", "DER", "", "SignedData") from None
+    around = len(body) - (end - start)
+    if around > MAX_AROUND:
+        raise refusal("SIG218", f"<= {MAX_AROUND} octets", f"{around} octets", "SignedData")
 
 
 def _signed_data(info: Content) -> SignedData:

@@ -6,7 +6,6 @@ the reference must name just that place, and its Id must be nobody else's.
 
 from __future__ import annotations
 
-import binascii
 from copy import deepcopy
 from typing import Final
 
@@ -15,6 +14,7 @@ from lxml import etree
 
 from gateway.safexml import XML_NS, XSI_NS, XmlLimits, parse, xpath_of
 from gateway.security import policy as shapes
+from gateway.security.base64 import from_base64
 from gateway.security.refused import refusal
 from gateway.security.xmldsig.canonical import CANONICAL, EXCLUSIVE, INCLUSIVE, canonical, canonical_part
 from gateway.security.xmldsig.signature import (
@@ -244,7 +244,7 @@ def _detach(root: etree._Element, signature: etree._Element) -> None:
 
 def _from_base64(element: etree._Element) -> bytes:
     try:
-        return binascii.a2b_base64("".join((element.text or "").split()), strict_mode=True)
+        return from_base64((element.text or "").encode())
     except ValueError:
         part, line = xpath_of(element), element.sourceline or 0
         raise refusal("SIG013", expected="base64", part=part, line=line) from None

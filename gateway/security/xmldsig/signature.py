@@ -6,7 +6,6 @@ Nothing is resolved or computed here but the canonical SignedInfo: what the refe
 
 from __future__ import annotations
 
-import binascii
 import re
 from functools import lru_cache
 from typing import Final
@@ -16,6 +15,7 @@ from lxml import etree
 
 from gateway.safexml import XML_NS, local_name, xpath_of
 from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES, Algorithm
+from gateway.security.base64 import from_base64
 from gateway.security.policy import Policy
 from gateway.security.refused import Refused, refusal
 from gateway.security.xmldsig.canonical import CANONICAL, canonical_part
@@ -146,7 +146,7 @@ def _read_signed_info(signed_info: etree._Element, octets: bytes) -> tuple[Profi
     end = octets.find(b"</", start)
     known = (octets[:start], octets[end:])
     try:
-        value = binascii.a2b_base64(b"".join(octets[start:end].split()), strict_mode=True)
+        value = from_base64(octets[start:end])
     except ValueError:
         return _walk(signed_info)
     profile = _KNOWN.get(known)
@@ -288,7 +288,7 @@ def _certificate(element: etree._Element) -> bytes:
 @lru_cache(maxsize=1_024)
 def _decoded(text: str) -> bytes:
     """A sender's certificates are the same in every message."""
-    return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    return from_base64(text.encode())
 
 
 def algorithm_of(element: etree._Element, code: str = "SIG005") -> str:
@@ -308,7 +308,7 @@ def octets_of(element: etree._Element, limit: int) -> bytes:
     if len(element) or len(text) > limit:
         raise misshapen(element, f"base64, <= {limit} characters")
     try:
-        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+        return from_base64(text.encode())
     except ValueError:
         raise _no_base64(element) from None
 
