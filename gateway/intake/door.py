@@ -97,13 +97,26 @@ class Intake:
         try:
             return await self._settle(lambda finding: self._judged(submission, finding))
         except (security.Refused, inbound.Unreadable) as refused:
-            known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
-            if known is not None:
-                return known
-            if isinstance(refused, security.Held):
-                return await self._hold(submission, refused)
-            await self._note_refusal(submission, refused)
-            raise
+            return await self._unanswered(submission, refused)
+
+    async def _unanswered(
+        self, submission: Submission, refused: security.Refused | inbound.Unreadable, *, again: bool = True
+    ) -> Answer | Pending:
+        """The answer given before, or that it is held; else raise the refusal once it stands whatever
+        another process changed of partners and mandates meanwhile."""
+        known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
+        if known is not None:
+            return known
+        if isinstance(refused, security.Held):
+            return await self._hold(submission, refused)
+        if again and await self._commits.call("register_version") != self._knowledge().register.version:
+            await self._catch_up()
+            try:
+                return await self._settle(lambda finding: self._judged(submission, finding))
+            except (security.Refused, inbound.Unreadable) as still:
+                return await self._unanswered(submission, still, again=False)
+        await self._note_refusal(submission, refused)
+        raise refused
 
     async def resume(self, submission: Submission, sunk: Finding | None = None) -> Answer:
         """The answer to a submission that was held, judged as of when it was received.
