@@ -469,8 +469,7 @@ class Bundle:
         return told
 
     def steps(self) -> Iterator[Step]:
-        """All but the manifest, in the order in which one thing rests on the other."""
-        yield from self.seal()
+        """All but the manifest and its seal, in the order in which one thing rests on the other."""
         entries = self.journal_files()
         yield from self.checkpoints()
         yield from self.journal(entries)
@@ -667,6 +666,11 @@ class Bundle:
 
     def _message(self, told: Mapping[str, Any], certificate: str) -> Iterator[Step]:
         name, form, out = told["file"], told["form"], told.get("out", "content")
+        # The index is the bundle's own word: it names files of the bundle, and nothing else of this machine.
+        named = {name, told["head"]} if told.get("head") else {name}
+        if not named <= {*self.files, *INSIDE} or out not in INSIDE:
+            yield WRONG, INDEX, "it names a file that is not in the bundle"
+            return
         if form == "xml":
             good, words = xml_signed(self.tools, certificate, name)
         elif form in ("SMIME", "DER"):
@@ -719,6 +723,9 @@ class Bundle:
                 return
         yield WRONG, name, words
 
+
+INSIDE = ("content", "inner")
+"""What a signature is found to hold, taken out of it."""
 
 CLOCKS = 300
 """Seconds that clocks may differ."""
@@ -795,9 +802,10 @@ def _steps(files: Mapping[str, bytes], tools: Tools, trust: Sequence[str]) -> It
     bundle = Bundle(files, tools)
     manifest = list(bundle.manifest())
     yield from manifest
-    if any(state == WRONG for state, _, _ in manifest):
-        # Is it the file or the manifest?  The signature tells.
-        yield from bundle.seal()
+    # Is it the file or the manifest that was changed?  The signature tells.
+    sealed = list(bundle.seal())
+    yield from sealed
+    if any(state == WRONG for state, _, _ in (*manifest, *sealed)):
         return
     yield from bundle.steps()
     yield from known(files, trust)
