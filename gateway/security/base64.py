@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import binascii
+from typing import Final
+
+_BLANK: Final = b" \t\r\n\v\f"
 
 
 def from_base64(text: bytes) -> bytes:
@@ -12,7 +15,7 @@ def from_base64(text: bytes) -> bytes:
     reading lets pass behind whole groups), and for bits that padding leaves unused and that are not zero: two
     readers could differ on each.
     """
-    compact = b"".join(text.split())
+    compact = text.translate(None, _BLANK)
     octets = binascii.a2b_base64(compact, strict_mode=True)
     rest = len(octets) % 3
     if len(compact) != (len(octets) + 2) // 3 * 4:

@@ -145,6 +145,9 @@ def _read_signed_info(signed_info: etree._Element, octets: bytes) -> tuple[Profi
     start = octets.find(_BEFORE_DIGEST) + len(_BEFORE_DIGEST)
     end = octets.find(b"</", start)
     known = (octets[:start], octets[end:])
+    # Of a start tag with attributes the end tag would be found: what stands behind that is no value.
+    if octets[octets.rfind(b"<", 0, start) :][:2] == b"</":
+        return _walk(signed_info)
     try:
         value = from_base64(octets[start:end])
     except ValueError:
@@ -235,6 +238,7 @@ def _reference(reference: etree._Element) -> tuple[Target, bytes]:
         transforms = _transforms(children.pop(0))
     if [child.tag for child in children] != [DIGEST_METHOD, DIGEST_VALUE]:
         raise misshapen(reference, "Transforms, DigestMethod, DigestValue")
+    check_attributes(children[1], frozenset())
     target = Target(reference.get("Id", ""), uri, kind, transforms, digest_of(children[0], "Reference"))
     return target, octets_of(children[1], MAX_VALUE)
 
