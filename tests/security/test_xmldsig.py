@@ -263,5 +263,15 @@ def test_a_known_signed_info_is_no_licence(world: World, trust: Trust) -> None:
     digest = [s.partition(b"DigestValue>")[2].partition(b"<")[0] for s in (first, second)]
     assert refused(first.replace(digest[0], digest[1]), trust) == "SIG012"
     named = first.replace(b"<ds:DigestValue>", b'<ds:DigestValue Id="DigestValue>AAAA">')
-    for _ in range(2):
-        assert verified(sign_as_is(named, world.rsa), trust).content == verified(first, trust).content
+    assert refused(sign_as_is(named, world.rsa), trust) == "SIG005"
+
+
+def test_no_text_beside_the_digest_is_taken_for_it(world: World, trust: Trust) -> None:
+    """An attribute hides the start tag from who looks for it, and the text behind the end tag is no digest."""
+    good = sign_xml(parse(DECLARATION), world.rsa.key, NOW)
+    digest = good.partition(b"DigestValue>")[2].partition(b"<")[0]
+    value = b"<ds:DigestValue>" + digest + b"</ds:DigestValue>"
+    hidden = b'<ds:DigestValue a="1">%s</ds:DigestValue>' + digest
+    for other in (digest, digest[::-1]):
+        assert refused(sign_as_is(good.replace(value, hidden % other), world.rsa), trust) == "SIG005"
+    assert verified(good, trust).content
