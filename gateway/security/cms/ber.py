@@ -5,6 +5,8 @@ Only used where strict DER reading failed; what comes out is read strictly again
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _MAX_DEPTH = 32
 """SignedData with a certificate's general names is 16 deep."""
 _MAX_ELEMENTS = 200_000
@@ -41,7 +43,7 @@ def opening(tag: bytes, size: int) -> bytes:
     return tag + bytes((0x80 | len(octets),)) + octets
 
 
-def elements_in(der: bytes, at: int) -> list[tuple[int, int]]:
+def each_in(der: bytes, at: int) -> Iterator[tuple[int, int]]:
     """Where the elements inside the constructed element at an offset begin and end.
 
     For DER that was read already: nothing but tags of several octets is looked for.  Raises ValueError.
@@ -51,7 +53,6 @@ def elements_in(der: bytes, at: int) -> list[tuple[int, int]]:
         octets = size - 0x80
         size, at = int.from_bytes(der[at : at + octets], "big"), at + octets
     end = at + size
-    found = []
     while at < end:
         start = at
         if der[at] & _LONG_TAG == _LONG_TAG:
@@ -61,8 +62,12 @@ def elements_in(der: bytes, at: int) -> list[tuple[int, int]]:
             octets = size - 0x80
             size, at = int.from_bytes(der[at : at + octets], "big"), at + octets
         at += size
-        found.append((start, at))
-    return found
+        yield start, at
+
+
+def elements_in(der: bytes, at: int) -> list[tuple[int, int]]:
+    """As ``each_in``, all of them."""
+    return list(each_in(der, at))
 
 
 def parts_of(der: bytes, at: int = 0) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from cryptography.x509 import ObjectIdentifier
 from gateway.model import Finding, Proof, Signer
 from gateway.security.algorithms import DIGESTERS, Algorithm, admitted, check_signature
 from gateway.security.certificates.trust import Trust
-from gateway.security.cms.ber import NotBer, elements_in, to_der
+from gateway.security.cms.ber import NotBer, each_in, to_der
 from gateway.security.cms.cades import check_level, check_signing_time, level_of, read_stamps, unsigned_of
 from gateway.security.cms.ess import check_certificate_named, signature_policy
 from gateway.security.cms.identifiers import algorithm_of, digest_of
@@ -108,10 +109,10 @@ def _decoded(body: bytes) -> Content:
 def _check_around(body: bytes) -> None:
     """Raises Refused (SIG218) where too much is not content, before any of it is taken apart."""
     try:
-        _, explicit = elements_in(body, 0)
-        ((signed, _),) = elements_in(body, explicit[0])
-        start, end = elements_in(body, signed)[2]
-    except (ValueError, IndexError):
+        (explicit, _) = next(islice(each_in(body, 0), 1, None))
+        (signed, _) = next(each_in(body, explicit))
+        start, end = next(islice(each_in(body, signed), 2, None))
+    except (ValueError, IndexError, StopIteration):
         raise refusal("SIG040", "DER", "", "SignedData") from None
     around = len(body) - (end - start)
     if around > MAX_AROUND:
