@@ -169,19 +169,25 @@ def sign(
     now: datetime,
     profile: security.EdifactProfile | None = None,
     stamp: Callable[[bytes], bytes] | None = None,
+    shape: str = "",
+    material: security.Material | None = None,
 ) -> tuple[str, bytes]:
     """Sign XML in place; wrap EDIFACT in CMS, or secure it by its own segments (``edifact``: each message,
     ``autack``: all by reference) as a profile says; (media type, octets).
 
     ``stamp``: from a signature's octets to a time-stamp token over them; XML is then signed in XAdES-T, CMS in
-    CAdES-T, and EDIFACT's own security has no place for it (ValueError)."""
+    CAdES-T, and EDIFACT's own security has no place for it (ValueError).  ``shape``: of a XAdES signature;
+    ``material``: what makes it LT (ValueError without a stamp)."""
     kind = media_type(body)
-    if kind == "application/xml" and stamp is not None:
-        return kind, security.sign_xades(unsigned(safexml.parse(body)), key, now, stamp=stamp)
     if kind == "application/xml":
-        return kind, security.sign_xml(unsigned(safexml.parse(body)), key, now)
+        root = unsigned(safexml.parse(body))
+        if not (shape or stamp or material):
+            return kind, security.sign_xml(root, key, now)
+        return kind, security.sign_xades(root, key, now, shape or security.ENVELOPED, stamp, material)
     if kind != "application/edifact":
         raise ValueError("neither XML nor an EDIFACT interchange")
+    if shape or material:
+        raise ValueError("XAdES is for XML; EDIFACT is signed in CMS, or by its own security")
     if stamp is not None and envelope in OWN_SECURITY:
         raise ValueError("EDIFACT's own security has no place for a time stamp")
     if profile is not None and envelope in OWN_SECURITY:

@@ -9,6 +9,7 @@ from gateway.security.certificates.trust import Trust
 from gateway.security.cms.decrypters import KeptKey
 from gateway.security.cms.decrypting import Decrypter
 from gateway.security.cms.encrypting import encrypt_cms
+from gateway.security.cms.material import Material, validation_data
 from gateway.security.cms.signing import sign_cms
 from gateway.security.edifact.naming import Certificates
 from gateway.security.edifact.profile import EdifactProfile
@@ -21,7 +22,17 @@ from gateway.security.keystore.inventory import USES as KEY_USES
 from gateway.security.keystore.inventory import Use as KeyUse
 from gateway.security.keystore.keys import DecryptionKey, Signatory, SigningKey
 from gateway.security.keystore.store import Keystore
-from gateway.security.policy import PURPOSES, UNDOING, Legacy, Level, MimeLimits, Policy, WhenUnknown
+from gateway.security.policy import (
+    ENVELOPED,
+    PURPOSES,
+    UNDOING,
+    XADES_SHAPES,
+    Legacy,
+    Level,
+    MimeLimits,
+    Policy,
+    WhenUnknown,
+)
 from gateway.security.refused import Held, Refused
 from gateway.security.signed_time import check_age
 from gateway.security.verification import unproven, verify
@@ -31,9 +42,11 @@ from gateway.security.xmldsig.signing import sign_xml
 
 __all__ = [
     "EDIFACT_SECURITY",
+    "ENVELOPED",
     "KEY_USES",
     "PURPOSES",
     "UNDOING",
+    "XADES_SHAPES",
     "Certificates",
     "Decrypter",
     "DecryptionKey",
@@ -49,6 +62,7 @@ __all__ = [
     "Legacy",
     "Level",
     "Manner",
+    "Material",
     "MimeLimits",
     "Policy",
     "Refused",
@@ -76,5 +90,6 @@ __all__ = [
     "sources_of",
     "subject_of",
     "unproven",
+    "validation_data",
     "verify",
 ]

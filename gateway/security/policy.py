@@ -33,6 +33,8 @@ ENVELOPING = "enveloping"
 DETACHED = "detached"
 OUTSIDE = "outside"
 V5 = "v5"
+XADES_SHAPES = (ENVELOPED, ENVELOPING, DETACHED)
+"""In which a document is signed; OUTSIDE is for content that need not be XML."""
 SHAPES = frozenset({ENVELOPED, ENVELOPING, DETACHED, OUTSIDE})
 """Where an XML signature may stand: inside the document, around it, beside it under one root, or in a
 MIME part of its own.  ``v5`` is admitted by a legacy profile only."""

@@ -79,6 +79,9 @@ def verify(
         "fingerprint": signer.fingerprint,
         "algorithm": signer.algorithm,
         "signed_at": signer.signed_at,
+        "level": signer.level,
+        "stamped_at": signer.stamped_at,
+        "profile": signer.profile,
         "carrier": carrier.subject if carrier is not None else "",
     }
     lines = [f"  {k}: {v}" for k, v in list(facts.items())[1:] if v]
@@ -104,6 +107,17 @@ def verify(
     default="application/pkcs7-mime",
     help="How EDIFACT is wrapped, or secured by its own segments (syntax 4): each message, or by an AUTACK.",
 )
+@click.option(
+    "--xades",
+    type=click.Choice(security.XADES_SHAPES),
+    help="Sign XML in XAdES, of this shape: level B, with --timestamp T, with --validation too LT.",
+)
+@click.option(
+    "--validation",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="Certificates, CRLs and OCSP responses (DER or PEM) that go along in XAdES-LT: a file or a folder.",
+)
 @click.option("--timestamp", default="", help="URL of a time-stamp authority (RFC 3161) to have it stamped.")
 @click.option(
     "--timestamp-trust",
@@ -120,6 +134,8 @@ def sign(
     certificate: Path | None,
     folder: Path | None,
     envelope: str,
+    xades: str | None,
+    validation: tuple[Path, ...],
     timestamp: str,
     timestamp_trust: Path | None,
     output: Path,
@@ -129,6 +145,7 @@ def sign(
 
     \b
     cvan sign declaration.xml --as partners/anphat -o signed.xml
+    cvan sign declaration.xml --as partners/anphat --xades enveloped -o signed.xml
     cvan sign manifest.edi --key k.pem --certificate c.pem --envelope multipart/signed -o manifest.eml
     cvan sign manifest.edi --as partners/oceanline --envelope edifact -o secured.edi
     cvan sign manifest.edi --as partners/oceanline --timestamp https://tsa.example/ --timestamp-trust tsa.pem -o m.p7m
@@ -141,8 +158,10 @@ def sign(
         signing = security.SigningKey.load(key, certificate)
         profile = security.EdifactProfile.load((context.obj or homes.shipped()) / EDIFACT_PROFILE)
         stamp = _stamping(context.obj, timestamp, timestamp_trust) if timestamp else None
+        material = _validation_data(validation) if validation else None
         now = datetime.now(UTC)
-        media_type, body = reading.sign(path.read_bytes(), signing, envelope, now, profile, stamp)
+        octets = path.read_bytes()
+        media_type, body = reading.sign(octets, signing, envelope, now, profile, stamp, xades or "", material)
     except (OSError, ValueError, stamping.NotStamped) as error:
         raise Trouble(f"{path} cannot be signed: {error}") from error
     except safexml.XmlRefused as refused:
@@ -151,6 +170,18 @@ def sign(
         raise Trouble(f"{path} cannot be signed: {why}") from refused
     output.write_bytes(reading.as_file(media_type, body))
     emit(in_json, {"file": str(output), "media_type": media_type}, [f"{output}: {media_type}"])
+
+
+def _validation_data(paths: tuple[Path, ...]) -> security.Material:
+    """What the files hold.  Raises ValueError where one holds none of it, OSError."""
+    files = [f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p]) if f.is_file()]
+    material = security.Material()
+    for file in files:
+        try:
+            material = material.joined(security.validation_data(file.read_bytes()))
+        except ValueError as error:
+            raise ValueError(f"{file} is no certificate, CRL or OCSP response: {error}") from error
+    return material
 
 
 def _stamping(home: Path | None, url: str, anchors: Path | None) -> Callable[[bytes], bytes]:

@@ -6,13 +6,15 @@ All of it is a hint: each is believed as far as its own issuer's signature goes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Final
 
 import msgspec
+from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.asn1 import TLV, Explicit, decode_der
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ObjectIdentifier
+from cryptography.x509 import ObjectIdentifier, ocsp
 
 from gateway.security.certificates.certificate import read_certificate
 from gateway.security.certificates.signer_id import SignerId
@@ -27,6 +29,9 @@ REVOCATION_VALUES: Final = ObjectIdentifier("1.2.840.113549.1.9.16.2.24")
 _OCSP_RESPONSE: Final = ObjectIdentifier("1.3.6.1.5.5.7.16.2")
 _BASIC_RESPONSE: Final = ObjectIdentifier("1.3.6.1.5.5.7.48.1.1")
 _OTHER_FORMAT: Final = b"\xa1"
+_PEM: Final = b"-----BEGIN "
+_PEM_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_PEM_CRL: Final = b"-----BEGIN X509 CRL-----"
 
 MAX_CERTIFICATES: Final = 32
 """Of one signature: the signer's chain and those of its stamps and OCSP responders."""
@@ -72,6 +77,24 @@ class Material(msgspec.Struct, frozen=True):
             tuple(dict.fromkeys((*self.certificates, *other.certificates))),
             tuple(dict.fromkeys((*self.responses, *other.responses))),
         )
+
+
+def validation_data(octets: bytes) -> Material:
+    """What a file holds: certificates (PEM, several at once, or DER), a CRL (PEM or DER), an OCSP response (DER).
+
+    Raises ValueError where it holds none of these."""
+    if _PEM in octets:
+        blocks = x509.load_pem_x509_certificates(octets) if _PEM_CERTIFICATE in octets else []
+        certificates = tuple(found.public_bytes(Encoding.DER) for found in blocks)
+        crl = (x509.load_pem_x509_crl(octets).public_bytes(Encoding.DER),) if _PEM_CRL in octets else ()
+        if not (certificates or crl):
+            raise ValueError("neither a certificate nor a CRL in PEM")
+        return Material(certificates, crl)
+    for read in (x509.load_der_x509_crl, ocsp.load_der_ocsp_response):
+        with suppress(ValueError):
+            read(octets)
+            return Material(responses=(octets,))
+    return Material((x509.load_der_x509_certificate(octets).public_bytes(Encoding.DER),))
 
 
 def values_by_type(attributes: Sequence[TLV]) -> Mapping[ObjectIdentifier, tuple[bytes, ...]]:
