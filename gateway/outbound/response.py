@@ -11,6 +11,8 @@ from gateway.handbook import Handbook, Saying
 from gateway.model import Decision, DecisionKind, DutyLine, Entity, Finding, Route, Value
 
 _UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MOMENT = "%04d%02d%02d%02d%02d%02dZ"
+_IN_304 = (("formatCode", "304"),)
 MAX_ERRORS = 999
 """Error classes in one response; CONTRL's own bound on UCS, and more than a person reads."""
 
@@ -172,7 +174,8 @@ def _pointers(finding: Finding, handbook: Handbook) -> tuple[Entity, ...]:
 
 
 def _moment(name: str, at: datetime) -> Value:
-    return Value(name, at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ"), (("formatCode", "304"),))
+    # Not strftime: two of these stand in every receipt, and it takes ten times as long.
+    return Value(name, _MOMENT % at.astimezone(UTC).timetuple()[:6], _IN_304)
 
 
 def _given(*pairs: tuple[str, str]) -> tuple[Value, ...]:
