@@ -56,7 +56,7 @@ class Handbook:
 
     def with_register(self, register: Register) -> Handbook:
         """The same knowledge with other partners and mandates."""
-        return replace(self, register=register)
+        return replace(self, register=register, trust=self.trust.with_partners(register.owns))
 
     def with_decrypters(self, keys: Iterable[security.DecryptionKey]) -> Handbook:
         """The same knowledge with other keys of our own that messages may be encrypted to."""

@@ -8,6 +8,7 @@ with its line and column.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import NoReturn
 
 import msgspec
@@ -21,10 +22,13 @@ MAX_DEPTH = 100
 """The deepest WCO tree has 18 levels; libxml2 itself stops at 256."""
 MAX_ATTRIBUTES = 100
 """On one element; the richest class of the schemas in use has 12."""
-MAX_NAMESPACES = 64
-"""In scope on one element: inclusive canonicalisation costs their square."""
+MAX_NAMESPACES = 32
+"""Declared on an element and those around it, the same prefix as often as it is: inclusive canonicalisation
+costs their square; the richest envelopes in use have 14."""
+MAX_SCOPES = 16_000_000
+"""Elements times the namespaces above: what inclusive canonicalisation goes through."""
 MAX_NODES = 2_000_000
-"""Elements; about 120 octets of memory each."""
+"""Elements, about 120 octets of memory each; and attributes, twice as much each."""
 MAX_TEXT = 8 * 1024 * 1024
 """Characters of one text or attribute value; libxml2 itself stops at 10,000,000."""
 
@@ -39,7 +43,7 @@ _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _DECLARATION = re.compile(rb"""<\?xml[ \t\r\n][^>]*?\bencoding[ \t\r\n]*=[ \t\r\n]*["']([^"'>]*)["']""")
 _DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[ \t\r\n][^?]*\?>")
 _BEFORE_ROOT = re.compile(rb"(?:[ \t\r\n]+|<\?(?:[^?]|\?(?!>))*\?>|<!--(?:[^-]|-(?!->))*-->)*")
-_PREFIX = re.compile(rb"xmlns(?::([^\s=]+))?")
+_ATTRIBUTE = re.compile(rb"""=[ \t\r\n]*["']""")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 _PARSER = etree.XMLParser(
@@ -64,19 +68,21 @@ _SHALLOW = 24
 _DEEPER = etree.XPath("boolean(" + "/*" * _SHALLOW + ")")
 _LEAST_ELEMENT = len("<a/>")
 _LEAST_ATTRIBUTE = len(' a=""')
-_SMALL = 8_192
+_SMALL = 65_536
 """Octets in which signs are counted faster than looked for."""
 
 
 class XmlLimits(msgspec.Struct, frozen=True):
-    """Bounds of one document: octets, levels, attributes and namespaces of an element, elements,
-    characters of a text.  Beyond libxml2's own (256 levels, 10,000,000 characters) they do not grow."""
+    """Bounds of one document: octets, levels, attributes and namespaces of an element, elements (and as
+    many attributes), elements times namespaces, characters of a text.  Beyond libxml2's own (256 levels,
+    10,000,000 characters) they do not grow."""
 
     max_bytes: int = MAX_BYTES
     max_depth: int = MAX_DEPTH
     max_attributes: int = MAX_ATTRIBUTES
     max_namespaces: int = MAX_NAMESPACES
     max_nodes: int = MAX_NODES
+    max_scopes: int = MAX_SCOPES
     max_text: int = MAX_TEXT
 
 
@@ -151,6 +157,10 @@ def _check_octets(data: bytes, limits: XmlLimits) -> None:
     # An element has one or two tags: what has more than twice the nodes in tags is never built.
     if len(data) > _LEAST_ELEMENT * limits.max_nodes and data.count(b"<") > 2 * limits.max_nodes + 1:
         _refuse("XML008", expected=str(limits.max_nodes), found=f"> {limits.max_nodes}")
+    if len(data) > _LEAST_ATTRIBUTE * limits.max_nodes and data.count(b"=") > limits.max_nodes:
+        attributes = islice(_ATTRIBUTE.finditer(data), limits.max_nodes, None)
+        if next(attributes, None) is not None:
+            _refuse("XML008", expected=str(limits.max_nodes), found=f"> {limits.max_nodes}")
 
 
 def _check_utf8(data: bytes) -> None:
@@ -211,15 +221,39 @@ def _check_tree(root: etree._Element, data: bytes, limits: XmlLimits) -> None:
 
 
 def _check_attributes(root: etree._Element, data: bytes, limits: XmlLimits) -> None:
-    if len(data) <= _SMALL and data.count(b"=") <= min(limits.max_attributes, limits.max_namespaces):
-        return
-    if _has_long_tag(data, limits.max_attributes):
+    signs = data.count(b"=") if len(data) <= _SMALL else len(data)
+    if signs > limits.max_attributes and _has_long_tag(data, limits.max_attributes):
         wanted = f"//@*[{limits.max_attributes + 1}]/.."
         _check_none(root, "XML009", wanted, limits.max_attributes)
-    if _declares_many(data, limits.max_namespaces):
-        # The namespace axis counts the xml prefix too, which nobody declares.
-        wanted = f"//*[count(namespace::*) > {limits.max_namespaces + 1}]"
-        _check_none(root, "XML012", wanted, limits.max_namespaces)
+    most = signs if signs <= limits.max_namespaces else data.count(b"xmlns")
+    if most > limits.max_namespaces or most * len(data) > _LEAST_ELEMENT * limits.max_scopes:
+        _check_namespaces(root, limits)
+
+
+def _check_namespaces(root: etree._Element, limits: XmlLimits) -> None:
+    """Raise XmlRefused: XML012 at the first element with too many namespaces, XML008 where so many elements
+    could have so many.  Only where one is declared the tree is asked."""
+    count = most = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        count += 1 if event == "start-ns" else -1
+        most = max(most, count)
+    if most > limits.max_namespaces:
+        place = _place_beyond(root, limits.max_namespaces)
+        _refuse("XML012", place, str(limits.max_namespaces), f"> {limits.max_namespaces}")
+    elements = int(_ELEMENTS(root))
+    if elements * most > limits.max_scopes:
+        _refuse("XML008", expected=str(limits.max_scopes // most), found=str(elements))
+
+
+def _place_beyond(root: etree._Element, bound: int) -> Place | None:
+    """The first element with more namespaces than the bound."""
+    count = 0
+    for event, here in etree.iterwalk(root, events=("start-ns", "start", "end-ns")):
+        if event != "start":
+            count += 1 if event == "start-ns" else -1
+        elif count > bound and isinstance(here, etree._Element):
+            return Place(line=here.sourceline or 1, xpath=xpath_of(here))
+    return None
 
 
 def _has_long_tag(data: bytes, bound: int) -> bool:
@@ -235,17 +269,6 @@ def _has_long_tag(data: bytes, bound: int) -> bool:
             if data.count(b"=", at, last) > bound:
                 return True
         at = last + 1
-    return False
-
-
-def _declares_many(data: bytes, bound: int) -> bool:
-    """Whether more prefixes than the bound are declared at all: an element has one namespace in scope for
-    each.  Most documents declare the same few over and over, and the tree is slow to ask."""
-    prefixes: set[bytes] = set()
-    for found in _PREFIX.finditer(data):
-        prefixes.add(found[1] or b"")
-        if len(prefixes) > bound:
-            return True
     return False
 
 

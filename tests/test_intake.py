@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from gateway import security
 from gateway.inbound import Unreadable
 from gateway.intake import INLINE_BYTES, Intake, Numbers, Worked, settlement, work
 from gateway.model import Answer, Channel, Finding, Mandate, Outcome, Place, Register, Submission
-from gateway.security import Refused
+from gateway.security import KeyUnusable, Refused
 from gateway.storage import Ledger, LedgerUnavailable, Overloaded
 from tests.delivery.fakes import InlineCommits, done
 from tests.operations.knowledge import BANK, CARRIER, NOW, OTHER, TRADER, VAN, World, declaration, manifest
@@ -305,12 +305,14 @@ class Bench:
         self._failing = failing
         self._numbers = iter(range(1, 100))
 
-    def work(self, submission: Submission, clash: Finding | None) -> Deferred[Worked]:
+    def work(
+        self, submission: Submission, clash: Finding | None, at: datetime | None = None
+    ) -> Deferred[Worked]:
         self.given.append((submission.id, clash.code if clash else ""))
         if self._failing is not None:
             return fail(self._failing)
         take = lambda count: [str(next(self._numbers)) for _ in range(count)]  # noqa: E731
-        return succeed(work(submission, self._world.handbook, self._world.own, take, NOW, clash))
+        return succeed(work(submission, self._world.handbook, self._world.own, take, NOW, clash, at))
 
 
 def padded(world: World, document: bytes, octets: int) -> Submission:
@@ -338,6 +340,12 @@ def test_a_worker_s_refusal_is_the_intake_s_own(world: World, ledger: Ledger) ->
     with pytest.raises(Refused):
         desk.submit(padded(world, declaration(), INLINE_BYTES))
     assert ledger.counts().refusals == {"SIG011": 1}
+
+
+def test_a_worker_without_a_key_leaves_it_to_who_has_one(world: World, ledger: Ledger) -> None:
+    """Own keys' files may break while a door goes on with what it has read."""
+    desk = Desk(world, ledger, Bench(world, KeyUnusable("broken")))
+    assert desk.submit(padded(world, declaration(), INLINE_BYTES)).outcome is Outcome.ACCEPTED
 
 
 # -- numbers -----------------------------------------------------------------------------------------
@@ -389,11 +397,13 @@ def registered(desk: Desk, world: World, ledger: Ledger) -> Submission:
     return world.submission(world.signed(declaration("STALE-1")), by=VAN)
 
 
+@pytest.mark.parametrize("ahead", [0, 3, 299])
 def test_a_mandate_revoked_elsewhere_admits_nothing_from_its_commit_on(
-    desk: Desk, world: World, ledger: Ledger
+    desk: Desk, world: World, ledger: Ledger, ahead: int
 ) -> None:
+    """Whatever the clocks of who revokes and of who judges show."""
     submission = registered(desk, world, ledger)
-    ledger.revoke_mandate("m", NOW)
+    ledger.revoke_mandate("m", NOW + timedelta(seconds=ahead))
     answer = desk.submit(submission)
     assert answer.outcome is Outcome.REJECTED
     status = ledger.status(VAN.id, submission.id)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import inbound, outbound, security, syntax
 from gateway.inbound import Inspected
 from gateway.intake import work
-from gateway.model import Mandate, Outcome, Partner, Register
-from gateway.model.partner import Terms
+from gateway.model import Credential, Mandate, Outcome, Partner, Register, Terms, Use
+from gateway.model.register import body_of
+from gateway.model.secured import NamedCertificate, SecurityGroup, SecurityParty
 from gateway.operations.demo import papers
+from gateway.operations.enrolling.checks import checked_credential
 from gateway.security import EdifactSigner, Manner, Refused
 from tests.operations.knowledge import CARRIER, NOW, OTHER, VAN, World, book, manifest
+from tests.security.authorities import Party
 
 BILLS = tuple(papers.Bill(f"EOLUSGN00000{n}", "Furniture parts", 100, 5_000) for n in (1, 2))
 BARE = "application/edifact"
@@ -187,3 +195,119 @@ def test_an_unproven_neighbour_gets_its_answer_under_its_own_number(world: World
     assert [m.ordinal for m in worked.verdict.messages] == [2, 3]
     assert [ordinal for ordinal, _, _ in worked.refusals] == [3]
     assert worked.verdict.messages[1].lrn == bad.number
+
+
+# -- certificates that partners registered ---------------------------------------------------------------
+
+
+class Naming(EdifactSigner):
+    """Names its certificate as a USC of others would."""
+
+    naming: dict[str, object] = {}  # noqa: RUF012 - of the test
+
+    def header(self, around: Any) -> SecurityGroup:
+        group = super().header(around)
+        (named,) = group.certificates
+        return msgspec.structs.replace(group, certificates=(msgspec.structs.replace(named, **self.naming),))
+
+
+def registered(world: World, terms: Terms, **changes: Any) -> World:
+    """The carrier's signing certificate stands in the register, and nowhere else."""
+    (own, *_) = world.keys[CARRIER.id].certificates
+    mine = checked_credential(Credential("", uses=(Use.SIGN,), certificate=own.public_bytes(Encoding.DER)))
+    mine = msgspec.structs.replace(mine, **changes.pop("credential", {}))
+    carrier = msgspec.structs.replace(world.partners[CARRIER.id], terms=terms, credentials=(mine,), **changes)
+    others = [p for p in world.partners.values() if p.id != CARRIER.id]
+    handbook = dataclasses.replace(
+        world.handbook, register=Register([carrier, *others]), signers=security.Certificates()
+    )
+    made = copy.copy(world)
+    made.handbook = handbook
+    return made
+
+
+def naming(world: World, how: str) -> dict[str, object]:
+    (own, *_) = world.keys[CARRIER.id].certificates
+    key_id = own.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex().upper()
+    names: dict[str, dict[str, object]] = {
+        "fingerprint": {"reference": own.fingerprint(hashes.SHA256()).hex()[:32].upper()},
+        "key": {"reference": key_id[:32]},
+        "key name": {"reference": "", "parties": (SecurityParty("3", key=key_id[:32]),)},
+        "digits without end": {"reference": "9" * 5_000},
+        "nobody's": {"reference": "AB" * 16},
+        "nothing": {"reference": ""},
+    }
+    return names[how]
+
+
+def sent_by_name(world: World, how: str, reference: str) -> bytes:
+    signing = Naming(world.keys[CARRIER.id], world.handbook.edifact_security, Manner(), NOW)
+    signing.naming = naming(world, how)
+    return syntax.secure(fourth(manifest(reference, *BILLS)), signing)
+
+
+AGREED = Terms(envelopes=("edifact",))
+
+
+@pytest.mark.parametrize("how", ["fingerprint", "key", "key name"])
+def test_a_certificate_that_is_only_named_is_looked_up_in_the_register(world: World, how: str) -> None:
+    here = registered(world, AGREED)
+    verdict = inspect(here, sent_by_name(here, how, f"N-{how[:9]}")).verdict
+    assert (verdict.outcome, verdict.partner) == (Outcome.ACCEPTED, CARRIER.id)
+
+
+@pytest.mark.parametrize("how", ["nobody's", "nothing", "digits without end"])
+def test_a_name_that_is_none_of_the_register_s(world: World, how: str) -> None:
+    here = registered(world, AGREED)
+    assert set(refused(here, sent_by_name(here, how, "N9"))) <= {"SIG414", "SIG415"}
+
+
+def test_a_named_certificate_proves_as_it_is_registered(world: World) -> None:
+    """Found is not believed: its use, its window and its partner's standing are asked of the register."""
+    octets = sent_by_name(world, "fingerprint", "N10")
+    assert set(refused(registered(world, Terms()), octets)) == {"SIG415"}, "no agreement on EDIFACT security"
+    elsewhere = registered(world, AGREED, credential={"uses": (Use.TLS,)})
+    assert set(refused(elsewhere, octets)) == {"SIG415"}
+    ended = {"active_to": NOW - timedelta(days=1)}
+    assert refused(registered(world, AGREED, credential=ended), octets) == ["PAR102"]
+    away = registered(world, AGREED, active=False)
+    assert set(refused(away, octets, by=VAN)) == {"SIG415"}
+
+
+def test_a_change_of_the_register_counts_at_once(world: World) -> None:
+    here = registered(world, AGREED)
+    carrier = here.handbook.register.partners[CARRIER.id]
+    without = Register([msgspec.structs.replace(carrier, credentials=())])
+    (own,) = carrier.credentials
+    name = own.fingerprint[:32].upper()
+    assert without.signers(name) == ()
+    later = without.changed(1, [body_of(carrier)], ())
+    assert later.signers(name) == (own.certificate,)
+    assert (
+        later.changed(2, [body_of(msgspec.structs.replace(carrier, terms=Terms()))], ()).signers(name) == ()
+    )
+
+
+def test_serial_numbers_and_issuers(world: World) -> None:
+    """As other makers of USC name a certificate: its serial number, and whose; several may be alike."""
+    one, two = (Party(f"CN=CA {n},O=Authority {n}", ca=True) for n in (1, 2))
+    mine, other = Party("CN=Mine", one), Party("CN=Other", two)
+    serial = mine.serial
+    again = checked_credential(Credential("", certificate=other.der))
+    again = msgspec.structs.replace(again, names=(f"{serial:X}",))  # as if it had the same number
+    known = [
+        Partner(
+            "a", "A", credentials=(checked_credential(Credential("", certificate=mine.der)),), terms=AGREED
+        ),
+        Partner("b", "B", credentials=(again,), terms=AGREED),
+    ]
+    handbook = dataclasses.replace(world.handbook, register=Register(known), signers=security.Certificates())
+    lookup = inbound.proof.certificates_named(handbook)
+    issuer = SecurityParty("4", names=("Authority 1",))
+    for reference in (f"{serial:X}", f"{serial:x}", f"00{serial:X}", str(serial)):
+        assert lookup(NamedCertificate(reference)) == (mine.der,), reference
+        assert lookup(NamedCertificate(reference, (issuer,))) == (mine.der,)
+        assert lookup(NamedCertificate(reference, (SecurityParty("4", id="Authority 2"),))) == ()
+    key = NamedCertificate("", (SecurityParty("3", key=str(serial)), issuer))
+    assert lookup(key) == (mine.der,)
+    assert lookup(NamedCertificate("")) == ()

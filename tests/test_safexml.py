@@ -180,10 +180,43 @@ def test_namespaces_in_scope_are_bounded() -> None:
         names = " ".join(f'xmlns:p{n}="urn:{n}"' for n in range(count))
         return f"<r><e {names}/></r>".encode()
 
-    assert len(parse(element(64))[0].nsmap) == 64
-    assert refused(element(65)).code == "XML012"
+    assert len(parse(element(32))[0].nsmap) == 32
+    finding = refused(element(33))
+    assert (finding.code, finding.place.xpath, finding.place.line) == ("XML012", "/r/e", 1)
     siblings = b"<r>" + b'<e xmlns="urn:x"/>' * 500 + b"</r>"
     assert len(parse(siblings)) == 500
+
+
+def test_namespaces_are_counted_over_the_whole_path() -> None:
+    """Inclusive canonicalisation walks through a prefix as often as it is declared above."""
+    nested = b'<e xmlns="urn:x" xmlns:a="urn:y">' * 17 + b"</e>" * 17
+    assert refused(nested).code == "XML012"
+    parse(b'<e xmlns="urn:x" xmlns:a="urn:y">' * 16 + b"</e>" * 16)
+
+
+def test_namespaces_cost_a_stranger_nothing() -> None:
+    """Elements are not asked for the namespaces around them, each anew."""
+    names = b" ".join(b'xmlns:p%d="u:%d"' % (n, n) for n in range(30))
+    more = b'<q xmlns:z1="z:"/><q xmlns:z2="z:"/><q xmlns:z3="z:"/>'
+    began = time.process_time()
+    parse(b"<r " + names + b">" + more + b"<a/>" * 200_000 + b"</r>")
+    assert time.process_time() - began < 1
+
+
+def test_elements_times_namespaces_are_bounded() -> None:
+    limits = XmlLimits(max_scopes=10_000)
+    few = b'<r xmlns:a="urn:a" xmlns:b="urn:b">' + b"<e/>" * 4_999 + b"</r>"
+    assert len(parse(few, limits)) == 4_999
+    finding = refused(few.replace(b"<e/>", b"<e/><e/>", 1), limits)
+    assert (finding.code, finding.expected, finding.found) == ("XML008", "5000", "5001")
+
+
+def test_attributes_are_bounded_in_total_before_the_tree_is_built() -> None:
+    limits = XmlLimits(max_nodes=100)
+    assert len(parse(b"<r>" + b'<e a="" b="" c="" d=""/>' * 25 + b"</r>", limits)) == 25
+    many = b"<r>" + b'<e a="" b="" c="" d=""/>' * 25 + b'<e f="" /></r>'
+    assert refused(many, limits).code == "XML008"
+    assert len(parse(b"<r>" + b"<e>a=b</e>" * 99 + b"</r>", limits)) == 99
 
 
 def test_text_is_bounded() -> None:

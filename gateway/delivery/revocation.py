@@ -46,11 +46,12 @@ NONCE_OCTETS = 32
 
 
 class Unavailable(Exception):
-    """Nothing was fetched; ``code``: of a finding."""
+    """Nothing was fetched; ``code``: of a finding; ``status``: HTTP's, 0 where nobody answered."""
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, status: int = 0) -> None:
         super().__init__(reason)
         self.code = code
+        self.status = status
 
 
 class Fetcher(Protocol):
@@ -135,7 +136,8 @@ class RevocationCourier(Courier):
         subject = asked.Subject.of(known.der, known.issuer)
         policy = self._handbook().policy
         sources = security.sources_of(subject.certificate, self._asking.overrides)
-        chosen = subject.issuer_name in self._asking.overrides
+        own = self._asking.overrides.get(subject.issuer_name, Sources())
+        chosen = frozenset((*own.ocsp, *own.crl))
         if subject.issuer_name in policy.unchecked:
             await self._commits.call("asked", known.fingerprint, self._later(LONG), self._clock(), "")
             return
@@ -146,12 +148,12 @@ class RevocationCourier(Courier):
         errors: list[str] = []
         for url in sources.ocsp:
             if await self._tried(
-                known, "ocsp", url, self._by_ocsp(subject, url, sources.method, chosen), errors
+                known, "ocsp", url, self._by_ocsp(subject, url, sources.method, url in chosen), errors
             ):
                 return
         for url in sources.crl:
             if await self._tried(
-                known, "crl", url, self._by_list(subject, url, chosen, known.asked_at), errors
+                known, "crl", url, self._by_list(subject, url, url in chosen, known.asked_at), errors
             ):
                 return
         wait = delay(known.attempts + 1, random.random())  # noqa: S311 - jitter, not a secret
@@ -183,12 +185,21 @@ class RevocationCourier(Courier):
     async def _by_ocsp(self, subject: asked.Subject, url: str, method: str, chosen: bool) -> asked.Told:
         nonce = secrets.token_bytes(NONCE_OCTETS) if method == "post" else None
         request = subject.request(nonce)
-        if method == "post":
-            der = await self._fetcher.fetch(url, request, asked.OCSP_REQUEST, asked.MAX_RESPONSE, chosen)
-        else:
-            der = await self._fetcher.fetch(asked.get_url(url, request), None, "", asked.MAX_RESPONSE, chosen)
+        try:
+            der = await self._asked(url, request, method, chosen)
+        except Unavailable as failed:
+            if method != "post" or not _refuses_method(failed.status):
+                raise
+            # It answers GET alone (RFC 5019, 5); who is asked without a nonce has none to give.
+            nonce = b""
+            der = await self._asked(url, subject.request(None), "get", chosen)
         trust, policy = self._handbook().trust, self._handbook().policy
         return asked.by_response(der, subject, nonce, policy, self._clock(), trust.responders)
+
+    async def _asked(self, url: str, request: bytes, method: str, chosen: bool) -> bytes:
+        if method == "post":
+            return await self._fetcher.fetch(url, request, asked.OCSP_REQUEST, asked.MAX_RESPONSE, chosen)
+        return await self._fetcher.fetch(asked.get_url(url, request), None, "", asked.MAX_RESPONSE, chosen)
 
     async def _by_list(
         self, subject: asked.Subject, url: str, chosen: bool, since: datetime | None
@@ -203,17 +214,16 @@ class RevocationCourier(Courier):
             der = await self._fetcher.fetch(url, None, "", asked.MAX_CRL, chosen)
             lists = await self._in_thread(asked.read_lists, der, subject, policy, now)
             for more in lists.freshest:
-                lists = await self._with_delta(lists, more, subject, chosen)
+                lists = await self._with_delta(lists, more, subject)
             self._lists[name] = (now, lists.without_octets())
             return asked.by_lists(lists, subject, policy, now)
         return asked.by_lists(lists, subject, policy, now)
 
-    async def _with_delta(
-        self, lists: asked.Lists, url: str, subject: asked.Subject, chosen: bool
-    ) -> asked.Lists:
-        """With the delta of an address, where there is a good one: without it the base stands as it is."""
+    async def _with_delta(self, lists: asked.Lists, url: str, subject: asked.Subject) -> asked.Lists:
+        """With the delta of an address that the base names, where there is a good one: without it the base
+        stands as it is."""
         try:
-            der = await self._fetcher.fetch(url, None, "", asked.MAX_CRL, chosen)
+            der = await self._fetcher.fetch(url, None, "", asked.MAX_CRL, chosen=False)
             delta = await self._in_thread(
                 asked.read_lists, der, subject, self._handbook().policy, self._clock()
             )
@@ -237,6 +247,11 @@ class RevocationCourier(Courier):
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         done: T = await deferToThreadPool(self._reactor, self._pool, function, *args)
         return done
+
+
+def _refuses_method(status: int) -> bool:
+    """True of what servers say to a POST where they know GET: not found, not allowed, moved, and the like."""
+    return 300 <= status < 500 or status == 501
 
 
 def _told(failed: security.Refused | Unavailable) -> str:

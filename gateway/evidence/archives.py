@@ -69,8 +69,12 @@ def write_archive(
     return verify.pack(files)
 
 
-def read_archive(octets: bytes) -> tuple[Facts, list[Row]]:
-    """What an archive holds, every octet of it verified but whose key sealed it.  Raises NoArchive."""
+Known = Callable[[tuple[x509.Certificate, ...], datetime], str]
+"""Says why who sealed an archive at a time is not the gateway, or "" where it is."""
+
+
+def read_archive(octets: bytes, known: Known) -> tuple[Facts, list[Row]]:
+    """What an archive holds, every octet of it verified.  Raises NoArchive."""
     try:
         files = verify.unpack(octets)
     except verify.Damaged as damaged:
@@ -79,16 +83,26 @@ def read_archive(octets: bytes) -> tuple[Facts, list[Row]]:
         if files[verify.MANIFEST] != verify.manifest_of(files):
             wrong = _first_wrong(files)
             raise NoArchive(f"{wrong}: not as the manifest says")
-        signer = x509.load_pem_x509_certificate(files["certificates/1.pem"])
-        if not is_signed(signer, files[verify.SEAL], files[verify.MANIFEST]):
-            raise NoArchive(f"{verify.SEAL}: not the signature of certificates/1.pem")
         facts = msgspec.json.decode(files[FACTS], type=Facts)
+        _check_seal(files, facts.made_at, known)
         rows = [_row(line, files) for line in _unpacked(files[RECORDS]).splitlines()]
     except (KeyError, ValueError, msgspec.MsgspecError, OSError, EOFError, zlib.error) as error:
         raise NoArchive(f"{type(error).__name__}: {error}") from error
     if len(rows) != facts.rows:
         raise NoArchive(f"{len(rows)} rows, {facts.rows} were written")
     return facts, rows
+
+
+def _check_seal(files: Mapping[str, bytes], at: datetime, known: Known) -> None:
+    """Raises NoArchive, KeyError, ValueError."""
+    count = sum(name.startswith("certificates/") for name in files)
+    pems = [files[f"certificates/{number}.pem"] for number in range(1, count + 1)]
+    chain = tuple(x509.load_pem_x509_certificate(one) for one in pems)
+    if not chain or not is_signed(chain[0], files[verify.SEAL], files[verify.MANIFEST]):
+        raise NoArchive(f"{verify.SEAL}: not the signature of certificates/1.pem")
+    stranger = known(chain, at)
+    if stranger:
+        raise NoArchive(f"{verify.SEAL}: {stranger}")
 
 
 def _line(row: Row, files: dict[str, bytes]) -> bytes:

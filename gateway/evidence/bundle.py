@@ -5,33 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.evidence import entries, recipe, verify
+from gateway.evidence import entries, program, recipe, verify
 from gateway.evidence.checkpoints import read_checkpoint
-from gateway.evidence.entries import Entry, Exhibits, read_entry
+from gateway.evidence.entries import Entry, Exhibits, read_entry, sha256
 from gateway.evidence.gathered import Gathered, Told
-from gateway.evidence.signatures import (
-    DER,
-    OTHER,
-    SMIME,
-    XML,
-    Form,
-    certificates_in,
-    completed,
-    form_of,
-    pem,
-    signature_octets,
-)
+from gateway.evidence.recipe import Plan, Signed, Stamped
+from gateway.evidence.signatures import certificates_in, completed, pem
+from gateway.evidence.verify.forms import OTHER, XML, form_of
+from gateway.evidence.verify.members import BODY, FACTS, RECORD
 from gateway.model import Signer
+from gateway.security.cms import timestamps
 
-FORMAT = "cvan evidence 1"
-VERIFIER = Path(verify.__file__)
-_ENDINGS = {XML: "signature.xml", SMIME: "signature.p7s", DER: "signature.p7s", OTHER: ""}
+FORMAT = "cvan evidence 2"
 Sign = Callable[[bytes], bytes]
 
 
@@ -62,11 +52,12 @@ def bundle(
     maker.journal()
     maker.checkpoints()
     seal = maker.gateway(completed(own, anchors))
-    index = maker.index(seal, now)
-    files = maker.files
+    index = maker.index(sha256(own[0].public_bytes(Encoding.DER)), now)
+    plan, files = maker.plan(index, seal), maker.files
     files[verify.INDEX] = json.dumps(index, indent=1, ensure_ascii=False).encode()
-    files["verify.py"] = VERIFIER.read_bytes()
-    files["README.txt"] = recipe.readme(index, files).encode()
+    files[program.NAME] = program.program()
+    files["README.txt"] = recipe.readme(plan, files).encode()
+    files["verify.sh"] = recipe.script(plan, files).encode()
     files[verify.MANIFEST] = verify.manifest_of(files)
     files[verify.SEAL] = sign(files[verify.MANIFEST])
     return verify.pack(files)
@@ -80,59 +71,63 @@ class _Maker:
         self._gathered = gathered
         self._received = received
         self._anchors = anchors
-        self._layers: list[dict[str, str]] = []
-        self._sent: list[dict[str, str]] = []
-        self._under: dict[str, int] = {}
-        self._checkpoints: list[dict[str, Any]] = []
-        self._chains: dict[tuple[bytes, ...], str] = {}
+        self._layers: list[Signed] = []
+        self._sent: list[Signed] = []
+        self._own: dict[int, tuple[str, str]] = {}
+        self._stamps: list[Stamped] = []
+        self._signed_by: dict[str, str] = {}
+        self._chains: dict[bytes, str] = {}
 
     def submission(self) -> None:
-        """The octets as received, what the transport said of them, the signatures and their proofs."""
-        taken, files = self._gathered.submission, self.files
-        form = form_of(taken.media_type, taken.body)
-        files["submission/body"] = taken.body
-        files["submission/record.json"] = self._gathered.record
-        transport = {
-            "id": taken.id,
-            "partner": taken.partner,
-            "channel": taken.channel,
-            "media_type": taken.media_type,
-            "sha256": taken.digest,
-            "received_at": _text(taken.received_at),
-        }
-        files["submission/transport.json"] = json.dumps(transport, indent=1, ensure_ascii=False).encode()
-        at = _text(taken.received_at)
-        outer = {"file": "submission/body", "form": form.kind, "at": at, "received": at}
-        if form.head:
-            files["submission/head.txt"] = form.head
-            outer["head"] = "submission/head.txt"
-        signature = signature_octets(form, taken.body)
-        if signature:
-            files[f"submission/{_ENDINGS[form.kind]}"] = signature
-        self._proofs(form, outer)
-
-    def _proofs(self, form: Form, outer: dict[str, str]) -> None:
-        of, gathered = self._received.of, self._gathered
-        leaf = b"" if gathered.signer is None else gathered.signer.certificate
-        self._proof("signer", of.proof, leaf)
-        self._proof("carrier", of.carrier_proof, b"")
-        stamped = _stamped(gathered.signer)
-        if of.carrier is None:
-            self._layers.append({"who": "signer", **outer, **stamped})
+        """The octets as received, the signatures' proofs."""
+        taken, gathered, of = self._gathered.submission, self._gathered, self._received.of
+        self.files[BODY] = taken.body
+        self.files[RECORD] = gathered.record
+        form, head = form_of(taken.media_type, taken.body)
+        outer = (BODY, form, self._head("submission", head))
+        signer = gathered.signer
+        if signer is None:
             return
-        self._layers.append({"who": "carrier", **outer, **_stamped(of.carrier), "out": "inner"})
-        inner = XML if _is_xml(gathered) else OTHER
-        self._layers.append({"who": "signer", **outer, **stamped, "file": "inner", "form": inner})
+        self._proof("signer", of.proof, signer.certificate)
+        inner = XML if json.loads(gathered.record)["route"].get("syntax") == "xml" else OTHER
+        if of.carrier is not None:
+            self._proof("carrier", of.carrier_proof, b"")
+            self._layer("carrier", of.carrier, outer, "$w/inner")
+            outer = ("$w/inner", inner, "")
+        self._layer("signer", signer, outer)
+
+    def _head(self, folder: str, head: bytes) -> str:
+        """The file of a MIME header that the transport carried, where there is one."""
+        if head:
+            self.files[f"{folder}/head.txt"] = head
+        return f"{folder}/head.txt" if head else ""
+
+    def _layer(self, who: str, signer: Signer, what: tuple[str, str, str], out: str = "$w/content") -> None:
+        folder, receipt = f"certificates/{who}", _text(self._gathered.submission.received_at)
+        if f"{folder}/1.pem" in self.files:
+            at = receipt if signer.stamped_at is None else _text(signer.stamped_at)
+            self._layers.append(Signed(*what, folder, at, receipt, out))
 
     def _proof(self, who: str, proof: Exhibits | None, leaf: bytes) -> None:
         exhibits = self._gathered.exhibits
-        ders = [exhibits[d] for d in proof.certificates if d in exhibits] if proof else [leaf] if leaf else []
+        kept = Exhibits() if proof is None else proof
+        ders = [exhibits[d] for d in kept.certificates if d in exhibits] if proof else [leaf] if leaf else []
+        self._certificates(who, ders)
+        self._certificates(
+            f"{who}-stampers", [exhibits[d] for d in dict.fromkeys(kept.stampers) if d in exhibits]
+        )
+        for number, digest in enumerate(dict.fromkeys(kept.responses), 1):
+            octets = exhibits.get(digest, b"")
+            self.files[f"proof/{who}/response{number}.{_ending(octets)}"] = octets
+        for number, digest in enumerate(dict.fromkeys(kept.stamps), 1):
+            name, token = f"proof/{who}/stamp{number}.tst", exhibits.get(digest, b"")
+            self.files[name] = token
+            at = _text(timestamps.stated_by(token).at)
+            self._stamps.append(Stamped(name, "", f"certificates/{who}-stampers", at))
+
+    def _certificates(self, folder: str, ders: Sequence[bytes]) -> None:
         for number, der in enumerate(ders, 1):
-            self.files[f"certificates/{who}/{number}.pem"] = pem(x509.load_der_x509_certificate(der))
-        for kind, digests in _kinds(proof):
-            for number, digest in enumerate(dict.fromkeys(digests), 1):
-                octets = exhibits.get(digest, b"")
-                self.files[f"proof/{who}/{kind}{number}.{_ending(kind, octets)}"] = octets
+            self.files[f"certificates/{folder}/{number}.pem"] = pem(x509.load_der_x509_certificate(der))
 
     def history(self) -> None:
         """Messages, what was sent, decisions, deliveries, the timeline."""
@@ -152,21 +147,16 @@ class _Maker:
         self.files["timeline.jsonl"] = b"".join(line + b"\n" for line in self._gathered.events)
 
     def _tell(self, folder: str, told: Told) -> None:
-        outgoing, files = told.outgoing, self.files
-        form = form_of(outgoing.media_type, outgoing.body)
-        files[f"{folder}/record.json"] = told.record
-        files[f"{folder}/body"] = outgoing.body
-        chain = completed(certificates_in(form, outgoing.body), self._anchors)
-        one = {
-            "file": f"{folder}/body",
-            "form": form.kind,
-            "at": _text(outgoing.created_at),
-            "gateway": self.gateway(chain) if chain else "",
-        }
-        if form.head:
-            files[f"{folder}/head.txt"] = form.head
-            one["head"] = f"{folder}/head.txt"
-        self._sent.append(one)
+        outgoing = told.outgoing
+        form, head = form_of(outgoing.media_type, outgoing.body)
+        self.files[f"{folder}/record.json"] = told.record
+        self.files[f"{folder}/body"] = outgoing.body
+        header = self._head(folder, head)
+        chain = completed(certificates_in(form, head, outgoing.body), self._anchors)
+        self._signed_by[folder] = sha256(chain[0].public_bytes(Encoding.DER)) if chain else ""
+        if chain:
+            at = _text(outgoing.created_at)
+            self._sent.append(Signed(f"{folder}/body", form, header, self.gateway(chain), at))
 
     def journal(self) -> None:
         """Entries, each in a file of two lines whose SHA-256 is its hash, with its way to the root."""
@@ -174,7 +164,6 @@ class _Maker:
         for number, line in enumerate(lines, 1):
             name = f"journal/{number:04d}"
             self.files[f"{name}.txt"] = f"{line.previous}\n{line.text}\n".encode()
-            self._under[f"{name}.txt"] = line.checkpoint
             if line.checkpoint:
                 steps = "".join(f"{side} {sibling}\n" for side, sibling in line.path)
                 self.files[f"{name}.path"] = steps.encode()
@@ -186,67 +175,41 @@ class _Maker:
             self.files[f"{name}.txt"] = one.text.encode()
             self.files[f"{name}.sig"] = one.signature
             own = [x509.load_der_x509_certificate(exhibits[d]) for d in one.certificates if d in exhibits]
-            told: dict[str, Any] = {
-                "number": one.number,
-                "at": _text(read_checkpoint(one.text).at),
-                "gateway": self.gateway(completed(own, self._anchors)),
-                "stampers": "",
-            }
+            told = read_checkpoint(one.text)
+            self._own[one.number] = self.gateway(completed(own, self._anchors)), _text(told.at)
             if one.stamp is not None and one.stamped_at is not None:
                 self.files[f"{name}.tst"] = one.stamp
-                ders = [exhibits[d] for d in one.stampers if d in exhibits]
-                chain = tuple(x509.load_der_x509_certificate(der) for der in ders)
-                told |= {"stampers": self.gateway(chain, "stamper"), "stamped_at": _text(one.stamped_at)}
-            self._checkpoints.append(told)
+                folder = f"stamper-{one.number}"
+                self._certificates(folder, [exhibits[d] for d in one.stampers if d in exhibits])
+                at = _text(one.stamped_at)
+                self._stamps.append(Stamped(f"{name}.tst", f"{name}.sig", f"certificates/{folder}", at))
 
-    def gateway(self, chain: Sequence[x509.Certificate], who: str = "gateway") -> str:
-        """The folder of a chain of ours, made where it is new."""
-        ders = tuple(c.public_bytes(Encoding.DER) for c in chain)
-        if ders not in self._chains:
-            folder = f"certificates/{who}-{len(self._chains) + 1}"
-            self._chains[ders] = folder
-            for number, certificate in enumerate(chain, 1):
-                self.files[f"{folder}/{number}.pem"] = pem(certificate)
-        return self._chains[ders]
+    def gateway(self, chain: Sequence[x509.Certificate]) -> str:
+        """The folder of a chain of ours, one for each key that signed."""
+        ders = [c.public_bytes(Encoding.DER) for c in chain]
+        if ders[0] not in self._chains:
+            folder = self._chains[ders[0]] = f"gateway-{len(self._chains) + 1}"
+            self._certificates(folder, ders)
+        return f"certificates/{self._chains[ders[0]]}"
 
-    def index(self, seal: str, now: datetime) -> dict[str, Any]:
-        """What the verifier must know and a reader wants to know first."""
+    def index(self, sealed_by: str, now: datetime) -> dict[str, Any]:
+        """What a reader wants to know first, and who sealed it and signed what was sent."""
         record = json.loads(self._gathered.record)
-        facts = ("id", "reference", "outcome", "partner", "signer", "filer", "principal", "received_at")
+        facts = {fact: record[fact] for fact in FACTS}
         return {
             "format": FORMAT,
+            **facts,
             "made_at": _text(now),
-            "gateway": seal,
-            **{name: record[name] for name in facts},
-            "layers": self._layers,
-            "sent": self._sent,
-            "checkpoints": self._checkpoints,
-            "journal": self._under,
+            "sealed_by": sealed_by,
+            "sent": self._signed_by,
         }
 
-
-def _stamped(signer: Signer | None) -> dict[str, str]:
-    """When the certificate had to hold, where a verified time stamp says when it signed."""
-    return {} if signer is None or signer.stamped_at is None else {"at": _text(signer.stamped_at)}
-
-
-def _is_xml(gathered: Gathered) -> bool:
-    """True where the messages themselves are XML."""
-    route: Mapping[str, Any] = json.loads(gathered.record)["route"]
-    return route.get("syntax") == "xml"
+    def plan(self, index: Mapping[str, Any], seal: str) -> Plan:
+        """What there is to verify by hand."""
+        return Plan(index, seal, self._own, self._stamps, self._layers, self._sent)
 
 
-def _kinds(proof: Exhibits | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    if proof is None:
-        return ()
-    return ("response", proof.responses), ("stamp", proof.stamps), ("stamper", proof.stampers)
-
-
-def _ending(kind: str, octets: bytes) -> str:
-    if kind == "stamp":
-        return "tst"
-    if kind == "stamper":
-        return "der"
+def _ending(octets: bytes) -> str:
     try:
         x509.load_der_x509_crl(octets)
     except ValueError:

@@ -6,7 +6,6 @@ import email
 import email.policy
 from collections.abc import Sequence
 
-import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -14,60 +13,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from lxml import etree
 
 from gateway import safexml
+from gateway.evidence.verify.forms import DER, SMIME, XML
 
-XML, SMIME, DER, OTHER = "xml", "SMIME", "DER", "other"
-_XML_TYPES = frozenset({"application/xml", "text/xml"})
-_CMS_TYPES = frozenset({"multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 
 
-class Form(msgspec.Struct, frozen=True):
-    """``kind``: ``xml``; ``SMIME`` and ``DER`` as ``openssl cms`` reads them; ``other``: a form that
-    these programs do not know.  ``head``: the MIME header that the transport carried beside the body."""
-
-    kind: str
-    head: bytes = b""
-
-
-def form_of(media_type: str, body: bytes) -> Form:
-    """How the outermost signature is carried."""
-    essence = media_type.partition(";")[0].strip().lower()
-    if essence in _XML_TYPES:
-        return Form(XML)
-    if essence not in _CMS_TYPES:
-        return Form(OTHER)
-    if body[:13].lower() == b"mime-version:":
-        return Form(SMIME)
-    if essence != "multipart/signed" and body[:1] == b"0" and body[1:2] >= b"\x80":
-        return Form(DER)
-    head = f"MIME-Version: 1.0\r\nContent-Type: {media_type}\r\n"
-    if essence != "multipart/signed":
-        head += "Content-Transfer-Encoding: base64\r\n"
-    return Form(SMIME, f"{head}\r\n".encode("utf-8", "replace"))
-
-
-def signature_octets(form: Form, body: bytes) -> bytes:
-    """The signature by itself: an XML signature element, or a CMS SignedData in DER; b"" where it cannot
-    be taken out."""
-    if form.kind == DER:
-        return body
-    if form.kind == SMIME:
-        return _cms_of(form.head + body)
-    if form.kind == XML:
-        signature = _signature(body)
-        return b"" if signature is None else etree.tostring(signature, with_tail=False)
-    return b""
-
-
-def certificates_in(form: Form, body: bytes) -> tuple[x509.Certificate, ...]:
-    """The certificates that a signature carries, the signer's first where the writer put it there."""
-    if form.kind == XML:
+def certificates_in(form: str, head: bytes, body: bytes) -> tuple[x509.Certificate, ...]:
+    """The certificates that a signature carries, the signer's first where the writer put it there; ``form``
+    and ``head``: as `verify.forms.form_of` says."""
+    if form == XML:
         signature = _signature(body)
         found = () if signature is None else signature.iter(f"{_DS}X509Certificate")
         texts = ["".join((element.text or "").split()) for element in found]
         pems = "".join(f"-----BEGIN CERTIFICATE-----\n{t}\n-----END CERTIFICATE-----\n" for t in texts)
         return tuple(x509.load_pem_x509_certificates(pems.encode())) if texts else ()
-    signed = signature_octets(form, body)
+    signed = body if form == DER else _cms_of(head + body) if form == SMIME else b""
     return tuple(pkcs7.load_der_pkcs7_certificates(signed)) if signed else ()
 
 
@@ -108,13 +68,25 @@ def raw_check(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    if issuer.subject != certificate.issuer:
+    if issuer.subject != certificate.issuer or not _authority(issuer):
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def _authority(certificate: x509.Certificate) -> bool:
+    """Whether it may issue: a certificate authority, whose key signs certificates where its use is said
+    (RFC 5280, 4.2.1.3 and 4.2.1.9)."""
+    try:
+        found = {type(one.value): one.value for one in certificate.extensions}
+    except ValueError:
+        return False
+    constraints, usage = found.get(x509.BasicConstraints), found.get(x509.KeyUsage)
+    authority = isinstance(constraints, x509.BasicConstraints) and constraints.ca
+    return authority and (not isinstance(usage, x509.KeyUsage) or usage.key_cert_sign)
 
 
 def _signature(document: bytes) -> etree._Element | None:

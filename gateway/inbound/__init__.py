@@ -1,12 +1,15 @@
 """The inbound journey: bytes in, verdict out.  Pure: no clock, network, disk, database or randomness."""
 
+from gateway.inbound.deadlines import LATE
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
 from gateway.inbound.inspection import Inspected, inspect
 from gateway.inbound.interchanges import examine_edifact, examine_files
 from gateway.inbound.proof import Proof, prove
+from gateway.inbound.senders import tax_codes
 
 __all__ = [
+    "LATE",
     "Examined",
     "Inspected",
     "Judge",
@@ -18,4 +21,5 @@ __all__ = [
     "inspect",
     "outcome",
     "prove",
+    "tax_codes",
 ]

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway import security, syntax
 from gateway.handbook import Handbook
 from gateway.model import Finding, Group, Partner, Place, Severity, Signer
+from gateway.model.secured import NamedCertificate
 
 EDIFACT = "application/edifact"
 _PASSED_OVER = "EDI027"  # the reader's word that there are segments of security, which it does not judge
@@ -98,8 +99,28 @@ def _prove(
     now: datetime,
     outer: Signer | None = None,
 ) -> security.EdifactProof:
-    profile, known, trust = handbook.edifact_security, handbook.signers, handbook.trust
-    return security.prove_edifact(content, survey, profile, known, trust, handbook.policy, now, outer)
+    profile, trust = handbook.edifact_security, handbook.trust
+    lookup = certificates_named(handbook)
+    return security.prove_edifact(content, survey, profile, lookup, trust, handbook.policy, now, outer)
+
+
+def certificates_named(handbook: Handbook) -> security.Lookup:
+    """Certificates that a USC names: the home's own, and those that partners registered; each name looked up once.
+
+    Whose one is, and whether it is in its window, is asked of the register when the signature is proven.
+    """
+    known: dict[tuple[object, ...], tuple[bytes, ...]] = {}
+
+    def found(named: NamedCertificate) -> tuple[bytes, ...]:
+        key = named.reference, named.parties
+        if key not in known:
+            references = security.references_of(named)
+            registered = {der: None for name in references for der in handbook.register.signers(name)}
+            fitting = security.Certificates(registered)(named)
+            known[key] = tuple(dict.fromkeys((*handbook.signers(named), *fitting)))
+        return known[key]
+
+    return found
 
 
 def _judged(findings: tuple[Finding, ...], proven: bool) -> tuple[Finding, ...]:

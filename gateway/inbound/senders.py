@@ -51,16 +51,19 @@ def senders(
 
 def proven(signer: Signer, register: Register, now: datetime) -> Partner:
     """The partner that a signer's certificate proves.  Raises security.Refused, saying what was expected."""
-    found = register.by_signer(signer, now, _tax_codes(signer))
+    found = register.by_signer(signer, now, tax_codes(signer))
     if found is None:
         why = routing.identity.unproven(
-            register, Use.SIGN, signer.subject, signer.fingerprint, now, _tax_codes(signer)
+            register, Use.SIGN, signer.subject, signer.fingerprint, now, tax_codes(signer)
         )
         raise security.Refused((why,))
     return found
 
 
-def _tax_codes(signer: Signer) -> Iterator[str]:
-    """Read only where nothing else is known: a subject has its price."""
+def tax_codes(signer: Signer) -> Iterator[str]:
+    """Those in the subject, where a public authority certified it: another writes what it likes.
+
+    Read only where nothing else is known: a subject has its price.
+    """
     if signer.public:
         yield from (i.value for i in security.identifiers_of(signer.subject) if i.kind == TAX_CODE)

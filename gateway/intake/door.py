@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -38,7 +39,11 @@ MAX_MET = 20_000
 class Workers(Protocol):
     """Where large submissions are worked on, away from the reactor's thread."""
 
-    def work(self, submission: Submission, clash: Finding | None) -> Deferred[Worked]: ...
+    def work(
+        self, submission: Submission, sunk: Finding | None, at: datetime | None = None
+    ) -> Deferred[Worked]:
+        """As journey.work."""
+        ...
 
 
 class Aside(Protocol):
@@ -68,6 +73,7 @@ class Intake:
         hold: timedelta = HOLD,
         refresh: Callable[[], Awaitable[object]] | None = None,
         aside: Aside | None = None,
+        on_verdict: Callable[[Verdict], None] = lambda verdict: None,
     ) -> None:
         self._commits = commits
         self._numbers = numbers
@@ -77,6 +83,7 @@ class Intake:
         self._backend = backend
         self._workers = workers
         self._on_settled = on_settled
+        self._on_verdict = on_verdict
         self._hold_for = hold
         self._refresh = refresh
         self._aside = aside
@@ -135,6 +142,8 @@ class Intake:
             answer = await self._commits.settle(settlement)
             if isinstance(answer, Answer):
                 self._on_settled()
+                if not answer.repeated:
+                    self._on_verdict(settlement.verdict)
                 self._note(settlement.verdict)
                 return answer
             if isinstance(answer, Clash):
@@ -179,37 +188,35 @@ class Intake:
         return Pending(kept.id, kept.findings, repeated=kept.id != submission.id)
 
     async def _judged(self, submission: Submission, sunk: Finding | None) -> Settlement:
-        if self._workers is not None and len(submission.body) > INLINE_BYTES:
-            worked = await self._workers.work(submission, sunk)
-            now = self._clock()
-        else:
-            now = self._clock()
-            worked = await self._worked(submission, self._knowledge(), now, sunk)
+        worked, now = await self._worked(submission, sunk)
         pushed = self._is_pushed(worked)
         return settlement(submission, worked, self._backend, now, claim=sunk is None, pushed=pushed)
 
     async def _resumed(self, submission: Submission, sunk: Finding | None) -> Settlement:
-        now = self._clock()
-        handbook = self._knowledge()
-        if sunk is not None:
-            handbook = handbook.asking("off")  # it is answered for what was found, whatever is known now
-        worked = await self._worked(submission, handbook, now, sunk, submission.received_at)
+        worked, now = await self._worked(submission, sunk, submission.received_at)
         pushed = self._is_pushed(worked)
         return settlement(
             submission, worked, self._backend, now, claim=sunk is None, pushed=pushed, held=True
         )
 
     async def _worked(
-        self,
-        submission: Submission,
-        handbook: Handbook,
-        now: datetime,
-        sunk: Finding | None,
-        at: datetime | None = None,
+        self, submission: Submission, sunk: Finding | None, at: datetime | None = None
+    ) -> tuple[Worked, datetime]:
+        """As journey.work, by a worker where it is large; and when that was done."""
+        if self._workers is not None and len(submission.body) > INLINE_BYTES:
+            with suppress(security.KeyUnusable):
+                worked = await self._workers.work(submission, sunk, at)
+                return worked, self._clock()
+            # A worker that began lately has not the key that goes on here from memory.
+        now = self._clock()
+        return await self._here(submission, now, sunk, at), now
+
+    async def _here(
+        self, submission: Submission, now: datetime, sunk: Finding | None, at: datetime | None
     ) -> Worked:
         """As journey.work.  A key in a token is asked from another thread: it may take its time."""
         key = self._key.signing(now)
-        drafts = drafted(submission, handbook, self._numbers.take, now, sunk, at)
+        drafts = drafted(submission, self._knowledge(), self._numbers.take, now, sunk, at)
         if key.remote and self._aside is not None:
             return await self._aside(sealed, drafts, key, now)
         return sealed(drafts, key, now)

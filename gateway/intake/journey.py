@@ -22,6 +22,10 @@ MANDATED = "mandated"
 signatures.  It is about the submission where all messages came in by the same, else about each."""
 
 
+DUE = "answer due"
+"""The timeline's word for by when customs answers; its detail is the time."""
+
+
 class Numbers:
     """Durable, unique numbers for what the gateway sends, taken from the ledger in blocks."""
 
@@ -105,6 +109,8 @@ def drafted(
     judged, where that is not now.  Raises security.Refused, and security.Held only where nothing else stands
     against the submission.
     """
+    if sunk is not None and at is not None:
+        handbook = handbook.asking("off")  # it is answered for what was found, whatever is known now
     inspected = _inspect(submission, handbook, at or now, now)
     if sunk is not None:
         inspected = _sunk(inspected, sunk)
@@ -217,6 +223,16 @@ def _events(submission: Submission, verdict: Verdict, now: datetime, held: bool)
         yield Event(submission.id, now, "unchecked", "revocation")
     yield Event(submission.id, now, verdict.outcome.value, f"{len(verdict.messages)} message(s)")
     yield from _mandated(submission, verdict, now)
+    yield from _due(submission, verdict, now)
+
+
+def _due(submission: Submission, verdict: Verdict, now: datetime) -> Iterable[Event]:
+    """By when customs answers, where that was agreed."""
+    timed = [m for m in verdict.messages if m.answer_by is not None]
+    alike = len(timed) == len(verdict.messages) and len({m.answer_by for m in timed}) == 1
+    for message in timed[:1] if alike else timed:
+        about = submission.id if alike else f"{submission.id}.{message.ordinal}"
+        yield Event(about, now, DUE, f"{message.answer_by:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _mandated(submission: Submission, verdict: Verdict, now: datetime) -> Iterable[Event]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+
+import msgspec
 
 from gateway import inbound, security
 from gateway.handbook import Handbook
 from gateway.intake.door import Intake
-from gateway.model import Finding, Place, Submission
-from gateway.storage import GroupCommit, Holding
+from gateway.model import Answer, Channel, Delivery, Finding, Outgoing, Place, Submission
+from gateway.storage import GroupCommit, Holding, LedgerUnavailable, Overloaded
 
 log = logging.getLogger("gateway.intake.held")
 
@@ -26,6 +28,9 @@ MAX_TRIED = 100_000
 
 AT_ONCE = 20
 """Of them, judged in one round, so that other work on the same thread gets its turn."""
+
+AFTER_FAULT = timedelta(minutes=5)
+"""How soon one is tried again that we failed over."""
 
 LATE = "SIG304"
 
@@ -47,6 +52,7 @@ class Resuming:
         self._clock = clock
         self._on_count = on_count
         self._tried: dict[str, int] = {}
+        self._failed: dict[str, datetime] = {}
         self._version = -1
         self._after = ""
         self._look_at = clock()
@@ -66,7 +72,7 @@ class Resuming:
         page: list[Holding] = await self._commits.call("holdings", self._after, ROUND)
         ready = self._ready(page, now)
         for holding in ready[:AT_ONCE]:
-            await self._resume(holding, now)
+            await self._try(holding, now)
         if len(ready) > AT_ONCE:
             return True
         self._after = page[-1].id if len(page) == ROUND else ""
@@ -80,12 +86,27 @@ class Resuming:
         unknown: dict[tuple[bytes, ...], bool] = {}
         ready = []
         for holding in page:
+            if self._failed.get(holding.id, now) > now:
+                continue
             if holding.certificates not in unknown:
                 unknown[holding.certificates] = _still_unknown(holding, handbook)
             tried = self._tried.get(holding.id) == self._version
             if now >= holding.deadline or not (unknown[holding.certificates] or tried):
                 ready.append(holding)
         return ready
+
+    async def _try(self, holding: Holding, now: datetime) -> None:
+        """Resume one; a fault of ours over it holds up none of the others, and is told again and again."""
+        self._failed.pop(holding.id, None)
+        try:
+            await self._resume(holding, now)
+        except (LedgerUnavailable, Overloaded, security.KeyUnusable):
+            raise  # it is not about this one: all are looked at again when that is over
+        except Exception:
+            log.exception("held and not resumed", extra={"submission": holding.id})
+            if len(self._failed) >= MAX_TRIED:
+                self._failed.clear()
+            self._failed[holding.id] = now + AFTER_FAULT
 
     async def _resume(self, holding: Holding, now: datetime) -> None:
         submission: Submission | None = await self._commits.call("held_submission", holding.id)
@@ -111,7 +132,9 @@ class Resuming:
         except inbound.Unreadable as unreadable:
             await self._lost(holding, str(unreadable))
         else:
-            await self._let_go(holding, answer.submission, answer.outcome.value)
+            await self._let_go(
+                holding, answer.submission, answer.outcome.value, self._copy(holding, answer, now)
+            )
 
     async def _refuse(self, holding: Holding, submission: Submission, reason: Finding) -> None:
         """A signed answer that rejects it; we know who signed, only not that they still might."""
@@ -127,8 +150,20 @@ class Resuming:
         log.error("held and not to be answered: %s", why, extra={"submission": holding.id})
         await self._let_go(holding, holding.id, "unanswerable")
 
-    async def _let_go(self, holding: Holding, became: str, how: str) -> None:
-        await self._commits.call("let_go", holding.id, became)
+    def _copy(self, holding: Holding, answer: Answer, now: datetime) -> list[Outgoing]:
+        """The receipt, for who heard no more than that its octets are held, where another's same octets were
+        settled before."""
+        receipt = answer.receipt
+        if not answer.repeated or receipt.partner == holding.partner:
+            return []
+        made = msgspec.structs.replace(receipt, id=f"{holding.id}.r", partner=holding.partner, created_at=now)
+        return [made]
+
+    async def _let_go(self, holding: Holding, became: str, how: str, told: Sequence[Outgoing] = ()) -> None:
+        partner = self._handbook().register.partners.get(holding.partner)
+        pushed = partner is not None and partner.channel is Channel.PUSH
+        due = [Delivery(f"{o.id}.p", f"push:{o.partner}", o.id, o.created_at) for o in told if pushed]
+        await self._commits.call("let_go", holding.id, became, told, due)
         log.info("no longer held", extra={"submission": holding.id, "outcome": how})
 
 

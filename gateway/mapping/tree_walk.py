@@ -47,10 +47,14 @@ class Walk:
                 entities.append(self.entity(child, inner))
                 continue
             attributes = child.items()
-            if attributes or inner.child or len(child):
+            if inner.child or len(child):
                 values.append(self.value(child, inner))
-            else:
+            elif not attributes:
                 values.append(Value(inner.name, child.text or ""))
+            elif len(attributes) == 1 and attributes[0][0] in inner.attributes:
+                values.append(Value(inner.name, child.text or "", (attributes[0],)))
+            else:
+                values.append(self.value(child, inner))
         if stray is not None and not stray.isspace():
             self.stray(element, stray)
         if element.keys():

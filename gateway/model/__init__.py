@@ -29,7 +29,18 @@ from gateway.model.message import (
     Submission,
     Verdict,
 )
-from gateway.model.partner import Channel, Credential, Form, Limits, Mandate, Partner, Role, Terms, Use
+from gateway.model.partner import (
+    Channel,
+    Credential,
+    Deadline,
+    Form,
+    Limits,
+    Mandate,
+    Partner,
+    Role,
+    Terms,
+    Use,
+)
 from gateway.model.register import Register
 from gateway.model.tree import Declaration, Entity, Kind, Step, Value, parse_pointer, pointer
 
@@ -42,6 +53,7 @@ __all__ = [
     "Catalogue",
     "Channel",
     "Credential",
+    "Deadline",
     "Decision",
     "DecisionKind",
     "Declaration",

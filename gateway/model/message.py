@@ -122,7 +122,8 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     own (EDIFACT 0062); ``identifier``: EDIFACT S009 as sent (``CUSCAR:D:95B:UN``); ``lrn``: the
     declarant's reference (WCO D026); ``declaration`` only where accepted.  ``mandates``: ids of the mandates
     that admitted it, and ``form``: in which form of signatures the agent acted (``both``, ``principal``,
-    ``agent``); empty where nobody acted for another.
+    ``agent``); empty where nobody acted for another.  ``answer_by``: when customs has decided at the latest, as
+    was agreed.
     """
 
     ordinal: int
@@ -137,6 +138,7 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     declaration: Declaration | None = None
     mandates: tuple[str, ...] = ()
     form: str = ""
+    answer_by: datetime | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):

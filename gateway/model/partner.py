@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
 from gateway.model.edifact import Agreement
+
+EDIFACT = "edifact"
+"""The envelope of an interchange that is signed by its own security segments alone."""
 
 
 class Role(StrEnum):
@@ -51,7 +55,8 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     ``fingerprint``: hex SHA-256 of the certificate's DER; ``certificate``: the DER itself, which look-ups
     do without; ``subject`` and ``expires_at``: as it says.  ``uses``: empty means none.  ``active_from`` to
     ``active_to``: aware, UTC, the end excluded; None: no bound but the certificate's own.  ``algorithms``:
-    the only ones that its key may sign with, empty for any that the policy takes.
+    the only ones that its key may sign with, empty for any that the policy takes.  ``names``: what EDIFACT may
+    name it by beside its fingerprint, in capitals: serial number and key identifier, hexadecimal.
     """
 
     fingerprint: str
@@ -63,6 +68,7 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     expires_at: datetime | None = None
     note: str = ""
     certificate: bytes = b""
+    names: tuple[str, ...] = ()
 
     @property
     def ends_at(self) -> datetime | None:
@@ -77,19 +83,45 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
 
+class Deadline(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Times agreed for a type of message ("": any), in minutes; 0 where none was agreed.
+
+    ``answer``: within which customs decides on it, from its receipt.  ``before_arrival``, ``before_departure``:
+    how long before its means of transport arrives or departs it is to be filed.
+    """
+
+    message: str = ""
+    answer: int = 0
+    before_arrival: int = 0
+    before_departure: int = 0
+
+
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was agreed with a partner about all that it sends; empty fields leave it to the policy.
 
     ``messages``: message types it may send, as they name themselves, with a version or without
     (``CUSCAR``, ``CUSCAR:D:95B``, ``IM``).  ``channels``: by which it may file.  ``envelopes``: how it may
     sign (``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime`` ...).  ``profiles``: legacy signature
-    profiles of the policy that hold for it; none where empty.
+    profiles of the policy that hold for it; none where empty.  ``outward``: message types that only customs
+    sends, and it does not file.  ``deadlines``: the first that is for a message's type counts.
     """
 
     messages: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     envelopes: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    outward: tuple[str, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+
+    @property
+    def names_signers(self) -> bool:
+        """True where messages may be signed by EDIFACT's own means, which name a certificate and do not carry
+        it: those of who agreed to that are kept at hand."""
+        return EDIFACT in self.envelopes
+
+    def deadline(self, names: Collection[str]) -> Deadline | None:
+        """What was agreed for a message that has these names, or None."""
+        return next((d for d in self.deadlines if not d.message or d.message in names), None)
 
 
 class Partner(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -160,6 +192,10 @@ class Form(StrEnum):
 STRENGTH = {form: strength for strength, form in enumerate(Form)}
 
 
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far two clocks may lie apart: what was revoked by one is revoked at once, whatever the other shows."""
+
+
 class Mandate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The principal allows the agent to file these kinds of declaration in its name (empty: any), at these
     customs offices (WCO 065; empty: at any), in this form or a stronger one."""
@@ -187,8 +223,8 @@ class Mandate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
     def revoked(self, now: datetime) -> bool:
-        """True once it was revoked."""
-        return self.revoked_at is not None and self.revoked_at <= now
+        """True once it was revoked, by a clock that may be CLOCK_SKEW ahead of who asks."""
+        return self.revoked_at is not None and self.revoked_at <= now + CLOCK_SKEW
 
     def covers(self, message_type: str, now: datetime, office: str = "") -> bool:
         """True where it holds now for the kind of declaration at the office."""

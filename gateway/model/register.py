@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from gateway.model.grants import MAX_PARTIES, Draft, Grants, MandateRow, row_of
 from gateway.model.index import Index, key_of, packed
 from gateway.model.message import Signer
-from gateway.model.partner import Mandate, Partner, Use
+from gateway.model.partner import Credential, Mandate, Partner, Use
 
 KEPT = 4_096
 """Partners kept decoded: those at work now; the others are decoded when they are asked for (some 5 us)."""
@@ -22,6 +23,15 @@ IDENTIFIER = "identifier"
 TOKEN = "token"  # noqa: S105 - a word for it
 CERTIFICATE = "certificate"
 """What proves or names a partner, and no other one."""
+
+SIGNER = "signer"
+"""What a message may name a certificate by; several may be named alike."""
+
+ALIKE = 64
+"""Certificates of one name that are looked at: serial numbers of several authorities may be the same."""
+
+NAMING = 32
+"""Digits of a fingerprint, of the 64, that name a certificate in EDIFACT (0536 and 0538 hold 35)."""
 
 _reader = msgspec.json.Decoder(Partner)
 _writer = msgspec.json.Encoder()
@@ -45,10 +55,32 @@ def _has(partner: Partner, kind: str, text: str) -> bool:
     return text in (partner.subjects if kind == SUBJECT else partner.identifiers)
 
 
+def hints_of(partner: Partner) -> Iterator[tuple[str, str]]:
+    """(SIGNER, text) of what messages may name its certificates by, of those that are at hand."""
+    for credential in partner.credentials:
+        if credential.certificate:
+            yield from ((SIGNER, name) for name in _names(credential))
+
+
+def _names(credential: Credential) -> tuple[str, ...]:
+    return (credential.fingerprint[:NAMING].upper(), *credential.names)
+
+
+def _entries(partner: Partner, number: int) -> Iterator[tuple[int, int]]:
+    """What the index has of a partner."""
+    yield from ((key_of(*key), number) for key in keys_of(partner))
+    yield from ((key_of(*hint), number) for hint in hints_of(partner))
+
+
 def body_of(partner: Partner) -> bytes:
-    """A partner as the register keeps it, in JSON: without its certificates, which only take room."""
+    """A partner as the register keeps it, in JSON: without its certificates, which only take room, but for those
+    that messages name and do not carry."""
+    named = partner.terms.names_signers
     bare = tuple(
-        msgspec.structs.replace(c, certificate=b"") if c.certificate else c for c in partner.credentials
+        c
+        if not c.certificate or (named and Use.SIGN in c.uses)
+        else msgspec.structs.replace(c, certificate=b"")
+        for c in partner.credentials
     )
     return _writer.encode(msgspec.structs.replace(partner, credentials=bare) if bare else partner)
 
@@ -77,18 +109,31 @@ class Parties(Mapping[str, Partner]):
                 return found
         return None
 
+    def signers(self, name: str) -> Iterator[bytes]:
+        """Certificates (DER) of active partners that a message may mean by this name."""
+        for number in self._index.rows(key_of(SIGNER, name)):
+            found = self._at(number)
+            if found is not None and found.active:
+                yield from (c.certificate for c in found.credentials if c.certificate and name in _names(c))
+
     def changed(self, bodies: Iterable[bytes], others: Iterable[str] = ()) -> Parties:
         """The same with some partners put anew, and with numbers for others."""
-        numbers, kept, entries, count = dict(self._numbers), list(self._bodies), [], self._count
+        numbers, kept, count = dict(self._numbers), list(self._bodies), self._count
+        entries: list[tuple[int, int]] = []
         for body in bodies:
             partner = _reader.decode(body)
             number = _number(numbers, kept, partner.id)
             count += not kept[number]
             kept[number] = body
-            entries += [(key_of(*key), number) for key in keys_of(partner)]
+            entries += _entries(partner, number)
         for identity in others:
             _number(numbers, kept, identity)
         return Parties(numbers, kept, self._index.with_more(entries), count)
+
+    def owns(self, kind: str, text: str) -> bool:
+        """True where a partner has this, be it suspended."""
+        found = map(self._at, self._index.rows(key_of(kind, text)))
+        return any(one is not None and _has(one, kind, text) for one in found)
 
     def __getitem__(self, identity: str) -> Partner:
         found = self._at(self._numbers[identity])
@@ -130,7 +175,7 @@ class Filling:
         partner = _reader.decode(body)
         number = _number(self._numbers, self._bodies, partner.id)
         self._bodies[number] = body
-        self._entries.extend(packed(key_of(*key), number) for key in keys_of(partner))
+        self._entries.extend(packed(*entry) for entry in _entries(partner, number))
 
     def mandates(self, rows: Iterable[Sequence[Any]]) -> None:
         """Mandates, each with the fields of a MandateRow; each id once."""
@@ -203,6 +248,18 @@ class Register:
     def by_fingerprint(self, fingerprint: str) -> Partner | None:
         """The active partner that registered the certificate (hex SHA-256), whatever its window and uses."""
         return self.partners.by_key(CERTIFICATE, fingerprint)
+
+    def signers(self, name: str) -> tuple[bytes, ...]:
+        """Certificates (DER) that a message may name so: by the first NAMING digits of the fingerprint, the
+        serial number, or the key identifier, in capitals.
+
+        Only those registered for signing by partners that agreed on EDIFACT's own security; ALIKE at most.
+        """
+        return tuple(dict.fromkeys(islice(self.partners.signers(name), ALIKE)))
+
+    def owns(self, fingerprint: str, subject: str) -> bool:
+        """True where a certificate is some partner's own, be it suspended."""
+        return self.partners.owns(CERTIFICATE, fingerprint) or self.partners.owns(SUBJECT, subject)
 
     def by_certificate(
         self, use: Use, subject: str, fingerprint: str, now: datetime, tax_codes: Iterable[str] = ()

@@ -48,7 +48,10 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def attribute(self, name: str) -> str:
         """The attribute's value, or the empty string."""
-        return next((v for k, v in self.attributes if k == name), "")
+        for key, text in self.attributes:
+            if key == name:
+                return text
+        return ""
 
 
 class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,10 +67,13 @@ class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def value(self, path: str) -> Value | None:
         """The first value at the path, or None."""
-        head, _, leaf = path.rpartition("/")
-        holder: Entity | None = self.entity(head) if head else self
-        if holder is None:
-            return None
+        holder, leaf = self, path
+        if "/" in path:
+            head, _, leaf = path.rpartition("/")
+            found = self.entity(head)
+            if found is None:
+                return None
+            holder = found
         for value in holder.values:
             if value.name == leaf:
                 return value

@@ -17,7 +17,7 @@ from gateway.security.keystore.generation import Generation
 ROOMS = ("conf", "xsd", "mappings", "keystore")
 AUTHORITY = "keystore/development-authority"
 DAYS = 365
-NOT_KNOWLEDGE = shutil.ignore_patterns("__pycache__", "*.py", "constraints.txt")
+NOT_KNOWLEDGE = shutil.ignore_patterns("__pycache__", "*.py", "constraints.txt", "deploy")
 """What lies among the shipped files and is for building and installing only."""
 
 

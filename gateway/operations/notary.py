@@ -15,8 +15,10 @@ from gateway.evidence.gathered import Sealed
 from gateway.handbook import Handbook
 from gateway.operations import stamping
 from gateway.operations.stamping import NotStamped as NotStamped
+from gateway.operations.witnessing import Gateway, Rewritten, Witness
 from gateway.security.cms import timestamps
 from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
+from gateway.storage.evidence import Known
 
 log = logging.getLogger("gateway.notary")
 
@@ -27,17 +29,30 @@ class Signs(Protocol):
     def signing(self, now: datetime) -> security.SigningKey: ...
 
 
-def cover(ledger: Ledger, keys: Signs, now: Callable[[], datetime], limit: int) -> list[Sealed]:
-    """Checkpoints over every entry that none holds yet.
+def cover(
+    ledger: Ledger,
+    keys: Signs,
+    now: Callable[[], datetime],
+    limit: int,
+    witness: Witness,
+    known: Known | None,
+) -> list[Sealed]:
+    """Checkpoints over every entry that none holds yet, each noted by the witness.
 
-    Raises LedgerError; KeyUnusable where the key cannot sign now.
+    Raises Rewritten where the ledger does not have the one that was noted last, LedgerError; KeyUnusable
+    where the key cannot sign now.
     """
     made: list[Sealed] = []
+    breach = witness.breach(ledger)
+    if breach is not None:
+        raise Rewritten(f"{breach.place}: {breach.why}")
     while True:
         at = now()
-        sealed = ledger.cover(keys.signing(at), at, limit)
+        key = keys.signing(at)
+        sealed = ledger.cover(key, at, limit, known)
         if sealed is None:
             return made
+        witness.note(sealed, key.signer.fingerprint)
         # Whoever keeps the log elsewhere can tell later that no checkpoint was taken away.
         digest = hashlib.sha256(sealed.text.encode()).hexdigest()
         log.info("checkpoint %d %s", sealed.number, digest, extra={"checkpoint": sealed.number})
@@ -72,10 +87,11 @@ class Notary:
     def __init__(
         self,
         commits: GroupCommit,
-        keys: Callable[[], Signs],
+        keys: Callable[[], security.Keystore],
         handbook: Callable[[], Handbook],
         now: Callable[[], datetime],
         limit: int,
+        witness: Witness,
         url: str = "",
     ) -> None:
         self._commits = commits
@@ -83,7 +99,13 @@ class Notary:
         self._handbook = handbook
         self._now = now
         self._limit = limit
+        self._witness = witness
         self._url = url
+        self._covered_at = now()
+
+    def age(self) -> float:
+        """Seconds since the last time that every entry was under a checkpoint, stamped where it is to be."""
+        return (self._now() - self._covered_at).total_seconds()
 
     def start(self, reactor: Any, seconds: float) -> Callable[[], None]:
         """Begin; returns what ends it."""
@@ -99,10 +121,13 @@ class Notary:
         except (LedgerError, Overloaded, ValueError, NotStamped) as error:
             # An error here would end the loop for good.
             log.error("no checkpoint: %s", error)
+        else:
+            self._covered_at = self._now()
 
     def _cover(self, ledger: Ledger) -> None:
-        cover(ledger, self._keys(), self._now, self._limit)
+        book, keys = self._handbook(), self._keys()
+        gateway = Gateway(keys, book.trust, book.policy, self._witness)
+        cover(ledger, keys, self._now, self._limit, self._witness, gateway.stranger)
         newest = ledger.unstamped() if self._url else None
         if newest is not None:
-            book = self._handbook()
             stamp(ledger, newest, self._url, book.trust, book.policy, self._now())

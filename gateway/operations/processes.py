@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,7 @@ class NotOpened(Exception):
 
 def supervise(home: Path, reactor: Any) -> None:
     """Serve a home until a signal says stop.  Raises NotOpened, InUse."""
+    _steady(reactor)
     signals.supervise(reactor)
     presence = Presence(home)
     server = Server(home, reactor)
@@ -55,6 +57,7 @@ def supervise(home: Path, reactor: Any) -> None:
         open_operations(server, reactor, listen.operations_port)
     server.on_stop(KeyWatch(lambda: server.keys, now).keep(reactor))
     doors = Doors(home, reactor, shared, listen.processes, wake)
+    server.metrics.doors(listen.processes, lambda: len(doors.answering))
     server.on_stop(doors.stop)
     server.on_stop(presence.withdraw)
     host, port = shared.getsockname()[:2]
@@ -69,6 +72,7 @@ def supervise(home: Path, reactor: Any) -> None:
 
 def serve_door(home: Path, reactor: Any, number: int) -> None:
     """One door, on the descriptors inherited from the supervisor."""
+    _steady(reactor)
     signals.follow(reactor)
     server = Server(home, reactor)
     _keep_knowledge_out_of_collections()
@@ -116,6 +120,7 @@ class Doors:
         self.all_open: Deferred[None] = Deferred()
         self.wake = wake
         self.failed = 0
+        self.answering: set[int] = set()
         self._home = home
         self._reactor = reactor
         self._shared = shared
@@ -147,12 +152,14 @@ class Doors:
     def opened(self, number: int) -> None:
         """A door says that it is open."""
         self._waited_for.discard(number)
+        self.answering.add(number)
         if not self._waited_for and not self.all_open.called and self._closed is None:
             self.all_open.callback(None)
 
     def ended(self, number: int) -> None:
         """A door has ended; it is opened anew unless all are being closed."""
         del self._open[number]
+        self.answering.discard(number)
         if self._closed is None and number in self._waited_for:
             self.failed = number
             signals.stop(self._reactor)
@@ -212,6 +219,15 @@ class _Leash(Protocol):
     def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
         """The supervisor is gone."""
         signals.stop(self._reactor)
+
+
+def _steady(reactor: Any) -> None:
+    """Time everything by a clock that nobody sets.
+
+    Twisted goes by the wall clock: were that set back by an hour, every timer of a running process (couriers,
+    commits, a partner's rate) would stand still for that hour.
+    """
+    reactor.seconds = time.monotonic
 
 
 def _keep_knowledge_out_of_collections() -> None:

@@ -52,6 +52,16 @@ class Checked:
         return () if self.examined is None else (self.examined, *self.more)
 
 
+_CMS = {
+    bytes.fromhex("06092a864886f70d010703"): "enveloped-data",
+    bytes.fromhex("060b2a864886f70d0109100117"): "authenveloped-data",
+}
+"""The content types of CMS that are not the usual one, as their object identifiers begin a file (RFC 5652, 3;
+RFC 5083, 2.1)."""
+HEAD_OF_CMS = 24
+"""Octets that hold the content type: behind a tag and a length of at most nine."""
+
+
 def media_type(body: bytes) -> str:
     """The Content-Type that a file's first octets suggest."""
     start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -60,7 +70,8 @@ def media_type(body: bytes) -> str:
     if start[:3] in (b"UNA", b"UNB"):
         return "application/edifact"
     if start[:1] == b"0":
-        return "application/pkcs7-mime; smime-type=signed-data"
+        kind = next((kind for oid, kind in _CMS.items() if oid in start[:HEAD_OF_CMS]), "signed-data")
+        return f"application/pkcs7-mime; smime-type={kind}"
     for line in body[:HEAD].splitlines():
         if line.lower().startswith(b"content-type:"):
             return line.split(b":", 1)[1].strip().decode("latin-1")

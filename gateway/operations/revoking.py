@@ -38,6 +38,12 @@ PREFETCH_SECONDS = 20.0
 PREFETCHED = 200
 """Registered certificates that are noted at once: some hundred milliseconds of chain building."""
 
+HOPELESS = timedelta(minutes=10)
+"""How soon a registered certificate is looked at again that could not be noted."""
+
+FORGOTTEN, FORGOTTEN_EACH = timedelta(days=30), timedelta(days=1)
+"""How long after its end a certificate is still shown, and how often such ones are forgotten."""
+
 LOOK_SECONDS = 0.5
 """How soon what was learned is known here, and a held submission is looked at again."""
 
@@ -75,16 +81,27 @@ class Fetcher:
                 url, body=body, media_type=media_type, max_bytes=max_bytes, chosen=chosen
             )
         except transport.FetchFailed as failed:
-            raise Unavailable(failed.finding.code, failed.finding.found) from failed
+            raise Unavailable(failed.finding.code, failed.finding.found, failed.status) from failed
 
 
 def keep_asking(
     server: Server, intake: Intake, reactor: Any, pool: ThreadPool, owner: str, clock: Callable[[], Any]
 ) -> None:
-    """In the process that delivers: ask after what is due, and bring held submissions to their end."""
+    """In the process that delivers: ask after what is due, and bring held submissions to their end; also
+    those that are left from another policy."""
+    if server.settings.trust.revocation != "off":
+        _ask(server, reactor, pool, owner, clock)
+    resuming = Resuming(intake, server.commits, server.handbook, clock, server.metrics.held)
+
+    async def look() -> None:
+        while await resuming.round():
+            pass
+
+    repeat(server, look, reactor)
+
+
+def _ask(server: Server, reactor: Any, pool: ThreadPool, owner: str, clock: Callable[[], datetime]) -> None:
     chosen: Settings = server.settings
-    if chosen.trust.revocation == "off":
-        return
     fetch = transport.Fetch(reactor, private=chosen.trust.private_networks)
     courier = RevocationCourier(
         Fetcher(fetch),
@@ -99,13 +116,6 @@ def keep_asking(
     )
     courier.start()
     server.on_stop(courier.stop)
-    resuming = Resuming(intake, server.commits, server.handbook, clock, server.metrics.held)
-
-    async def look() -> None:
-        while await resuming.round():
-            pass
-
-    repeat(server, look, reactor)
     prefetch = Prefetch(server, clock)
     repeat(server, prefetch.round, reactor, PREFETCH_SECONDS)
 
@@ -159,11 +169,16 @@ class Prefetch:
     def __init__(self, server: Server, clock: Callable[[], datetime]) -> None:
         self._server = server
         self._clock = clock
-        self._hopeless: set[bytes] = set()
+        self._hopeless: dict[bytes, datetime] = {}
+        self._forgot_at: datetime | None = None
 
     async def round(self) -> None:
-        """Note what is new; the courier does the rest."""
+        """Note what is new, forget what is over; the courier does the rest."""
         now, handbook = self._clock(), self._server.handbook()
+        if self._forgot_at is None or now - self._forgot_at >= FORGOTTEN_EACH:
+            self._forgot_at = now
+            await self._server.commits.call("forget", now - FORGOTTEN)
+        self._hopeless = {der: until for der, until in self._hopeless.items() if until > now}
         own = [
             (tuple(c.public_bytes(Encoding.DER) for c in g.certificates), "own")
             for g in self._server.keys.generations
@@ -178,8 +193,8 @@ class Prefetch:
             try:
                 chain = handbook.trust.certify(certificates, policy, now)
             except security.Refused:
-                # Its intermediate is not known here: the first message with it brings that.
-                self._hopeless.add(certificates[0])
+                # Its time has not come; or its intermediate is not known, and the first message brings that.
+                self._hopeless[certificates[0]] = now + HOPELESS
                 continue
             met += sightings(chain.certificates, use)
         if met:
@@ -187,7 +202,8 @@ class Prefetch:
 
 
 class Callers:
-    """Whether partners' client certificates, which TLS proved, were revoked since."""
+    """Whether partners' client certificates, which TLS proved, were revoked since; and no partner's own
+    certificate issued them."""
 
     def __init__(self, server: Server, clock: Callable[[], datetime]) -> None:
         self._server = server
@@ -195,14 +211,17 @@ class Callers:
         self._met: dict[bytes, datetime] = {}
 
     def unfit(self, certificates: tuple[bytes, ...]) -> str:
-        """Why these (DER, the caller's first) are not to be relied on, "" where they are.
+        """Why a chain (DER, the caller's first) that TLS proved is not to be relied on, "" where it is.
 
         A dictionary look-up for a known caller; a new one is asked after by the process that delivers.
         """
         chosen = self._server.settings.trust
+        handbook, now = self._server.handbook(), self._clock()
+        partner = handbook.trust.issued_by_partner(certificates)
+        if partner:
+            return f"SIG305: SIG024 {partner}"
         if chosen.revocation == "off":
             return ""
-        handbook, now = self._server.handbook(), self._clock()
         policy = msgspec.structs.replace(
             handbook.policy,
             purposes=CALLING,
@@ -210,13 +229,13 @@ class Callers:
             revocation="accept" if chosen.tls == "soft" else "refuse",
         )
         try:
-            chain = handbook.trust.certify(certificates, policy, now, wanted=None)
-            self._note(chain.certificates, now)
-            handbook.trust.prove(certificates, policy, now)
+            if len(certificates) == 1:
+                # An anchor itself, or a session that resumes and whose issuers are forgotten.
+                certificates = handbook.trust.certify(certificates, policy, now).certificates
+            self._note(certificates, now)
+            handbook.trust.ask(certificates, policy, now)
         except security.Refused as refused:
-            # The handshake proved the chain by its own rules; only revocation is judged here.
-            if refused.code == "SIG300" or chosen.tls == "hard":
-                return f"SIG305: {refused.code} {refused.findings[0].found}"
+            return f"SIG305: {refused.code} {refused.findings[0].found}"
         return ""
 
     def _note(self, certificates: tuple[bytes, ...], now: datetime) -> None:

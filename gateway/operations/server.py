@@ -13,6 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -25,16 +26,19 @@ from adapters.clearance import load as load_clearance
 from gateway import transport
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.handbook import Handbook
+from gateway.inbound import LATE
 from gateway.intake import Intake, Numbers
-from gateway.model import Outgoing, Partner, Register
+from gateway.model import Outgoing, Partner, Register, Verdict
 from gateway.operations import settings
 from gateway.operations.archiving import Daily
 from gateway.operations.expiring import ExpiryWatch
 from gateway.operations.keywatch import gauge
 from gateway.operations.notary import Notary
+from gateway.operations.publicword import PublicWord
 from gateway.operations.revoking import Callers, follow, keep_asking, newest
 from gateway.operations.services import Doorkeeping
 from gateway.operations.tally import keep_tally
+from gateway.operations.witnessing import Witness
 from gateway.operations.workshop import Workshop
 from gateway.security import Keystore, Revocations, SigningKey, TlsKey
 from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
@@ -76,8 +80,10 @@ class Server:
         self._reactor = reactor
         url = settings.database_url(home, self.settings.database.ledger)
         self._ledger = Ledger.open(url, create=True)
-        self._handbook, self.keys = self._read()
+        self.keys = settings.checked_keystore(home, self.settings)
+        self._handbook = self._read().with_decrypters(self.keys.decrypting())
         gauge(self.metrics, lambda: self.keys, now)
+        self.metrics.home(lambda: disk_usage(home).free, lambda: disk_usage(home).total)
         self._handbook = self._handbook.with_register(self._ledger.register())
         self.learn(newest(self._ledger, self._handbook.trust.revocations))
         # Stops run last in, first out: doors close and couriers finish before what they stand on.
@@ -101,6 +107,12 @@ class Server:
     def handbook(self) -> Handbook:
         """The knowledge as it is now."""
         return self._handbook
+
+    def count_late(self, verdict: Verdict) -> None:
+        """A submission was settled: what of it was late is for the figures."""
+        late = sum(1 for m in verdict.messages if m.declaration and any(f.code == LATE for f in m.findings))
+        if late:
+            self.metrics.late(late)
 
     def on_stop(self, stop: Stop) -> None:
         """Something to end before what was begun earlier; it may return a Deferred or a coroutine."""
@@ -139,11 +151,13 @@ class Server:
         """Take in changes of partners, mandates and own keys that another process made."""
         try:
             await self.refresh()
+            self.metrics.ledger(up=True)
         except (LedgerUnavailable, Overloaded) as away:
             # An error here would end the watch for good; the ledger will be back.
             log.warning("the register is not to be had: %s", away)
-        if self.keys.changed():
-            await self._follow_keys()
+            self.metrics.ledger(up=isinstance(away, Overloaded))
+        if self.keys.changed(now()):
+            await self._follow_keys(lambda: self.keys.renewed(now()))
 
     async def refresh(self) -> None:
         """Have partners and mandates as they are now.  Raises LedgerUnavailable and Overloaded."""
@@ -164,31 +178,33 @@ class Server:
         """What TLS presents now.  Raises KeyUnusable."""
         return self.keys.tls(now())
 
-    def _read(self) -> tuple[Handbook, Keystore]:
+    def _read(self) -> Handbook:
         """What workers read too: either all of it is new, or none."""
-        book = settings.handbook(self.home, self.settings)
-        keys = settings.checked_keystore(self.home, self.settings)
-        return book.with_decrypters(keys.decrypting()), keys
+        return settings.handbook(self.home, self.settings)
 
-    async def _follow_keys(self) -> None:
-        """Take up what `cvan keys` changed; the old keys go on where the new cannot be used."""
-        pool = self._reactor.getThreadPool()
+    async def _follow_keys(self, read: Callable[[], Keystore]) -> None:
+        """Take up own keys as they are now; what cannot be used of them goes on as it was."""
         try:
-            keys = await deferToThreadPool(self._reactor, pool, self.keys.renewed, now())
+            keys: Keystore = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read)
         except BROKEN as error:
             log.error("own keys not reloaded: %s", error)
             return
-        if keys is not self.keys:
-            self.keys = keys
-            self._handbook = self._handbook.with_decrypters(keys.decrypting())
+        if keys is self.keys:
+            return
+        self.keys = keys
+        self._handbook = self._handbook.with_decrypters(keys.decrypting())
+        if keys.trouble:
+            log.error("own keys not all usable, those from before go on: %s", keys.trouble)
+        else:
             log.info("own keys reloaded")
 
     async def _reload(self) -> None:
-        read = await self._try("knowledge", self._read)
-        if read is not None:
+        await self._follow_keys(lambda: self.keys.reread(now()))
+        book = await self._try("knowledge", self._read)
+        if book is not None:
             known = self._handbook.trust.revocations
-            self._handbook = read[0].with_register(self._handbook.register).with_revocations(known)
-            self.keys = read[1]
+            book = book.with_register(self._handbook.register).with_revocations(known)
+            self._handbook = book.with_decrypters(self.keys.decrypting())
             for renew in self._renewals:
                 renew()
         for name, take in self._files:
@@ -234,7 +250,11 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         now,
         owner,
         on_decided=push.poke,
+        on_answered=server.metrics.answered,
     )
+    workshop = Workshop(server.home, reactor, chosen, ready=False)
+    server.on_stop(workshop.stop)
+    server.on_reload(workshop.renew)
     held = Intake(
         server.commits,
         server.numbers,
@@ -242,10 +262,11 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         server,
         now,
         BACKEND,
-        None,
+        workshop,
         backend.poke,
         refresh=server.refresh,
         aside=aside(server, reactor),
+        on_verdict=server.count_late,
     )
     keep_asking(server, held, reactor, pool, owner, now)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
@@ -274,7 +295,11 @@ def aside(server: Server, reactor: Any) -> Callable[..., Deferred[Any]]:
 def notarise(server: Server, reactor: Any) -> None:
     """Sign checkpoints over the journal from now on, and a last one when everything else has ended."""
     chosen = server.settings.journal
-    notary = Notary(server.commits, lambda: server, server.handbook, now, chosen.entries, chosen.tsa)
+    witness = Witness(server.home)
+    notary = Notary(
+        server.commits, lambda: server.keys, server.handbook, now, chosen.entries, witness, chosen.tsa
+    )
+    server.metrics.checkpoint(notary.age)
     server.on_stop(notary.round)
     server.on_stop(notary.start(reactor, chosen.seconds))
     kept = server.settings.retention
@@ -305,24 +330,31 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
         timedelta(hours=chosen.trust.hold_hours),
         refresh=server.refresh,
         aside=aside(server, reactor),
+        on_verdict=server.count_late,
     )
     door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
 
 def open_operations(server: Server, reactor: Any, port: int) -> None:
-    """Health and metrics of this process, on loopback."""
+    """Health and metrics of this process, on loopback or where the settings say."""
     intake = Intake(server.commits, server.numbers, server.handbook, server, now, BACKEND)
     services = Doorkeeping(intake, server.commits, server.handbook)
     door = door_of(server, reactor, services, transport.FOR_OPERATORS)
-    server.on_stop(transport.listen_operations(reactor, door, now=now, port=port).stop)
+    host = server.settings.listen.operations_host
+    opened = transport.listen_operations(reactor, door, now=now, port=port, interface=host, anywhere=True)
+    server.on_stop(opened.stop)
 
 
 def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any = None) -> transport.Door:
     """A door with the home's bounds."""
     limits = server.settings.limits
     bounds = transport.Bounds(
-        max_bytes=limits.max_bytes, per_minute=limits.per_minute, in_flight=limits.in_flight
+        max_bytes=limits.max_bytes,
+        per_minute=limits.per_minute,
+        in_flight=limits.in_flight,
+        connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
     )
     chosen = transport.DoorSettings(bounds=bounds)
     if operations is not None:
@@ -339,6 +371,7 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         settings=chosen,
         refusals=refusals,
         unfit=Callers(server, now).unfit,
+        tax_codes=PublicWord(server.handbook, now).tax_codes,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -49,11 +50,13 @@ class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the doors are.  Port 0 takes a free one.  ``deliver``: False where another node of the same
-    ledger carries declarations to the back end and messages to partners."""
+    """Where the doors are.  Port 0 takes a free one.  ``operations_host``: an address of the operator's own
+    network.  ``deliver``: False where another node of the same ledger carries declarations to the back end
+    and messages to partners."""
 
     host: str = "127.0.0.1"
     port: Port = 8443
+    operations_host: str = "127.0.0.1"
     operations_port: Port = 8444
     processes: Doors = 1
     deliver: bool = True
@@ -115,11 +118,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Default bounds of a partner: octets of a body, submissions a minute and at once."""
+    """Default bounds of a partner: octets of a body, submissions a minute and at once.  And of a door
+    process: open connections in all, and from one address (that of a balancer counts for all behind it)."""
 
     max_bytes: Octets = 10_485_760
     per_minute: Count = 6_000
     in_flight: Count = 64
+    connections: Count = 2_000
+    connections_per_address: Count = 128
 
 
 class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):
@@ -248,6 +254,12 @@ def _forget_old_paths(said: dict[str, Any]) -> None:
 
 def _fault(listen: Listen) -> str:
     """What is wrong with ports that are each right: the supervisor and every door have one for operators."""
+    try:
+        private = ipaddress.IPv4Address(listen.operations_host).is_private
+    except ValueError:
+        private = False
+    if not private:
+        return f"listen.operations_host: {listen.operations_host} is no IPv4 address of a private network"
     first, last = listen.operations_port, listen.operations_port + listen.processes
     if first and last > LAST_PORT:
         return f"listen.operations_port: {first} to {last} are needed, the last port is {LAST_PORT}"

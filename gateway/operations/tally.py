@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.task import LoopingCall
@@ -26,7 +27,7 @@ def keep_tally(commits: GroupCommit, metrics: transport.Metrics, reactor: Any) -
 
 
 async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
-    """Tell the metrics how many deliveries are due and how many are dead."""
+    """Tell the metrics how many deliveries are due and how many are dead, and how late the first are."""
     try:
         counts: Counts = await commits.call("counts")
     except (LedgerUnavailable, Overloaded) as away:
@@ -35,3 +36,5 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
         return
     metrics.deliveries("due", counts.due)
     metrics.deliveries("dead", counts.dead)
+    now = datetime.now(UTC)
+    metrics.overdue({to: (now - at).total_seconds() for to, at in counts.oldest_due_at.items()})

@@ -38,7 +38,12 @@ class Bench:
         self._url = settings.database_url(home, chosen.database.ledger)
         self._ledger: Ledger | None = None
         self.handbook = settings.handbook(home, chosen)
-        self.keys = settings.checked_keystore(home, chosen)
+        try:
+            self.keys = settings.keystore(home, chosen)
+        except KeyUnusable as error:
+            # Partners' knowledge is taken up all the same; the door signs with the keys that it has.
+            log.error("own keys not loaded: %s", error)
+            self.keys = Keystore(home / chosen.keys.own, ())
         self.handbook = self.handbook.with_decrypters(self.keys.decrypting())
 
     @property
@@ -60,6 +65,8 @@ class Bench:
     def _use(self, keys: Keystore) -> None:
         if keys is not self.keys:
             self.keys = keys
+            if keys.trouble:
+                log.error("own keys not all usable: %s", keys.trouble)
             self.handbook = self.handbook.with_decrypters(keys.decrypting())
 
     def fresh(self) -> handbooks.Handbook:
@@ -93,16 +100,17 @@ def _ready() -> None:
         Bench.here.fresh()
 
 
-def _work(submission: Submission, clash: Finding | None) -> Worked:
+def _work(submission: Submission, sunk: Finding | None, at: datetime | None) -> Worked:
     here = Bench.here
     now = datetime.now(UTC)
-    return work(submission, here.fresh(), here.signing(now), here.numbers.take, now, clash)
+    return work(submission, here.fresh(), here.signing(now), here.numbers.take, now, sunk, at)
 
 
 class Workshop:
     """Runs the journey of one submission in a process of its own.
 
     ``chosen``: the home's settings; workers that begin later go by the same, whatever the file says then.
+    ``ready``: False: workers begin with the first submission, as where there may never be one.
     """
 
     def __init__(
@@ -111,36 +119,41 @@ class Workshop:
         reactor: IReactorThreads,
         chosen: settings.Settings | None = None,
         processes: int = 1,
+        *,
+        ready: bool = True,
     ) -> None:
         self._begin = (home, chosen or settings.load(home))
         self._reactor = reactor
         self._processes = processes
-        self._pool = self._new_pool()
+        self._pool = self._new_pool() if ready else None
 
-    def work(self, submission: Submission, clash: Finding | None) -> Deferred[Worked]:
+    def work(
+        self, submission: Submission, sunk: Finding | None, at: datetime | None = None
+    ) -> Deferred[Worked]:
         """As intake.work, elsewhere; fires on the reactor's thread.
 
         Fails as intake.work does, and with Overloaded where the worker ended over it.
         """
         done: Deferred[Worked] = Deferred()
-        pool = self._pool
+        pool = self._pool = self._pool or self._new_pool()
         try:
-            future = pool.submit(_work, submission, clash)
+            future = pool.submit(_work, submission, sunk, at)
         except BrokenProcessPool:
-            self._replace(pool)
-            future = self._pool.submit(_work, submission, clash)
-            pool = self._pool
+            pool = self._replace(pool)
+            future = pool.submit(_work, submission, sunk, at)
         call: Callable[..., None] = self._reactor.callFromThread
         future.add_done_callback(lambda ended: call(self._ended, ended, done, pool))
         return done
 
     def renew(self) -> None:
         """Take up new knowledge: later messages go to new workers, which read it as they begin."""
-        self._replace(self._pool)
+        if self._pool is not None:
+            self._replace(self._pool)
 
     def stop(self) -> None:
         """End the workers after what they are at."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _ended(self, future: Future[Worked], done: Deferred[Worked], pool: ProcessPoolExecutor) -> None:
         error = None if future.cancelled() else future.exception()
@@ -154,11 +167,12 @@ class Workshop:
         else:
             done.callback(future.result())
 
-    def _replace(self, pool: ProcessPoolExecutor) -> None:
-        """Put new workers in the place of these, unless that was done already."""
-        if pool is self._pool:
+    def _replace(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:
+        """Put new workers in the place of these, unless that was done already; those of now."""
+        if self._pool is None or pool is self._pool:
             self._pool = self._new_pool()
             pool.shutdown(wait=False)
+        return self._pool
 
     def _new_pool(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")

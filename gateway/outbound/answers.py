@@ -36,7 +36,8 @@ def receipt(
     saying = handbook.sayings["rejected" if judged.outcome is Outcome.REJECTED else "received"]
     findings = verdict.findings + judged.findings
     about = About(judged.lrn or verdict.reference)
-    root = response(saying, about, number, now, route, errors=errors_of(findings, handbook, route))
+    errors = errors_of(findings, handbook, route)
+    root = response(saying, about, number, now, route, errors=errors, answer_by=judged.answer_by)
     return drafted(root, about, route, handbook, number, now)
 
 

@@ -36,13 +36,15 @@ def response(
     route: Route,
     errors: tuple[Entity, ...] = (),
     taken: Decision | None = None,
+    answer_by: datetime | None = None,
 ) -> Entity:
-    """The WCO class Response (07B), about one declaration; ``number``: its own, of at most 14 digits."""
+    """The WCO class Response (07B), about one declaration; ``number``: its own, of at most 14 digits;
+    ``answer_by``: when customs has decided at the latest."""
     at = taken.at if taken else now
     status = [Value("NameCode", saying.status), _moment("EffectiveDateTime", at)]
     if taken and taken.kind in (DecisionKind.RELEASED, DecisionKind.CLEARED):
         status.append(_moment("ReleaseDateTime", at))
-    entities = [*_statements(saying, taken, route.language)]
+    entities = [*_statements(saying, taken, route.language, answer_by)]
     if taken and taken.account:
         entities.append(Entity("Bank", _given(("ReferenceID", taken.bank), ("ID", taken.account))))
     if taken and taken.office:
@@ -59,13 +61,16 @@ def response(
     )
 
 
-def _statements(saying: Saying, taken: Decision | None, language: str) -> Iterable[Entity]:
+def _statements(
+    saying: Saying, taken: Decision | None, language: str, answer_by: datetime | None
+) -> Iterable[Entity]:
     vi = language == "vi"
     words = saying.text_vi if vi else saying.text
     own = "" if taken is None else (taken.statement_vi if vi else taken.statement)
     values = [Value("StatementDescription", _sayable(own) or words), Value("StatementTypeCode", "AAI")]
-    if taken is not None and taken.limit_at is not None:
-        values.insert(1, _moment("LimitDateTime", taken.limit_at))
+    limit = answer_by if taken is None else taken.limit_at
+    if limit is not None:
+        values.insert(1, _moment("LimitDateTime", limit))
     yield Entity("AdditionalInformation", tuple(values))
     for document in () if taken is None else taken.documents:
         reason = _sayable(document.reason)

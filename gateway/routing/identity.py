@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
-from gateway.model import Credential, Finding, Judged, Partner, Place, Register, Signer, Submission, Use
+from gateway.model import Credential, Finding, Judged, Kind, Partner, Place, Register, Signer, Submission, Use
 
 HEAD = 16
 """Digits of a fingerprint that are shown: as much as anybody compares, and enough to tell them apart."""
@@ -77,15 +78,35 @@ def channel(filer: Partner, submission: Submission) -> tuple[Finding, ...]:
 
 
 def message(partner: Partner, judged: Judged) -> tuple[Finding, ...]:
-    """PAR108 where the message is of none of the types and versions agreed with who signed it."""
-    agreed = partner.terms.messages
-    names = {judged.type, *([judged.kind.value] if judged.kind else [])}
-    parts = judged.identifier.split(":")
-    names |= {":".join(parts[:count]) for count in range(1, len(parts) + 1)}
-    if not agreed or not judged.type or not names.isdisjoint(agreed):
+    """PAR108 where the message is of none of the types and versions agreed with who signed it, PAR114 where
+    only customs sends such."""
+    agreed, names = partner.terms, names_of(judged)
+    if not judged.type or not names.isdisjoint(agreed.messages):
         return ()
     place = Place(message=judged.reference, tag="UNH", segment=1, element=2) if judged.identifier else Place()
-    return (Finding("PAR108", place, ", ".join(agreed), judged.identifier or judged.type),)
+    found = judged.identifier or judged.type
+    if not names.isdisjoint(agreed.outward):
+        return (Finding("PAR114", place, ", ".join(agreed.messages), found),)
+    return (Finding("PAR108", place, ", ".join(agreed.messages), found),) if agreed.messages else ()
+
+
+class Typed(Protocol):
+    """A message, as far as its type goes: a Judged, or what the ledger has of one."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def identifier(self) -> str: ...
+    @property
+    def kind(self) -> Kind | None: ...
+
+
+def names_of(message: Typed) -> frozenset[str]:
+    """How an agreement may name a message: its type, its kind of declaration, its type with a version."""
+    parts = message.identifier.split(":") if message.identifier else []
+    versions = {":".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    kind = {message.kind.value} if message.kind else set()
+    return frozenset({message.type} | kind | versions)
 
 
 def _expected(partner: Partner, use: Use, now: datetime, but: str = "") -> str:

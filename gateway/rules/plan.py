@@ -28,6 +28,7 @@ class Node:
         "entries",
         "forgets",
         "inner",
+        "more",
         "needed",
         "required_entities",
         "required_values",
@@ -42,6 +43,7 @@ class Node:
         self.branches: list[tuple[Holds, Node]] = []
         self.conditions: list[tuple[When, ...]] = []
         self.inner = False
+        self.more = False
         self.crosses: list[Cross] = []
         self.entries: tuple[int, ...] = ()
         self.clears: list[int] = []
@@ -75,16 +77,37 @@ class Node:
         return self.branches[self.conditions.index(conditions)][1]
 
     def settle(self) -> None:
-        """Note, for this node and those below, whether there is more to it than values: most are leaves."""
-        self.inner = bool(self.entities or self.entries or self.branches or self.crosses)
+        """Note, for this node and those below, whether there is more to it than values (most are leaves), and
+        more than classes to go into."""
+        self.more = bool(self.required_entities or self.entries or self.branches or self.crosses)
+        self.inner = bool(self.entities or self.more)
         for node in (*self.entities.values(), *(branch for _, branch in self.branches)):
             node.settle()
 
 
 def _all_hold(conditions: tuple[When, ...]) -> Holds:
     if len(conditions) == 1:
-        return conditions[0].holds
-    return lambda entity, root: all(condition.holds(entity, root) for condition in conditions)
+        return _holds(conditions[0])
+    asked = tuple(_holds(condition) for condition in conditions)
+    return lambda entity, root: all(holds(entity, root) for holds in asked)
+
+
+def _holds(condition: When) -> Holds:
+    """``condition.holds``; where it asks an entity's own values for codes, as most do, made for just that."""
+    path, among, outside = condition.path, condition.among, condition.outside
+    if "/" in path or condition.matches or condition.present is not None:
+        return condition.holds
+
+    def holds(entity: Entity, root: Entity) -> bool:
+        met = not among
+        for value in entity.values:
+            if value.name == path and value.text:
+                if value.text in outside:
+                    return False
+                met = met or value.text in among
+        return met
+
+    return holds
 
 
 class Site:
@@ -166,8 +189,9 @@ def _walk(judgement: Judgement, node: Node, here: Here) -> None:
     if asked:
         seen = 0
         for value in entity.values:
-            if value.name in asked and value.text:
-                bit, tests = asked[value.name]
+            known = asked.get(value.name)
+            if known is not None and value.text:
+                bit, tests = known
                 if bit and not value.text.isspace():
                     seen |= bit
                 for test in tests:
@@ -180,16 +204,20 @@ def _walk(judgement: Judgement, node: Node, here: Here) -> None:
 
 def _inside(judgement: Judgement, node: Node, here: Here) -> None:
     nodes = node.entities
-    counts: dict[str, int] = {}
-    for child in here[1].entities:
-        name = child.name
-        if name in nodes:
-            occurrence = counts[name] = counts.get(name, 0) + 1
-            _walk(judgement, nodes[name], (here, child, occurrence))
-    for name, rows in node.required_entities.items():
-        if name not in counts:
-            for row, tail in rows:
-                judgement.tell(row, here, tail, expected=tail, found="")
+    if nodes:
+        counts: dict[str, int] = {}
+        for child in here[1].entities:
+            name = child.name
+            inner = nodes.get(name)
+            if inner is not None:
+                occurrence = counts[name] = counts.get(name, 0) + 1
+                _walk(judgement, inner, (here, child, occurrence))
+        if not node.more:
+            return
+        for name, rows in node.required_entities.items():
+            if name not in counts:
+                for row, tail in rows:
+                    judgement.tell(row, here, tail, expected=tail, found="")
     for slot in node.entries:
         judgement.entered[slot].append(here)
     for holds, branch in node.branches:

@@ -11,7 +11,7 @@ from gateway.security.cms.decrypting import Decrypter
 from gateway.security.cms.encrypting import encrypt_cms
 from gateway.security.cms.material import Material, validation_data
 from gateway.security.cms.signing import sign_cms
-from gateway.security.edifact.naming import Certificates
+from gateway.security.edifact.naming import Certificates, Lookup, names_of, references_of
 from gateway.security.edifact.profile import EdifactProfile
 from gateway.security.edifact.proving import EdifactProof, attest, prove_edifact
 from gateway.security.edifact.signing import EdifactSigner, Manner
@@ -61,6 +61,7 @@ __all__ = [
     "Keystore",
     "Legacy",
     "Level",
+    "Lookup",
     "Manner",
     "Material",
     "MimeLimits",
@@ -80,8 +81,10 @@ __all__ = [
     "encrypt_cms",
     "identifiers_of",
     "met_in",
+    "names_of",
     "prove_edifact",
     "read_key",
+    "references_of",
     "relearn",
     "sign_beside",
     "sign_cms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import quopri
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -16,6 +16,11 @@ from gateway.security.refused import refusal
 
 MAX_BOUNDARY = 70
 """RFC 2046, 5.1.1."""
+
+MAX_CANDIDATES = 10_000
+"""Lines that begin with the boundary and are no delimiter, as those of an inner boundary that begins alike."""
+_ENOUGH = 4
+"""Delimiters: one more than there may be."""
 
 MICALG: Mapping[str, str] = {
     "sha1": "sha-1",
@@ -35,6 +40,9 @@ _LAST_SEMICOLON = re.compile(r";[ \t]*\Z")
 _FIELD = re.compile(rf"({_WORD}):[ \t]*(.*)\Z")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]\Z")
 _LINE_END = re.compile(rb"\r?\n")
+_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
+_REMEMBERED = 512
+"""Octets of a header block that is remembered."""
 _CONTENT_ID = re.compile(r"<([!-;=?-~]{1,256})>")
 _ONCE = ("content-type", "content-transfer-encoding", "content-disposition", "content-id")
 
@@ -137,34 +145,56 @@ def with_crlf(octets: bytes) -> bytes:
 
 
 def _delimiters(body: bytes, dashes: bytes) -> list[tuple[int, int, bool]]:
-    """Delimiter lines: where the part before ends, where the next starts, whether it closes."""
+    """Delimiter lines: where the part before ends, where the next starts, whether it closes.
+
+    Raises Refused (SIG052) where more lines only look like one than any inner boundary explains."""
     found: list[tuple[int, int, bool]] = []
-    at = body.find(dashes)
-    while at != -1 and len(found) < 4:
-        if at == 0 or body[at - 1 : at] == b"\n":
-            end = body.find(b"\n", at)
-            end = len(body) if end == -1 else end + 1
-            rest = body[at + len(dashes) : end].rstrip(b" \t\r\n")
-            if rest in (b"", b"--"):
-                before = at - 2 if body[at - 2 : at] == b"\r\n" else max(at - 1, 0)
-                found.append((before, end, rest == b"--"))
-        at = body.find(dashes, at + len(dashes))
+    for count, at in enumerate(_candidates(body, dashes)):
+        if len(found) == _ENOUGH:
+            break
+        if count == MAX_CANDIDATES:
+            raise refusal("SIG052", "2", f"> {MAX_CANDIDATES} lines with the boundary", "multipart/signed")
+        end = body.find(b"\n", at)
+        end = len(body) if end == -1 else end + 1
+        rest = body[at + len(dashes) : end].rstrip(b" \t\r\n")
+        if rest in (b"", b"--"):
+            before = at - 2 if body[at - 2 : at] == b"\r\n" else max(at - 1, 0)
+            found.append((before, end, rest == b"--"))
     return found
 
 
-def _fields(octets: bytes, limits: MimeLimits) -> tuple[dict[str, str], int]:
+def _candidates(body: bytes, dashes: bytes) -> Iterator[int]:
+    """Where the lines begin that begin with the boundary."""
+    if body.startswith(dashes):
+        yield 0
+    at = body.find(b"\n" + dashes)
+    while at != -1:
+        yield at + 1
+        at = body.find(b"\n" + dashes, at + 1)
+
+
+def _fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], int]:
     """The header fields by lower-case name, unfolded, and where the body starts."""
+    end = _HEADER_END.search(octets, 0, _REMEMBERED)
+    return _read_fields(octets, limits) if end is None else _known_fields(octets[: end.end()], limits)
+
+
+def _read_fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], int]:
     fields: dict[str, str] = {}
     at, name = 0, ""
     for count, line in enumerate(_lines(octets, limits)):
         at += len(line)
         text = line.rstrip(b"\r\n")
         if not text:
-            return fields, at
+            return MappingProxyType(fields), at
         if count >= limits.max_fields or len(text) > limits.max_line:
             raise refusal("SIG051", str(limits.max_fields), "", "MIME header")
         name = _add_field(fields, name, text)
     raise refusal("SIG050", "an empty line after the header", "", "MIME header")
+
+
+_known_fields = lru_cache(maxsize=256)(_read_fields)
+"""A sender's headers are the same in every message; what is refused is not remembered."""
 
 
 def _lines(octets: bytes, limits: MimeLimits) -> list[bytes]:

@@ -6,6 +6,7 @@ one that a document has of its own.  What stands inside the innermost signature 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -44,6 +45,8 @@ from gateway.security.xmldsig.reference import verify_by_both, verify_by_referen
 from gateway.security.xmldsig.signature import DS
 from gateway.security.xmldsig.v5 import is_v5
 from gateway.security.xmldsig.verifying import read_document, verify_beside, verify_xml
+
+_LOG = logging.getLogger("gateway.security")
 
 _ENGINES = {"fast": verify_xml, "signxml": verify_by_reference, "both": verify_by_both}
 
@@ -163,8 +166,8 @@ class _Layers:
     def _open_encrypted(self, info: Content, depth: int) -> Verified:
         """The signed message inside an encrypted one.
 
-        A cipher that proves nothing (CBC) lets anybody change what is inside: then every refusal below is the
-        refusal of the decryption, so that none of them tells what stood there.
+        A cipher that proves nothing (CBC) lets anybody change what is inside: then whatever goes wrong below,
+        a fault of ours as well, is answered as the decryption's, so that nothing tells what stood there.
         """
         opened = open_enveloped(info.type, info.content, self._decrypters, self._policy)
         try:
@@ -174,9 +177,11 @@ class _Layers:
             return self.open(body_of(entity), entity.media, depth + 1)
         except Held:
             raise
-        except Refused:
+        except Exception as fault:
             if opened.authentic:
                 raise
+            if not isinstance(fault, Refused):
+                _LOG.exception("an encrypted message that proves nothing failed in a way of its own")
             raise undecipherable() from None
 
     def _inside(self, signed: Signed, envelope: str, depth: int) -> Verified:

@@ -21,6 +21,7 @@ from gateway.storage.records import (
 )
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
+from gateway.storage.standing import Written
 
 __all__ = [
     "Addressed",
@@ -49,5 +50,6 @@ __all__ = [
     "Stale",
     "Status",
     "Taken",
+    "Written",
     "migrate",
 ]

@@ -150,6 +150,14 @@ def held(page: Page, submission: Submission) -> None:
     page.add(entries.HELD, submission.id, Attested(body=submission.digest))
 
 
+def let_go(
+    page: Page, submission: str, became: str, told: Sequence[Outgoing], deliveries: Sequence[Delivery]
+) -> None:
+    """It waits no more; what its sender hears of that beyond what it was settled with."""
+    sent = {o.id: digest(outgoing_record(o)) for o in told}
+    page.add(entries.LET_GO, became, Attested(ids=(submission,), sent=sent, due=due(deliveries)))
+
+
 def refused(page: Page, record: RefusalRecord) -> None:
     """A sender that was not proven."""
     page.add(entries.REFUSED, "", Attested(record=digest(record), body=record.digest, note=record.code))

@@ -13,9 +13,8 @@ from gateway.evidence import entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_checkpoint
 from gateway.evidence.entries import entry_hash, read_entry
 from gateway.evidence.gathered import Sealed
-from gateway.evidence.sealing import is_signed
 from gateway.storage import tables
-from gateway.storage.evidence import exhibits, sealed_of
+from gateway.storage.evidence import Known, sealed_of, unsound
 
 AT_ONCE = 200
 """Checkpoints in memory together."""
@@ -48,8 +47,6 @@ class Audited(msgspec.Struct):
     keys: tuple[str, ...] = ()
 
 
-Known = Callable[[tuple[x509.Certificate, ...], Checkpoint], str]
-"""Says why a checkpoint's signer is not the gateway, or "" where it is."""
 Stamped = Callable[[Sealed], str]
 """Says why a checkpoint's time stamp is none, or "" where it is good."""
 Progress = Callable[[int], None]
@@ -72,6 +69,7 @@ class Audit:
         self._stamped = stamped
         self._progress = progress
         self._heads: dict[str, tuple[int, str]] = {}
+        self._strangers: set[str] = set()
 
     def breaches(self) -> Iterator[Breach]:
         """Checkpoints with the entries under them, then what no checkpoint holds."""
@@ -121,27 +119,22 @@ class Audit:
         self._progress(self.audited.entries)
 
     def _signature(self, place: str, sealed: Sealed, checkpoint: Checkpoint) -> Iterator[Breach]:
-        kept = exhibits(self._connection, sealed.certificates)
-        if set(sealed.certificates) != set(kept) or sealed.certificates[:1] != (checkpoint.key,):
-            yield Breach(place, "its certificates are not those that it names")
-            return
-        try:
-            chain = tuple(x509.load_der_x509_certificate(kept[d]) for d in sealed.certificates)
-        except (ValueError, TypeError):
-            yield Breach(place, "its certificates cannot be read")
-            return
-        if not is_signed(chain[0], sealed.signature, sealed.text.encode()):
-            yield Breach(place, "its signature is not that of its certificate's key")
-        if checkpoint.key not in self.audited.keys:
-            self.audited.keys += (checkpoint.key,)
-            stranger = self._known(chain, checkpoint)
-            if stranger:
-                yield Breach(place, stranger)
+        for why in unsound(self._connection, sealed, checkpoint, self._once):
+            yield Breach(place, why)
         if sealed.stamp is not None:
             self.audited.stamps += 1
             wrong = self._stamped(sealed)
             if wrong:
                 yield Breach(place, wrong)
+
+    def _once(self, chain: tuple[x509.Certificate, ...], checkpoint: Checkpoint) -> str:
+        """Why the signer is a stranger, told once of each key."""
+        if checkpoint.key not in self.audited.keys:
+            self.audited.keys += (checkpoint.key,)
+        why = "" if checkpoint.key in self._strangers else self._known(chain, checkpoint)
+        if why:
+            self._strangers.add(checkpoint.key)
+        return why
 
     def _span(self, place: str, span: Span, hashes: list[str]) -> Iterator[Breach]:
         before, _ = self._heads.get(span.chain, (0, entries.FIRST))

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Table, select
 
 from gateway.evidence import entries
-from gateway.evidence.entries import Entry, read_entry, sha256
-from gateway.evidence.records import RefusalRecord, digest
+from gateway.evidence.entries import Entry, sha256
+from gateway.evidence.records import digest
 from gateway.model import Event
-from gateway.model.grants import MandateRow
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, matching, tables
 from gateway.storage.auditing import Audited, Breach, Progress
 from gateway.storage.codec import moment, submission_of
+from gateway.storage.matching import UNREADABLE, readable
 from gateway.storage.reading import outgoing_of
-from gateway.storage.registering import MANDATE
-
-UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError, msgspec.MsgspecError)
-"""What columns can do to who reads them into which somebody else wrote."""
 
 AT_ONCE = 200
 """Submissions in memory together."""
@@ -58,18 +53,9 @@ def _pages(connection: Connection) -> Iterator[list[str]]:
         after = upper or "end"
 
 
-def _read(texts: Iterable[str]) -> Iterator[Entry]:
-    """The entries; one that cannot be read was told by the walk over its chain."""
-    for text in texts:
-        try:
-            yield read_entry(text)
-        except UNREADABLE:
-            continue
-
-
 def _told(connection: Connection, abouts: Sequence[str]) -> dict[str, list[Entry]]:
     told: dict[str, list[Entry]] = {}
-    for entry in _read(connection.scalars(select(_j.entry).where(_j.about.in_(abouts)))):
+    for entry in readable(connection.scalars(select(_j.entry).where(_j.about.in_(abouts)))):
         told.setdefault(entry.about, []).append(entry)
     for found in told.values():
         found.sort(key=lambda e: (e.at, e.chain, e.seq))
@@ -95,10 +81,11 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
         outgoings=_rows(connection, tables.outgoing, _o.id, sent),
         deliveries=_rows(connection, tables.delivery, _d.id, due),
     )
+    archives = matching.archives(connection, ids)
     for identity in ids:
-        found = told.get(identity, [])
+        found, archive = told.get(identity, []), archives.get(identity, "")
         try:
-            yield from (Breach(f"submission {identity}", why) for why in case.wrong(identity, found))
+            yield from (Breach(f"submission {identity}", why) for why in case.wrong(identity, found, archive))
         except UNREADABLE as error:
             yield Breach(f"submission {identity}", f"a row cannot be read: {type(error).__name__}")
 
@@ -112,8 +99,9 @@ class _Case:
     def of(self, table: str, identity: str) -> list[Any]:
         return self._rows[table].get(identity, [])
 
-    def wrong(self, identity: str, told: Sequence[Entry]) -> Iterator[str]:
-        """What is not as the entries about this submission say."""
+    def wrong(self, identity: str, told: Sequence[Entry], archive: str) -> Iterator[str]:
+        """What is not as the entries about this submission say; ``archive``: the digest of the file that the
+        ledger says it is in, or ""."""
         rows = self.of("submissions", identity)
         received = [e for e in told if e.kind in (entries.RECEIVED, entries.ADOPTED)]
         if rows and not received:
@@ -125,6 +113,10 @@ class _Case:
         if len(received) > 1:
             yield "several entries received it"
         away = _archived(told)
+        if away and archive not in [e.of.record for e in told if e.kind == entries.ARCHIVED]:
+            yield "an entry says that it is archived, and the ledger knows no such archive"
+        if archive and not away:
+            yield "the ledger says that it is archived, and no entry does"
         if rows:
             yield from self._submission(rows[0], received[0], away)
         if not away:
@@ -151,8 +143,11 @@ class _Case:
         decided += Counter(d for e in told if e.kind == entries.ADOPTED for d in e.of.decisions)
         if Counter(digest(attesting.decision_record(row)) for row in decisions) != decided:
             yield "its decisions are not those that were taken"
+        of_message: dict[str, list[Any]] = {}
+        for row in decisions:
+            of_message.setdefault(row.message, []).append(row)
         for row in messages:
-            yield from _standing(row, [d for d in decisions if d.message == f"{identity}.{row.ordinal}"])
+            yield from _standing(row, of_message.get(f"{identity}.{row.ordinal}", []))
         lines = (
             Event(row.about, moment(row.at), row.what, row.detail) for row in self.of("events", identity)
         )
@@ -167,6 +162,7 @@ class _Case:
             for i in e.of.sent
             if i.endswith(".r")
         }
+        fate = _Fate(told)
         for identity, wanted in ((i, d) for e in told for i, d in e.of.sent.items()):
             rows = self.of("outgoings", identity)
             if away and identity not in receipts:
@@ -176,22 +172,24 @@ class _Case:
             elif digest(attesting.outgoing_record(outgoing_of(rows[0]))) != wanted:
                 yield f"outgoing {identity} is not as it was sent"
             else:
-                yield from _taken(rows[0], told)
+                yield from fate.taken(rows[0])
 
     def _deliveries(self, told: Sequence[Entry]) -> Iterator[str]:
+        fate = _Fate(told)
         for identity, wanted in ((i, w) for e in told for i, w in e.of.due.items()):
             rows = self.of("deliveries", identity)
             if not rows:
                 yield f"delivery {identity} is not here"
             elif f"{rows[0].destination} {rows[0].payload}" != wanted:
                 yield f"delivery {identity} goes elsewhere"
-            elif not _may_stand(rows[0], told):
+            elif not fate.may_stand(rows[0]):
                 yield f"delivery {identity} is {rows[0].state}, and no entry says so"
 
 
 def _archived(told: Sequence[Entry]) -> bool:
-    last = [e.kind for e in told if e.kind in (entries.ARCHIVED, entries.RESTORED)]
-    return last[-1:] == [entries.ARCHIVED]
+    """Whether it is away: it left once more than it came back, whatever clocks said."""
+    kinds = Counter(e.kind for e in told)
+    return kinds[entries.ARCHIVED] > kinds[entries.RESTORED]
 
 
 def _standing(message: Any, decisions: Sequence[Any]) -> Iterator[str]:
@@ -204,28 +202,44 @@ def _standing(message: Any, decisions: Sequence[Any]) -> Iterator[str]:
         yield f"message {message.ordinal} has a registration that no decision gave"
 
 
-def _taken(outgoing: Any, told: Sequence[Entry]) -> Iterator[str]:
-    taken = any(e.kind == entries.ACKNOWLEDGED and outgoing.id in e.of.ids for e in told)
-    pushed = {i for e in told for i, where in e.of.due.items() if where.endswith(f" {outgoing.id}")}
-    taken |= any(e.kind == entries.DELIVERED and pushed & {*e.of.ids} for e in told)
-    again = any(e.kind in (entries.RESENT, entries.ADOPTED) for e in told)
-    if outgoing.acknowledged_at is not None and not taken and not again:
-        yield f"outgoing {outgoing.id} is acknowledged, and no entry says so"
-    if outgoing.acknowledged_at is None and taken and not again:
-        yield f"outgoing {outgoing.id} was acknowledged, and stands as if it were not"
+class _Fate:
+    """What the entries about a submission say befell its outgoings and deliveries, by their ids: read once, for
+    there may be as many of the ones as of the others."""
 
+    def __init__(self, told: Sequence[Entry]) -> None:
+        self._kinds = {e.kind for e in told}
+        self._befell: dict[str, set[str]] = {}
+        self._carriers: dict[str, set[str]] = {}
+        for entry in told:
+            for identity in entry.of.ids:
+                self._befell.setdefault(identity, set()).add(entry.kind)
+            for delivery, where in entry.of.due.items():
+                self._carriers.setdefault(where.rpartition(" ")[2], set()).add(delivery)
 
-def _may_stand(delivery: Any, told: Sequence[Entry]) -> bool:
-    """A delivery's state is one that an entry brought about."""
-    befell = {e.kind for e in told if delivery.id in e.of.ids or delivery.payload in e.of.ids}
-    if entries.ADOPTED in {e.kind for e in told}:
-        return True
-    if delivery.state == tables.DONE:
-        return bool(befell & {entries.DELIVERED, entries.ACKNOWLEDGED})
-    if delivery.state == tables.DEAD:
-        return entries.DEAD in befell
-    ended = befell & {entries.DELIVERED, entries.ACKNOWLEDGED, entries.DEAD}
-    return not ended or bool(befell & {entries.RESENT, entries.REVIVED})
+    def taken(self, outgoing: Any) -> Iterator[str]:
+        """What is wrong with an outgoing's mark of having been acknowledged."""
+        taken = entries.ACKNOWLEDGED in self._of(outgoing.id)
+        taken |= any(entries.DELIVERED in self._of(one) for one in self._carriers.get(outgoing.id, ()))
+        again = bool(self._kinds & {entries.RESENT, entries.ADOPTED})
+        if outgoing.acknowledged_at is not None and not taken and not again:
+            yield f"outgoing {outgoing.id} is acknowledged, and no entry says so"
+        if outgoing.acknowledged_at is None and taken and not again:
+            yield f"outgoing {outgoing.id} was acknowledged, and stands as if it were not"
+
+    def may_stand(self, delivery: Any) -> bool:
+        """A delivery's state is one that an entry brought about."""
+        befell = self._of(delivery.id) | self._of(delivery.payload)
+        if entries.ADOPTED in self._kinds:
+            return True
+        if delivery.state == tables.DONE:
+            return bool(befell & {entries.DELIVERED, entries.ACKNOWLEDGED})
+        if delivery.state == tables.DEAD:
+            return entries.DEAD in befell
+        ended = befell & {entries.DELIVERED, entries.ACKNOWLEDGED, entries.DEAD}
+        return not ended or bool(befell & {entries.RESENT, entries.REVIVED})
+
+    def _of(self, identity: str) -> set[str]:
+        return self._befell.get(identity, set())
 
 
 def _strays(connection: Connection) -> Iterator[Breach]:
@@ -235,7 +249,7 @@ def _strays(connection: Connection) -> Iterator[Breach]:
         (tables.outgoing, tables.outgoing, _o.about),
         (tables.delivery, joined, _d.payload),
     ):
-        position = 0
+        position, spoken = 0, dict[str, set[str]]()
         while True:
             page = (
                 select(table.c.position, table.c.id, about.label("about"), _o.about.label("told"))
@@ -245,63 +259,21 @@ def _strays(connection: Connection) -> Iterator[Breach]:
                 .limit(AT_ONCE)
             )
             rows = connection.execute(page).all()
-            told = _told(connection, sorted({submission_of(r.told or r.about) for r in rows}))
+            about_all = {submission_of(r.told or r.about) for r in rows}
+            # Those of one submission stand together: its entries are read once, however many pages they fill.
+            spoken = {one: spoken[one] for one in about_all & spoken.keys()}
+            told = _told(connection, sorted(about_all - spoken.keys()))
+            for one in about_all - spoken.keys():
+                spoken[one] = {i for e in told.get(one, ()) for i in (*e.of.sent, *e.of.due)}
             for row in rows:
-                of = [e.of for e in told.get(submission_of(row.told or row.about), [])]
-                if not any(row.id in one.sent or row.id in one.due for one in of):
+                if row.id not in spoken[submission_of(row.told or row.about)]:
                     yield Breach(f"{table.name} {row.id}", "no entry speaks of it")
             if len(rows) < AT_ONCE:
                 break
             position = rows[-1].position
 
 
-def _register(connection: Connection) -> Iterator[Breach]:
-    """Partners and mandates are as their last entry says."""
-    last: dict[str, tuple[Any, str]] = {}
-    wanted = select(_j.entry).where(_j.about.contains(":")).execution_options(yield_per=1_000)
-    for entry in _read(connection.scalars(wanted)):
-        when = (entry.at, entry.chain, entry.seq)
-        if entry.about not in last or last[entry.about][0] < when:
-            last[entry.about] = (when, sha256(entry.of.text.encode()))
-    partners = connection.execute(select(tables.partner.c.id, tables.partner.c.body))
-    mandates = connection.execute(select(*MANDATE))
-    here = {f"{entries.PARTNER}:{r.id}": attesting.partner_text(r.body.encode()) for r in partners}
-    here |= {f"{entries.MANDATE}:{r.id}": attesting.mandate_text(MandateRow._make(r)) for r in mandates}
-    for about in sorted(here.keys() | last.keys()):
-        place = about.replace(":", " ", 1)
-        if about not in here:
-            yield Breach(place, "it is not here")
-        elif about not in last:
-            yield Breach(place, "no entry speaks of it")
-        elif sha256(here[about].encode()) != last[about][1]:
-            yield Breach(place, "not as it was registered")
-    for row in connection.execute(select(tables.credential)):
-        if sha256(row.certificate) != row.fingerprint:
-            yield Breach(f"credential {row.fingerprint}", "another certificate")
-
-
-def _refusals(connection: Connection) -> Iterator[Breach]:
-    rows = connection.execute(select(tables.refusal)).all()
-    open_: Counter[str] = Counter()
-    for row in rows:
-        open_[digest(RefusalRecord(row.partner, row.channel, row.code, row.digest, moment(row.at)))] += 1
-    for entry in _read(connection.scalars(select(_j.entry).where(_j.about == ""))):
-        if entry.kind == entries.REFUSED:
-            open_[entry.of.record] -= 1
-    for record in (r for r, count in open_.items() if count > 0):
-        yield Breach(f"refusal {record[:16]}", "no entry speaks of it")
-
-
-def _exhibits(connection: Connection) -> Iterator[Breach]:
-    rows = connection.execute(select(tables.exhibit).execution_options(yield_per=500))
-    for row in rows:
-        if sha256(row.body) != row.digest:
-            yield Breach(f"exhibit {row.digest}", "other octets than its name says")
-
-
 _REST: Mapping[str, Callable[[Connection], Iterator[Breach]]] = {
     "outgoing and delivery": _strays,
-    "partner and mandate": _register,
-    "refusal": _refusals,
-    "exhibit": _exhibits,
+    **matching.REST,
 }

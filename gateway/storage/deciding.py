@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.evidence.records import DecisionRecord, raw
 from gateway.model import Kind, Route
 from gateway.storage import attesting, tables
-from gateway.storage.codec import message_id, message_key, micros, packed, submission_of, unpacked
+from gateway.storage.codec import message_id, message_key, micros, moment, packed, submission_of, unpacked
 from gateway.storage.journal import Page
 from gateway.storage.records import Addressed, Recorded
 from gateway.storage.settling import insert_deliveries, insert_events, insert_outgoings
@@ -64,7 +64,7 @@ def routes(connection: Connection, message_ids: Sequence[str]) -> dict[str, Addr
     """How to answer about these messages, by id; unknown ones are left out."""
     columns = [c for c in tables.message.c if c.name not in ("declaration", "findings")]
     rows = connection.execute(
-        select(*columns, tables.submission.c.route)
+        select(*columns, tables.submission.c.route, tables.submission.c.received_at)
         .join(tables.submission, tables.submission.c.id == _m.submission)
         .where(message_in(message_ids))
     )
@@ -80,6 +80,7 @@ def routes(connection: Connection, message_ids: Sequence[str]) -> dict[str, Addr
             kind=None if row.kind is None else Kind(row.kind),
             registration=row.registration,
             state=row.state,
+            received_at=moment(row.received_at),
         )
         for row in rows
     }

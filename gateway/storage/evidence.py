@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, text, update
+from cryptography import x509
+from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from gateway.evidence import checkpoints, entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_checkpoint
 from gateway.evidence.entries import Attested, Entry, read_entry, sha256
 from gateway.evidence.gathered import Carried, Gathered, Line, Read, Sealed, Told
 from gateway.evidence.records import written
+from gateway.evidence.sealing import is_signed
 from gateway.model import Event, Signer
 from gateway.security import SigningKey
 from gateway.storage import attesting, tables
 from gateway.storage.codec import micros, moment, packed, unpacked
+from gateway.storage.database import LedgerError
 from gateway.storage.journal import Page
 from gateway.storage.reading import outgoing_of, raw
 
@@ -30,25 +33,42 @@ _p = tables.checkpoint.c
 _x = tables.exhibit.c
 
 
+Known = Callable[[tuple[x509.Certificate, ...], Checkpoint], str]
+"""Says why a checkpoint's signer is not the gateway, or "" where it is."""
+
+
+class Unsound(LedgerError):
+    """The last checkpoint is not one that the gateway signed; nothing is signed over it."""
+
+
 def cover(
-    connection: Connection, key: SigningKey, now: datetime, page: Page, limit: int = MAX_ENTRIES
+    connection: Connection,
+    key: SigningKey,
+    now: datetime,
+    page: Page,
+    limit: int = MAX_ENTRIES,
+    known: Known | None = None,
 ) -> Sealed | None:
     """Sign a checkpoint over the entries that none holds, at most ``limit``; None where there is none.
 
-    Raises ValueError where the key cannot sign at ``now``.
+    Raises Unsound where the last one is not of a signer that is ``known``, ValueError where the key cannot
+    sign at ``now``.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("LOCK TABLE checkpoint IN EXCLUSIVE MODE"))
     last = connection.execute(select(tables.checkpoint).order_by(_p.number.desc()).limit(1)).first()
-    rows = connection.execute(
-        select(_j.chain, _j.seq, _j.hash)
-        .join(tables.chain, _c.id == _j.chain)
-        .where(_j.seq > _c.covered)
-        .order_by(_j.chain, _j.seq)
-        .limit(limit)
-    ).all()
-    if not rows:
+    if last is not None and known is not None:
+        for why in unsound(connection, sealed_of(last), read_checkpoint(last.text), known):
+            raise Unsound(f"checkpoint {last.number}: {why}")
+    rows, before = _uncovered(connection, limit), None if last is None else read_checkpoint(last.text).key
+    turned = before != sha256(key.der[0])
+    if not rows and (before is None or not turned):
         return None
+    if turned:
+        # Under the first checkpoint of the new key, which there is thereby even where nothing else was done.
+        page.add(entries.KEY, "", Attested(record=sha256(key.der[0]), note=key.signer.subject))
+        page.write()
+        rows = _uncovered(connection, limit)
     made = Checkpoint(
         number=1 if last is None else last.number + 1,
         at=moment(micros(now)),
@@ -57,11 +77,39 @@ def cover(
         key=sha256(key.der[0]),
         spans=_spans(rows),
     )
-    if last is None or read_checkpoint(last.text).key != made.key:
-        page.add(entries.KEY, "", Attested(record=made.key, note=key.signer.subject))
     sealed = Sealed(made.number, made.text(), key.sign(made.text().encode(), now), page.keep(key.der), None)
     _store(connection, made, sealed)
     return sealed
+
+
+def _uncovered(connection: Connection, limit: int) -> Sequence[Any]:
+    return connection.execute(
+        select(_j.chain, _j.seq, _j.hash)
+        .join(tables.chain, _c.id == _j.chain)
+        .where(_j.seq > _c.covered)
+        .order_by(_j.chain, _j.seq)
+        .limit(limit)
+    ).all()
+
+
+def unsound(connection: Connection, sealed: Sealed, checkpoint: Checkpoint, known: Known) -> Iterator[str]:
+    """Why a checkpoint's signature is not the gateway's."""
+    kept = exhibits(connection, sealed.certificates)
+    if set(sealed.certificates) != set(kept) or sealed.certificates[:1] != (checkpoint.key,):
+        yield "its certificates are not those that it names"
+        return
+    try:
+        chain = tuple(x509.load_der_x509_certificate(kept[d]) for d in sealed.certificates)
+    except (ValueError, TypeError):
+        yield "its certificates cannot be read"
+        return
+    if sha256(kept[checkpoint.key]) != checkpoint.key:
+        yield "its certificate is not the one that it names"
+    if not is_signed(chain[0], sealed.signature, sealed.text.encode()):
+        yield "its signature is not that of its certificate's key"
+    stranger = known(chain, checkpoint)
+    if stranger:
+        yield stranger
 
 
 def stamp(
@@ -115,7 +163,8 @@ def gather(connection: Connection, submission: str) -> Gathered | None:
     lines = _lines(connection, _j.about == submission, proofs)
     told = [read_entry(line.text) for line in lines]
     register = _register(connection, row, told, proofs)
-    held = sorted({line.checkpoint for line in (*lines, *register) if line.checkpoint})
+    newest = connection.scalar(select(func.max(_p.number)))  # names the key that seals now
+    held = sorted({n for n in (*(line.checkpoint for line in (*lines, *register)), newest or 0) if n})
     sealed = tuple(
         sealed_of(r)
         for r in connection.execute(select(tables.checkpoint).where(_p.number.in_(held)).order_by(_p.number))

@@ -19,12 +19,15 @@ _h = tables.held.c
 _waits = _h.became == text("''")  # a literal: the partial index is chosen by it
 _rows = Rows(tables.held, generated=("position",), on_conflict_do_nothing=True)
 
+_AS_IT_COMES = [c.name for c in tables.held.c if c.name not in ("position", "id", "partner")]
+
 
 class Holding(msgspec.Struct, frozen=True):
     """A held submission without its body.
 
     ``findings``: what it waits for; ``certificates``: the chain (DER) whose revocation nobody could tell;
-    ``deadline``: when it is refused; ``became``: the submission that it was settled as, "" while it waits.
+    ``deadline``: when it is refused; ``became``: the submission that it was settled as, "" while it waits, its own
+    id where nobody could be answered.
     """
 
     id: str
@@ -44,7 +47,10 @@ def hold(
     deadline: datetime,
     sightings: Sequence[Sighting],
 ) -> Holding:
-    """Keep a submission until it can be judged; the holding that these bytes of its partner first made."""
+    """Keep a submission until it can be judged; the holding that these bytes of its partner first made.
+
+    One that was let go unanswered waits again, as it comes now: these bytes were settled by nobody.
+    """
     row = (
         submission.id,
         submission.partner,
@@ -58,9 +64,11 @@ def hold(
         packed(tuple(certificates)),
         "",
     )
-    _rows.insert(connection, [row])
-    sight(connection, sightings, submission.received_at)
     whose = (_h.partner == submission.partner, _h.digest == submission.digest)
+    if not _rows.insert(connection, [row]):
+        anew = dict(zip(_AS_IT_COMES, row[2:], strict=True))
+        connection.execute(update(tables.held).where(*whose, _h.became == _h.id).values(anew))
+    sight(connection, sightings, submission.received_at)
     return _holding(connection.execute(select(*_without_body()).where(*whose)).one())
 
 
@@ -100,10 +108,11 @@ def held_submission(connection: Connection, submission_id: str) -> Submission | 
     )
 
 
-def let_go(connection: Connection, submission_id: str, became: str) -> None:
-    """It was settled, as this submission; its octets are there now."""
+def let_go(connection: Connection, submission_id: str, became: str) -> bool:
+    """It was settled, as this submission, whose octets are there now; or unanswered, as itself.  False where
+    it waited no more."""
     gone = update(tables.held).where(_h.id == submission_id, _waits)
-    connection.execute(gone.values(became=became, body=b"", certificates="[]"))
+    return connection.execute(gone.values(became=became, body=b"", certificates="[]")).rowcount > 0
 
 
 def _without_body() -> list[Column[Any]]:

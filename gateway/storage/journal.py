@@ -13,6 +13,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterable, Set
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -49,6 +50,16 @@ class Chain:
         self.head = entries.FIRST
 
 
+LARGE = 64 * 1024
+"""Octets of an exhibit from which on its digest is remembered: the CRL that every proof of a signer rests
+on is the same object again and again."""
+
+
+@lru_cache(4)
+def _large(octets: bytes) -> str:
+    return sha256(octets)
+
+
 class Page:
     """What one transaction attests, in the chain that is its own until it ends."""
 
@@ -72,7 +83,7 @@ class Page:
 
     def keep(self, octets: Iterable[bytes]) -> tuple[str, ...]:
         """Exhibits, stored once each; their digests."""
-        named = tuple((sha256(one), one) for one in octets)
+        named = tuple((sha256(one) if len(one) < LARGE else _large(one), one) for one in octets)
         self._unkept.update((d, one) for d, one in named if d not in self._stored)
         return tuple(d for d, _ in named)
 

@@ -78,6 +78,7 @@ class Addressed(msgspec.Struct, frozen=True):
     kind: Kind | None
     registration: str
     state: str
+    received_at: datetime
 
 
 class MessageStatus(msgspec.Struct, frozen=True):

@@ -126,9 +126,10 @@ def partner(connection: Connection, identity: str) -> Partner | None:
 
 
 def with_certificates(partner: Partner, ders: dict[str, bytes]) -> Partner:
-    """The partner with the certificates (DER, by fingerprint) of its credentials."""
+    """The partner with the certificates (DER, by fingerprint) of its credentials that it comes without."""
     whole = (
-        msgspec.structs.replace(c, certificate=ders.get(c.fingerprint, b"")) for c in partner.credentials
+        c if c.certificate else msgspec.structs.replace(c, certificate=ders.get(c.fingerprint, b""))
+        for c in partner.credentials
     )
     return msgspec.structs.replace(partner, credentials=tuple(whole))
 

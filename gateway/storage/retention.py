@@ -102,11 +102,23 @@ def restore(connection: Connection, ids: Sequence[str], rows: Sequence[Row], pag
             body = {"body": row.columns["body"]}
             connection.execute(update(tables.submission).where(_s.id == current).values(**body))
         else:
-            connection.execute(insert(tables.metadata.tables[row.table]), dict(row.columns))
+            table = tables.metadata.tables[row.table]
+            connection.execute(insert(table), _placed(connection, table, row))
     for identity in away:
         page.add(entries.RESTORED, identity, Attested())
     connection.execute(delete(tables.archived).where(_a.submission.in_(away)))
     return away
+
+
+def _placed(connection: Connection, table: Table, row: Row) -> dict[str, Value]:
+    """The row's columns; without its position where that is another row's by now: SQLite gives the last
+    ones again when their rows are gone.  Then it is the newest."""
+    columns = dict(row.columns)
+    if "position" in columns:
+        taken = select(table.c.position).where(table.c.position == columns["position"])
+        if connection.scalar(taken) is not None:
+            del columns["position"]
+    return columns
 
 
 def archives(connection: Connection) -> list[Archived]:
@@ -124,11 +136,10 @@ def archive_of(connection: Connection, submission: str) -> str:
     return connection.scalar(select(_a.archive).where(_a.submission == submission)) or ""
 
 
-def attested_digest(connection: Connection, submission: str) -> str:
-    """The digest of the archive file as the journal has it, "" where it does not say."""
+def attested_digests(connection: Connection, submission: str) -> set[str]:
+    """The digests of archive files that the journal says it went into."""
     told = connection.scalars(select(tables.journal.c.entry).where(tables.journal.c.about == submission))
-    found = [e for e in map(read_entry, told) if e.kind == entries.ARCHIVED]
-    return max(found, key=lambda e: e.at).of.record if found else ""
+    return {e.of.record for e in map(read_entry, told) if e.kind == entries.ARCHIVED}
 
 
 def _columns(row: Any) -> dict[str, Value]:

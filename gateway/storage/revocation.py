@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, func, or_, select, update
+from sqlalchemy import Connection, Table, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.storage import tables
@@ -15,6 +15,9 @@ from gateway.storage.codec import micros, moment
 
 REVOCATION = "revocation"
 """The counter that rises with everything that is learned."""
+
+SINGLE = "ocsp:"
+"""How subjects begin that are one certificate's."""
 
 MAX_ERROR = 500
 """Characters of a failed attempt that are kept."""
@@ -154,10 +157,21 @@ def hurry(connection: Connection, fingerprints: Sequence[str], now: datetime) ->
     return connection.execute(late.values(due_at=micros(now), attempts=0, lease_until=0)).rowcount
 
 
-def certificates(connection: Connection, limit: int) -> list[Known]:
-    """Those that expire first, at most ``limit``."""
-    rows = connection.execute(select(tables.certificate).order_by(_c.not_after).limit(limit))
+def certificates(connection: Connection, limit: int, now: datetime) -> list[Known]:
+    """Those that expire first, at most ``limit``; behind them those that have ended, the latest first."""
+    ended = _c.not_after < micros(now)
+    in_order = (ended, case((ended, -_c.not_after), else_=_c.not_after))
+    rows = connection.execute(select(tables.certificate).order_by(*in_order).limit(limit))
     return [_known(row) for row in rows]
+
+
+def forget(connection: Connection, before: datetime) -> int:
+    """Forget certificates that ended before a time, and what was learned of single ones until then, but for
+    revocations, which are for ever; how many rows that was."""
+    at = micros(before)
+    ended = connection.execute(delete(tables.certificate).where(_c.not_after < at)).rowcount
+    single = (_l.subject.like(f"{SINGLE}%"), _l.final.is_(False), _l.until < at)
+    return ended + connection.execute(delete(tables.learned).where(*single)).rowcount
 
 
 def learn(connection: Connection, items: Sequence[Learned]) -> int:

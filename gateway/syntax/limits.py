@@ -10,6 +10,7 @@ MAX_SEGMENTS = 1_000_000  # a message; 0074 is n..6 in syntax 1 to 3
 MAX_MESSAGES = 100_000  # an interchange; the largest known filers send some hundreds, 0036 is n..6
 MAX_GROUPS = 10_000  # an interchange
 MAX_FINDINGS = 999  # a message, and the interchange; CONTRL repeats UCS 999 times
+MAX_SECURITY = 100_000  # security segments of an interchange: 16,000 signed messages, 50,000 in an AUTACK
 MAX_PREAMBLE = 1_024  # octets of blanks and line ends before UNA or UNB
 MAX_OBJECT = 16 * 1024 * 1024  # octets of a package's object, which is counted and skipped
 
@@ -23,5 +24,6 @@ class EdifactLimits(msgspec.Struct, frozen=True):
     messages: int = MAX_MESSAGES
     groups: int = MAX_GROUPS
     findings: int = MAX_FINDINGS
+    security: int = MAX_SECURITY
     preamble: int = MAX_PREAMBLE
     package: int = MAX_OBJECT

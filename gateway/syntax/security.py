@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from string import ascii_uppercase
 
 from gateway.model.edifact import Segment
-from gateway.model.secured import Level, Span, Survey
+from gateway.model.secured import Level, Span, Structure, Survey
 from gateway.syntax.characters import DEFAULT_4
 from gateway.syntax.cutter import Begun, Cutter, Octets, Run
 from gateway.syntax.drafts import composite
@@ -61,22 +61,25 @@ class Surveyor:
     """One interchange, in octets of any pieces.  ``tolerated``: as in the agreement by which it is read."""
 
     def __init__(self, limits: EdifactLimits | None = None, tolerated: Collection[str] = ()) -> None:
+        self._limits = limits or EdifactLimits()
         self._cutter = Cutter(limits, False, frozenset(tolerated))
         self._head = b""  # octets before the interchange is open
         self._opening: Opening | None = None
         self._reading: Reading | None = None
+        self._header: Segment | None = None  # UNB
         self._start = 0  # of UNA, or of UNB where there is none
         self._number = 0
-        self._messages = 0
-        self._all: list[DraftStructure] = []
-        self._open: list[int] = []  # indexes of structures, the innermost last
+        self._counts = dict.fromkeys(Level, 0)
+        self._security = 0  # segments of security
+        self._read: list[Structure | None] = []  # in the order of their headers; None while one is open
+        self._open: list[tuple[int, DraftStructure]] = []  # the innermost last
         self._kept: list[bytearray] = []  # objects that carry certificates
         self._keeping = False
         self._stopped = False
 
     def feed(self, octets: bytes) -> None:
         """The next octets."""
-        if self._opening is None:
+        if self._opening is None and len(self._head) <= self._limits.preamble:
             self._head += octets
         for item in self._cutter.feed(octets):
             self._take(item)
@@ -85,18 +88,12 @@ class Surveyor:
         """No more octets come."""
         for item in self._cutter.finish():
             self._take(item)
-        opening = self._opening
-        if opening is None or not self._all:
+        self._shut(0)
+        opening, header = self._opening, self._header
+        if opening is None or header is None:
             return Survey()
-        around: list[tuple[Span, ...]] = []
-        structures = []
-        for draft in self._all:
-            outer = around[draft.inside] if draft.inside >= 0 else ()
-            around.append((*outer, draft.heading))
-            structures.append(draft.read(outer))
-        header = self._all[0].header
         return Survey(
-            structures=tuple(structures),
+            structures=tuple(one for one in self._read if one is not None),
             version=opening.syntax[1],
             level=opening.syntax[0],
             usual=opening.separators == DEFAULT_4,
@@ -126,7 +123,7 @@ class Surveyor:
         settled = self._settled()
         for text, offset, size in zip(run.texts, run.offsets, run.sizes, strict=bool(run.texts)):
             end = begin + size + 1
-            if settled and text[:1] in _PLAIN:
+            if (settled and text[:1] in _PLAIN) or (self._overfull and text[:2] == "US"):
                 self._number += 1
             elif not self._stopped:
                 segment, _ = reading.segment(text, offset, self._number)
@@ -139,12 +136,17 @@ class Surveyor:
     def _settled(self) -> bool:
         """True where a message's body is read: most segments of it need no look."""
         return (
-            bool(self._open) and self._number > 0 and (innermost := self._all[self._open[-1]]).stage is BODY
+            bool(self._open) and self._number > 0 and (innermost := self._open[-1][1]).stage is BODY
         ) and innermost.level is Level.MESSAGE
+
+    @property
+    def _overfull(self) -> bool:
+        """True where more was sent than is kept: nothing of the interchange is proven, and no more is kept."""
+        return self._security > self._limits.security
 
     def _take_octets(self, piece: Octets) -> None:
         """A package's object."""
-        self._all[self._open[-1]].content(piece.offset)
+        self._open[-1][1].content(piece.offset)
         if self._keeping and len(self._kept[-1]) + len(piece.octets) <= MAX_CERTIFICATE:
             self._kept[-1] += piece.octets
 
@@ -155,29 +157,40 @@ class Surveyor:
         elif tag in _ENDS:
             self._end(_ENDS[tag], segment, begin, end)
         elif self._open:
-            innermost = self._all[self._open[-1]]
+            innermost = self._open[-1][1]
             if tag in _SECURITY:
-                innermost.secure(segment, begin, end)
+                self._security += 1
+                if self._overfull:
+                    self._open[0][1].overfull(segment, self._limits.security)
+                else:
+                    innermost.secure(segment, begin, end)
             elif not innermost.content(begin):
                 innermost.after(segment)
 
     def _begin(self, level: Level, header: Segment, begin: int, end: int) -> None:
-        if not self._open and self._all and level is not Level.INTERCHANGE:
+        if not self._open and self._read and level is not Level.INTERCHANGE:
             return  # after UNZ, which the reader tells
-        if level is Level.INTERCHANGE and self._all:
-            self._stopped = True  # a second UNB, at which the reader stops
+        if (level is Level.INTERCHANGE and self._read) or self._counts[level] >= self._most(level):
+            self._stopped = True  # a second UNB, or more than is read: there the reader stops too
             return
-        while self._open and _RANK[self._all[self._open[-1]].level] >= _RANK[level]:
-            self._open.pop()
-        if self._open and not self._all[self._open[-1]].content(begin):
-            self._all[self._open[-1]].after(header)
-        self._messages += level is Level.MESSAGE
+        depth = len(self._open)
+        while depth and _RANK[self._open[depth - 1][1].level] >= _RANK[level]:
+            depth -= 1
+        self._shut(depth)
+        if self._open and not self._open[-1][1].content(begin):
+            self._open[-1][1].after(header)
+        self._counts[level] += 1
         start = self._start if level is Level.INTERCHANGE else header.offset
-        inside = self._open[-1] if self._open else -1
-        ordinal = self._messages if level is Level.MESSAGE else 0
-        self._open.append(len(self._all))
-        self._all.append(DraftStructure(level, header, Span(start, end), inside, ordinal))
+        inside, outer = (self._open[-1][0], self._open[-1][1].around) if self._open else (-1, ())
+        ordinal = self._counts[level] if level is Level.MESSAGE else 0
+        draft = DraftStructure(level, header, Span(start, end), inside, ordinal, outer)
+        self._header = self._header or header
+        self._open.append((len(self._read), draft))
+        self._read.append(None)
         self._keeping = level is Level.PACKAGE and self._wanted(header)
+
+    def _most(self, level: Level) -> int:
+        return self._limits.groups if level is Level.GROUP else self._limits.messages
 
     def _wanted(self, header: Segment) -> bool:
         """True where a package carries a certificate, and there is room for one more."""
@@ -189,8 +202,13 @@ class Surveyor:
         return False
 
     def _end(self, level: Level, trailer: Segment, begin: int, end: int) -> None:
-        depth = next((d for d, i in enumerate(self._open) if self._all[i].level is level), None)
-        if depth is None:
-            return
-        self._all[self._open[depth]].close(begin, trailer.offset, end)
+        depth = next((d for d, (_, draft) in enumerate(self._open) if draft.level is level), None)
+        if depth is not None:
+            self._open[depth][1].close(begin, trailer.offset, end)
+            self._shut(depth)
+
+    def _shut(self, depth: int) -> None:
+        """Nothing more comes of the structures from this depth on: what was read of them is all that is kept."""
+        for index, draft in self._open[depth:]:
+            self._read[index] = draft.read()
         del self._open[depth:]

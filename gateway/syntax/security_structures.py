@@ -28,7 +28,6 @@ from gateway.syntax.security_segments import (
 MAX_GROUPS = 99  # header groups, and trailer groups, of one structure (SG1 and SG4 of AUTACK alike)
 MAX_METHODS = 3  # USA after USH, and after USC
 MAX_CERTIFICATES = 2  # USC groups of a header group
-MAX_NAMED = 9_999 * 10  # USX of an AUTACK, each with its USY
 MAX_TOLD = 99  # findings of one structure
 
 ENCRYPTING = frozenset({"USD", "USU"})
@@ -51,12 +50,21 @@ class _Trailer(msgspec.Struct):
 
 class DraftStructure:
     """From a header on (UNB, UNG, UNH, UNO).  ``stage``: among security headers, in the body, or among
-    security trailers."""
+    security trailers.  ``around``: its header's octets, and those of all that it is in."""
 
-    def __init__(self, level: Level, header: Segment, span: Span, inside: int, ordinal: int) -> None:
+    def __init__(
+        self,
+        level: Level,
+        header: Segment,
+        span: Span,
+        inside: int,
+        ordinal: int,
+        outer: tuple[Span, ...] = (),
+    ) -> None:
         self.level = level
         self.header = header
         self.heading = span
+        self.around = (*outer, span)
         self.inside = inside
         self.ordinal = ordinal
         self.stage = HEAD
@@ -64,6 +72,7 @@ class DraftStructure:
         self.type = header.get(2) if level is Level.MESSAGE else ""
         self._closed: tuple[int, int, int] | None = None  # of its trailer: begin, offset of the tag, end
         self._secured = False
+        self._overfull = False
         self._body = Span(span.end, span.end)
         self._groups: list[SecurityGroup] = []
         self._trailers: list[_Trailer] = []
@@ -83,12 +92,18 @@ class DraftStructure:
         """What stands after a security trailer and is none: nobody would have signed it."""
         self._tell("SIG402", self._place(segment), found=segment.tag)
 
+    def overfull(self, segment: Segment, most: int) -> None:
+        """An interchange's first segment of security that is one too many."""
+        if not self._overfull:
+            self._secured = self._overfull = True
+            self._findings.keep(Finding("SIG440", self._place(segment), str(most), segment.tag))
+
     def secure(self, segment: Segment, begin: int, end: int) -> None:
         """A segment of security (``US.``)."""
         self._secured = True
         place = self._place(segment)
         if segment.tag in _OF_AUTACK and self.type == AUTACK:
-            if self.content(begin) and len(self._named) < MAX_NAMED:
+            if self.content(begin):
                 self._named.append((segment, place))
             else:
                 self._tell("SIG402", place, found=segment.tag)
@@ -172,8 +187,8 @@ class DraftStructure:
             self._end_body(begin)
         self._closed = begin, last, end
 
-    def read(self, around: tuple[Span, ...]) -> Structure:
-        """The structure; ``around``: headers of what it is in."""
+    def read(self) -> Structure:
+        """The structure."""
         begin, last, end = self._closed or (self.heading.end, -1, self.heading.end)
         groups = tuple(self._paired())
         return Structure(
@@ -184,7 +199,7 @@ class DraftStructure:
             ordinal=self.ordinal,
             identifier=composite(self.header, 2) if self.level is Level.MESSAGE else (),
             inside=self.inside,
-            around=(*around, self.heading),
+            around=self.around,
             inner=Span(self.heading.end, begin),
             body=self._body,
             groups=() if self._findings else groups,

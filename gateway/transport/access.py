@@ -35,9 +35,14 @@ class AccessLog:
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger("cvan.access")
 
+    @property
+    def wanted(self) -> bool:
+        """False where the operator keeps no access log."""
+        return self._logger.isEnabledFor(logging.INFO)
+
     def write(self, access: Access, at: datetime) -> None:
         """One request, finished."""
-        if self._logger.isEnabledFor(logging.INFO):
+        if self.wanted:
             self._logger.info("%s", event("access", at, msgspec.to_builtins(access)))
 
     def incident(self, request: str, error: BaseException, at: datetime) -> None:

@@ -19,8 +19,8 @@ class Head(msgspec.Struct, frozen=True):
 
     ``target``: path and query as sent.  ``headers``: by lower-case name, every value in order.
     ``peer``: the address it came from.  ``subject``: RFC 4514 subject of the client certificate that
-    the TLS handshake proved, "" where none; ``fingerprint``: its hex SHA-256; ``certificates``: it and
-    those that were shown with it, DER.
+    the TLS handshake proved, "" where none; ``fingerprint``: its hex SHA-256; ``certificates``: its
+    chain as the handshake verified it, DER, or it alone.
     """
 
     method: str
@@ -69,7 +69,9 @@ class Reply(msgspec.Struct, frozen=True):
         """
         phrase = _PHRASES.get(self.status, "")
         lines = [f"HTTP/1.1 {self.status} {phrase}"]
-        lines.extend(f"{name}: {value.translate(_BREAKS)}" for name, value in self.headers)
+        for name, value in self.headers:
+            # Most values are printable, which is seen sooner than that there is nothing to replace.
+            lines.append(f"{name}: {value if value.isprintable() else value.translate(_BREAKS)}")
         lines.append(f"Content-Length: {len(self.body)}\r\nX-Content-Type-Options: nosniff")
         if close:
             lines.append("Connection: close")

@@ -85,6 +85,9 @@ class Counter:
         operation = admitted.operation
         spent = seconds - admitted.began
         self._metrics.requested(operation.name, reply.status, spent)
+        refused = self._refusals is not None and admitted.codes and 400 <= reply.status != OURS
+        if not (refused or self._log.wanted):
+            return
         access = Access(
             request=admitted.id,
             method=admitted.head.method,
@@ -100,7 +103,7 @@ class Counter:
             seconds=round(spent, 6),
         )
         self._log.write(access, at)
-        if self._refusals is not None and admitted.codes and reply.status >= 400 and reply.status != OURS:
+        if self._refusals is not None and refused:
             self._refusals.note(_refused(admitted, access))
 
 

@@ -19,7 +19,7 @@ from gateway.transport import identifier
 from gateway.transport.access import AccessLog
 from gateway.transport.admission import Admission, Bounds, Held, too_large
 from gateway.transport.api import Api, Unanswerable
-from gateway.transport.authentication import CHALLENGE, authenticate, unproven
+from gateway.transport.authentication import CHALLENGE, TaxCodes, authenticate, no_codes, unproven
 from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
@@ -65,6 +65,7 @@ class Door:
 
     ``now``: aware UTC; ``seconds``: a clock that never runs backwards; ``randomness``: octets.  ``unfit``: why
     the certificates that a connection was made with (DER) are not to be relied on any more, "" where they are.
+    ``tax_codes``: those that a public authority wrote into a caller's certificate.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Door:
         settings: DoorSettings | None = None,
         refusals: RefusalLog | None = None,
         unfit: Callable[[tuple[bytes, ...]], str] = lambda certificates: "",
+        tax_codes: TaxCodes = no_codes,
     ) -> None:
         self.settings = settings or DoorSettings()
         self.bounds = self.settings.bounds
@@ -96,6 +98,7 @@ class Door:
         self._seconds = seconds
         self._randomness = randomness
         self._unfit = unfit
+        self._tax_codes = tax_codes
 
     def greet(self, head: Head, visit: Visit, *, length: int | None) -> Admitted | Reply:
         """May this request come in?  ``length``: octets announced, 0 none, None chunked.
@@ -168,9 +171,10 @@ class Door:
             visit.partner = ""
 
     def _identify(self, admitted: Admitted, visit: Visit) -> Reply | None:
-        partner = authenticate(admitted.head, self._services.register, self._now())
+        who = admitted.head, self._services.register, self._now(), self._tax_codes
+        partner = authenticate(*who)
         if partner is None:
-            admitted.why = unproven(admitted.head, self._services.register, self._now())
+            admitted.why = unproven(*who)
             return self._refuse(admitted, 401, [Finding("API401")], headers=CHALLENGE)
         admitted.why = self._unfit(admitted.head.certificates) if admitted.head.certificates else ""
         if admitted.why:

@@ -13,7 +13,14 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succe
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web._newclient import HEADER, STATUS, HTTP11ClientProtocol
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    ResponseDone,
+    ResponseFailed,
+    _HTTP11ClientFactory,
+)
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer  # type: ignore[import-untyped]
@@ -27,6 +34,8 @@ CONNECT_SECONDS = 10.0
 # meets a connection that is just being closed.
 KEEP_SECONDS = 20
 KEPT_PER_HOST = 4
+# Octets before an answer's body: its status, its headers, and what comes before them (1xx).
+MAX_HEAD = 64 * 1024
 
 
 class Unreachable(Exception):
@@ -51,7 +60,8 @@ class Heard(msgspec.Struct, frozen=True):
 class Exchange:
     """Requests over a pool of persistent connections.  No redirect is followed, nothing is repeated.
 
-    ``seconds``: for one whole exchange; ``max_bytes``: of one answer's body.  ``endpoints``: how to connect,
+    ``seconds``: for one whole exchange; ``max_bytes``: of one answer's body; its
+    head is bounded by MAX_HEAD.  ``endpoints``: how to connect,
     where that is not by ``tls``.
     """
 
@@ -67,7 +77,7 @@ class Exchange:
         self._clock: Any = reactor
         self._seconds = seconds
         self._max_bytes = max_bytes
-        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
+        self._pool: Any = _Pool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = KEPT_PER_HOST
         self._pool.cachedConnectionTimeout = KEEP_SECONDS
         self._pool.retryAutomatically = False
@@ -102,6 +112,47 @@ class Exchange:
             for name, values in response.headers.getAllRawHeaders()
         }
         return ear.done.addCallback(lambda body: Heard(response.code, headers, body))
+
+
+class _Bounded(HTTP11ClientProtocol):
+    """A connection whose answers' heads are bounded; Twisted bounds one line of them, not how many."""
+
+    _head = 0
+
+    def request(self, request: Any) -> Any:
+        """One more exchange, with a head of its own."""
+        self._head = 0
+        return super().request(request)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """More of the answer; a head beyond the bound ends the connection."""
+        room = MAX_HEAD - self._head
+        if not self._before_body():
+            super().dataReceived(data)
+            return
+        self._head += len(data)
+        super().dataReceived(data[:room])
+        if not self._before_body():
+            if data[room:]:
+                super().dataReceived(data[room:])
+        elif self._head > MAX_HEAD:
+            transport: Any = self.transport
+            self._disconnectParser(Failure(Unreachable("size", f"a head of more than {MAX_HEAD} octets")))
+            transport.abortConnection()
+
+    def _before_body(self) -> bool:
+        return self._parser is not None and self._parser.state in (STATUS, HEADER)
+
+
+class _Factory(_HTTP11ClientFactory):
+    def buildProtocol(self, addr: object) -> _Bounded:  # noqa: N802
+        return _Bounded(self._quiescentCallback)
+
+
+class _Pool(HTTPConnectionPool):
+    """Connections that are _Bounded."""
+
+    _factory = _Factory
 
 
 class Ear(Protocol):

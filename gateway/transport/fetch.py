@@ -1,5 +1,5 @@
-"""Fetches what authorities publish, OCSP responses and CRLs: bounded, without redirects, and only from where
-we mean to call."""
+"""Fetches what authorities publish, OCSP responses and CRLs: bounded, and only from where we mean to
+call."""
 
 # mypy: disallow-untyped-calls=False
 # (Twisted's web and endpoint classes are only partly typed.)
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred, fail
@@ -24,17 +24,26 @@ from gateway.transport.exchange import CONNECT_SECONDS, Exchange, Heard, Unreach
 from gateway.transport.reactor import Clock
 
 FETCH_SECONDS = 30.0
-"""For one exchange: a responder that needs longer is down."""
+"""For one answer, redirections included: a responder that needs longer is down."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses that a translator makes IPv4 ones of (RFC 6052, 2.1)."""
+
+MAX_REDIRECTS = 3
+STILL_POST, BECOMES_GET = frozenset({307, 308}), frozenset({301, 302, 303})
+"""Redirections that keep the method, and those after which agents of old send a GET (RFC 9110, 15.4)."""
 
 _URL = re.compile(r"https?://[!-~]+\Z", re.IGNORECASE)
 
 
 class FetchFailed(Exception):
-    """Nothing was fetched; ``finding``: SIG340 (no answer, or not the one wanted), SIG341 (not allowed)."""
+    """Nothing was fetched; ``finding``: SIG340 (no answer, or not the one wanted), SIG341 (not allowed).
+    ``status``: of the answer, 0 where there was none."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Finding, status: int = 0) -> None:
         super().__init__(f"{finding.code} {finding.found}".strip())
         self.finding = finding
+        self.status = status
 
 
 class Forbidden(Exception):
@@ -58,23 +67,37 @@ class Fetch:
     ) -> Deferred[bytes]:
         """The answer's body: a POST where there is a ``body``, else a GET.
 
-        ``chosen``: the operator named the URL, so that it may lead into a private network.  Fails with
-        FetchFailed.
+        ``chosen``: the operator named the URL, so that it may lead into a private network.  A redirection is
+        followed to another address, which is looked at anew and which the operator did not name; a POST only
+        where it is to stay one.  Fails with FetchFailed.
         """
         return Deferred.fromCoroutine(self._fetch(url, body, media_type, max_bytes, chosen))
 
     async def _fetch(
         self, url: str, body: bytes | None, media_type: str, max_bytes: int, chosen: bool
     ) -> bytes:
+        clock: Any = self._reactor
+        end = clock.seconds() + self._seconds
+        follows = STILL_POST if body is not None else STILL_POST | BECOMES_GET
+        for _ in range(1 + MAX_REDIRECTS):
+            heard = await self._ask(
+                url, body, media_type, max_bytes, chosen, max(end - clock.seconds(), 0.01)
+            )
+            if heard.status not in follows or not heard.headers.get("location"):
+                return _wanted(heard, url)
+            url, chosen = _next(url, heard.headers["location"]), False
+        raise FetchFailed(Finding("SIG340", expected="200", found=f"{url[:80]} redirects again and again"))
+
+    async def _ask(
+        self, url: str, body: bytes | None, media_type: str, max_bytes: int, chosen: bool, seconds: float
+    ) -> Heard:
         if not _URL.match(url) or not _fine(url):
             raise FetchFailed(Finding("SIG341", expected="http://host/path", found=url[:80]))
         endpoints = Guarded(self._reactor, private=self._private or chosen)
-        exchange = Exchange(
-            self._reactor, None, seconds=self._seconds, max_bytes=max_bytes, endpoints=endpoints
-        )
+        exchange = Exchange(self._reactor, None, seconds=seconds, max_bytes=max_bytes, endpoints=endpoints)
         headers = () if body is None else (("Content-Type", media_type),)
         try:
-            heard = await exchange.request("GET" if body is None else "POST", url, headers, body)
+            return await exchange.request("GET" if body is None else "POST", url, headers, body)
         except Unreachable as error:
             raise FetchFailed(Finding("SIG340", expected="200", found=f"{url[:80]} {error}")) from error
         except Forbidden as error:
@@ -83,13 +106,21 @@ class Fetch:
             ) from error
         finally:
             await exchange.close()
-        return _wanted(heard, url)
 
 
 def _wanted(heard: Heard, url: str) -> bytes:
     if heard.status != 200:
-        raise FetchFailed(Finding("SIG340", expected="200", found=f"{url[:80]} {heard.status}"))
+        found = Finding("SIG340", expected="200", found=f"{url[:80]} {heard.status}")
+        raise FetchFailed(found, heard.status)
     return heard.body
+
+
+def _next(url: str, location: str) -> str:
+    """Where a redirection leads; what is no URL at all is not called."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _fine(url: str) -> bool:
@@ -99,6 +130,17 @@ def _fine(url: str) -> bool:
         return bool(parts.hostname) and "@" not in parts.netloc and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
+
+
+def is_public(address: str) -> bool:
+    """True of one host's address in the public Internet, by whatever notation it is reached."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.sixtofour or found.teredo or found.is_site_local:
+            return False  # tunnels of former times, and private networks of former times
+        embedded = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        found = found.ipv4_mapped or (embedded if found in _NAT64 else found)
+    return found.is_global and not (found.is_multicast or found.is_reserved)
 
 
 @implementer(IAgentEndpointFactory)
@@ -137,7 +179,7 @@ class GuardedEndpoint:
         if not addresses:
             return fail(DNSLookupError(self._host))
         # All of them must be fit to call: a name that says one thing and another is nobody's we want.
-        if not self._private and not all(ipaddress.ip_address(a).is_global for a in addresses):
+        if not self._private and not all(map(is_public, addresses)):
             return fail(Forbidden(", ".join(addresses)[:80]))
         first = sorted(addresses, key=lambda a: ":" in a)[0]
         kind = TCP6ClientEndpoint if ":" in first else TCP4ClientEndpoint

@@ -76,6 +76,8 @@ class Channel(http.HTTPChannel):
         self._header_due: Delayed | None = None
         self._body_due: Delayed | None = None
         self._body_began = 0.0
+        self._in_head = False
+        self._in_body: Request | None = None
         self._channels = channels
 
     def connectionMade(self) -> None:  # noqa: N802
@@ -103,9 +105,9 @@ class Channel(http.HTTPChannel):
             if self._drained > (LINGER_BYTES if self.visit.partner else STRANGER_BYTES):
                 self._abort()
             return
-        if not self.requests and self._header_due is None:
-            self._start_header_clock()
+        self._in_head = self._in_head or not self.requests
         super().dataReceived(data)
+        self._start_clocks()
 
     def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
         """Body octets; those of a refused body are dropped."""
@@ -126,6 +128,7 @@ class Channel(http.HTTPChannel):
         """The head is whole: greet it at the door before anything of the body is taken."""
         _cancel(self._header_due)
         self._header_due = None
+        self._in_head = False
         if self.over:
             return
         request = self.requests[-1]
@@ -150,17 +153,18 @@ class Channel(http.HTTPChannel):
     def allContentReceived(self) -> None:  # noqa: N802
         """The body is whole."""
         _cancel(self._body_due)
+        self._body_due = self._in_body = None
         if not self.over:
             super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
         """The reply is written; what the client sent meanwhile starts the next header's clock."""
-        waiting = any(self._dataBuffer)
-        if self.persistent and waiting:
-            self._start_header_clock()
-        elif not self.persistent:
+        if not self.persistent:
             self._farewell()
+        elif any(self._dataBuffer):
+            self._in_head = True
         super().requestDone(request)
+        self._start_clocks()
 
     def close(self) -> None:
         """Say goodbye to a client that has its answers: between requests, or still sending in vain."""
@@ -184,7 +188,7 @@ class Channel(http.HTTPChannel):
         if head.header("expect").lower() == "100-continue" and self._version == b"HTTP/1.1":
             self._send100Continue()
         self._body_began = self._channels.seconds()
-        self._watch_body(request)
+        self._in_body = request
 
     def _watch_body(self, request: Request) -> None:
         """Look again when the body would be too slow if nothing more had come by then."""
@@ -194,6 +198,15 @@ class Channel(http.HTTPChannel):
             self._body_due = self.clock.callLater(due - now, self._watch_body, request)
         elif isinstance(request.outcome, Admitted) and not request.emitted:
             self.refuse(request, self.door.too_slow(request.outcome))
+
+    def _start_clocks(self) -> None:
+        """For what did not come at once: small messages mostly do, and a clock has its price."""
+        if self.over:
+            return
+        if self._in_head and self._header_due is None:
+            self._start_header_clock()
+        if self._in_body is not None and self._body_due is None:
+            self._watch_body(self._in_body)
 
     def _start_header_clock(self) -> None:
         _cancel(self._header_due)

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # base 32 without i, l, o, u: read aloud without mistakes
+_PAIRS = tuple(a + b for a in _DIGITS for b in _DIGITS)
 RANDOM_OCTETS = 10  # 80 bits beside the millisecond: no two alike, none guessed
 _FORM = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:-]{0,79}\Z")
 
@@ -18,7 +19,7 @@ def new(now: datetime, randomness: bytes) -> str:
     if len(randomness) != RANDOM_OCTETS:
         raise ValueError(f"{RANDOM_OCTETS} octets of randomness are wanted")
     number = int(now.timestamp() * 1000) << 80 | int.from_bytes(randomness, "big")
-    return "".join(_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def well_formed(text: str) -> bool:

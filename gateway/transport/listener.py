@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import deferLater
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from gateway.transport.door import Door
 from gateway.transport.http import Channel
@@ -83,6 +83,9 @@ class Channels(ServerFactory):
 class _Tls(TLSMemoryBIOFactory):
     """Refuses before the handshake where the channels have no room."""
 
+    # Not the buffering one, which waits a turn of the reactor for more to write: a channel writes once.
+    protocol = TLSMemoryBIOProtocol
+
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         """None, which closes the connection, where there is no room."""
         channels: Any = self.wrappedFactory
@@ -142,15 +145,17 @@ def listen_operations(
     now: Callable[[], datetime],
     port: int,
     interface: str = "127.0.0.1",
+    anywhere: bool = False,
 ) -> Listener:
     """Open a door of public operations (``routes.FOR_OPERATORS``) without TLS.
 
-    Raises ValueError where the interface is not a loopback address, or the door has operations for
-    partners: there is no encryption here.
+    Raises ValueError where the interface is not a loopback address and is not meant to be (``anywhere``:
+    the operator chose a network of its own), or the door has operations for partners: there is no
+    encryption here.
     """
     if not all(o.public for o in door.routes.operations):
         raise ValueError("operations for partners are answered over TLS only")
-    if not ipaddress.ip_address(interface).is_loopback:
+    if not anywhere and not ipaddress.ip_address(interface).is_loopback:
         raise ValueError(f"operations listen on a loopback address only, not on {interface}")
     channels = Channels(door, reactor, now)
     return Listener(reactor, reactor.listenTCP(port, channels, BACKLOG, interface), channels, door)

@@ -14,6 +14,8 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 MAX_CODES = 256
 OTHER = "other"
 DELIVERY_KINDS = ("backend", "push")
+NOT_HERE = float("nan")
+"""A figure that another process has."""
 
 
 class Metrics:
@@ -24,6 +26,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.by_partner = by_partner
         self._codes: set[str] = set()
+        # Looking a series up by its labels takes four times as long as counting in it.
+        self._answers: dict[tuple[str, bool, str], Counter] = {}
+        self._kinds: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         labels = ["outcome", "repeated", *(["partner"] if by_partner else [])]
         self._submissions = Counter(
             "cvan_submissions", "Submissions answered with a signed receipt", labels, registry=self.registry
@@ -56,12 +61,31 @@ class Metrics:
             ["kind", "state"],
             registry=self.registry,
         )
+        self._overdue = Gauge(
+            "cvan_deliveries_overdue_seconds",
+            "Seconds since the earliest delivery that waits fell due, by kind",
+            ["kind"],
+            registry=self.registry,
+        )
         self._asked = Counter(
             "cvan_revocation_asked",
             "Certificates whose revocation was asked after, by kind of source and result",
             ["source", "result"],
             registry=self.registry,
         )
+        self._late = Counter(
+            "cvan_filings_late",
+            "Declarations accepted after the time agreed with who signed them",
+            registry=self.registry,
+        )
+        self._answered = Counter(
+            "cvan_answers",
+            "First decisions on declarations for which a time was agreed: in time or not",
+            ["deadline"],
+            registry=self.registry,
+        )
+        for deadline in ("met", "missed"):
+            self._answered.labels(deadline)
         self._held = Gauge(
             "cvan_held", "Submissions that wait until they can be judged", registry=self.registry
         )
@@ -76,6 +100,21 @@ class Metrics:
             "Seconds until the gateway itself has no valid certificate for a use",
             ["use"],
             registry=self.registry,
+        )
+        self._ledger = Gauge(
+            "cvan_ledger_up", "1 where the ledger answered last, 0 where it did not", registry=self.registry
+        )
+        self._checkpoint = Gauge(
+            "cvan_checkpoint_age_seconds",
+            "Seconds since every entry of the journal was under a signed checkpoint",
+            registry=self.registry,
+        )
+        self._checkpoint.set(NOT_HERE)
+        self._doors = Gauge(
+            "cvan_doors", "Door processes, wanted and open", ["state"], registry=self.registry
+        )
+        self._home = Gauge(
+            "cvan_home_bytes", "Octets of the disk that holds the home", ["state"], registry=self.registry
         )
         self._in_flight = Gauge("cvan_in_flight", "Submissions inside the gateway", registry=self.registry)
         self._bytes_held = Gauge("cvan_bytes_held", "Octets of bodies in memory", registry=self.registry)
@@ -92,15 +131,21 @@ class Metrics:
 
     def submitted(self, outcome: str, *, repeated: bool, partner: str) -> None:
         """A submission was answered."""
-        labels = {"outcome": outcome, "repeated": str(repeated).lower()}
-        if self.by_partner:
-            labels["partner"] = partner
-        self._submissions.labels(**labels).inc()
+        key = (outcome, repeated, partner if self.by_partner else "")
+        series = self._answers.get(key)
+        if series is None:
+            labels = (outcome, str(repeated).lower(), *((partner,) if self.by_partner else ()))
+            series = self._answers[key] = self._submissions.labels(*labels)
+        series.inc()
 
     def requested(self, operation: str, status: int, seconds: float) -> None:
         """A request was answered; ``operation`` is a row of the table, or ``none``."""
-        self._requests.labels(operation, str(status)).inc()
-        self._seconds.labels(operation).observe(seconds)
+        series = self._kinds.get((operation, status))
+        if series is None:
+            series = self._requests.labels(operation, str(status)), self._seconds.labels(operation)
+            self._kinds[operation, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def refused(self, code: str) -> None:
         """A request was refused with a finding."""
@@ -126,10 +171,46 @@ class Metrics:
         for kind, number in totals.items():
             self._deliveries.labels(kind, state).set(number)
 
+    def overdue(self, by_destination: Mapping[str, float]) -> None:
+        """So long the first delivery to each destination has been due; the longest of a kind is told."""
+        latest = dict.fromkeys(DELIVERY_KINDS, 0.0)
+        for destination, seconds in by_destination.items():
+            kind = destination.partition(":")[0]
+            if kind in latest:
+                latest[kind] = max(latest[kind], seconds)
+        for kind, seconds in latest.items():
+            self._overdue.labels(kind).set(seconds)
+
+    def ledger(self, *, up: bool) -> None:
+        """The ledger answered, or did not."""
+        self._ledger.set(up)
+
+    def checkpoint(self, age: Callable[[], float]) -> None:
+        """Seconds since the last signed checkpoint are asked for when the figures are."""
+        self._checkpoint.set_function(age)
+
+    def doors(self, wanted: int, answering: Callable[[], float]) -> None:
+        """So many doors there should be; how many are open is asked for when the figures are."""
+        self._doors.labels("wanted").set(wanted)
+        self._doors.labels("open").set_function(answering)
+
+    def home(self, free: Callable[[], float], size: Callable[[], float]) -> None:
+        """Octets of the home's disk, asked for when the figures are."""
+        self._home.labels("free").set_function(free)
+        self._home.labels("size").set_function(size)
+
     def asked(self, source: str, result: str) -> None:
         """A certificate's revocation was asked after: ``source`` is ocsp, crl or none; ``result`` good,
         revoked, unknown or a finding's code."""
         self._asked.labels(source, result).inc()
+
+    def late(self, count: int) -> None:
+        """So many declarations were accepted although they were late."""
+        self._late.inc(count)
+
+    def answered(self, in_time: bool) -> None:
+        """A declaration for which a time was agreed was first decided on."""
+        self._answered.labels("met" if in_time else "missed").inc()
 
     def held(self, count: int) -> None:
         """How many submissions wait until they can be judged."""

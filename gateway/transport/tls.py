@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 from cryptography import x509
@@ -38,6 +41,8 @@ CIPHERS = ssl.AcceptableCiphers.fromOpenSSLCipherString(
 )
 # Seconds for which a session resumes without a new look at the certificate's chain.
 SESSION_SECONDS = 3_600
+# Client certificates whose issuers are remembered for the sessions of one context; some 200 octets each.
+MAX_VERIFIED = 20_000
 # Stands for a proven certificate without a subject: it is somebody's, but no partner's.
 NAMELESS = "(no subject)"
 
@@ -75,8 +80,8 @@ class ServerTls:
     """The server's side: TLS 1.2 or later, resumption on, client certificates verified where presented.
 
     ``own``: what is presented; asked at each handshake, so that a key is taken over at its moment.
-    ``trust``: a folder of PEM anchors for client certificates.  Without a client certificate the
-    handshake succeeds: the door then wants a token.  Raises Unusable.
+    ``trust``: a folder of anchors for client certificates, as security.Trust reads it.  Without a client
+    certificate the handshake succeeds: the door then wants a token.  Raises Unusable.
     """
 
     def __init__(self, own: Own, trust: Path) -> None:
@@ -105,9 +110,12 @@ class ServerTls:
         return self._options.serverConnectionForTLS(tlsProtocol)
 
     def _read(self) -> None:
-        anchors = [_anchor(a) for path in sorted(self._trust.glob("*.pem")) for a in read_certificates(path)]
+        try:
+            anchors = [_anchor(a) for a in security.Trust.load(self._trust).anchors]
+        except (OSError, ValueError) as error:
+            raise Unusable(f"{self._trust}: {error}") from error
         if not anchors:
-            raise Unusable(f"{self._trust}: no trust anchor (*.pem)")
+            raise Unusable(f"{self._trust}: no trust anchor (*.pem, *.crt)")
         own, self._anchors = self._own(), anchors
         self._options, self._presented = self._made(own), own
 
@@ -127,7 +135,11 @@ class ServerTls:
             enableSessions=True,
             enableSessionTickets=True,
         )
-        options.getContext().set_timeout(SESSION_SECONDS)
+        context = options.getContext()
+        context.set_timeout(SESSION_SECONDS)
+        # What is pinned is an anchor, though another issued it.
+        store: Any = context.get_cert_store()
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
         return options
 
 
@@ -186,7 +198,8 @@ class ClientTls:
 
 class Peer(msgspec.Struct, frozen=True):
     """Who the handshake proved: RFC 4514 subject, "" where no certificate was shown; until when; the hex
-    SHA-256 of the certificate; what was shown with it, DER."""
+    SHA-256 of the certificate; its chain up to an anchor as the handshake verified it (DER), or the
+    certificate alone where that is not known any more."""
 
     subject: str = ""
     until: datetime | None = None
@@ -199,6 +212,10 @@ class Peer(msgspec.Struct, frozen=True):
         return self.until is None or now <= self.until
 
 
+_issuers: WeakKeyDictionary[SSL.Context, dict[bytes, tuple[bytes, ...]]] = WeakKeyDictionary()
+"""What was verified above a certificate (its SHA-256), for as long as sessions of the context may resume."""
+
+
 def peer_of(transport: object) -> Peer:
     """The other side of a connection whose handshake is done."""
     ask = getattr(transport, "getPeerCertificate", None)
@@ -208,15 +225,34 @@ def peer_of(transport: object) -> Peer:
     proven = certificate.to_cryptography()
     fingerprint = proven.fingerprint(hashes.SHA256()).hex()
     name = proven.subject.rfc4514_string() or NAMELESS
-    return Peer(name, proven.not_valid_after_utc, fingerprint, _shown(transport, proven))
+    return Peer(name, proven.not_valid_after_utc, fingerprint, _chain(transport, proven))
 
 
-def _shown(transport: Any, proven: x509.Certificate) -> tuple[bytes, ...]:
-    """The certificates that were shown, the proven one first; a resumed session shows that one alone."""
+def _chain(transport: Any, proven: x509.Certificate) -> tuple[bytes, ...]:
+    """The chain that the handshake verified, from the proven certificate to an anchor: what else was shown
+    is nobody's word.  A resumed session has the proven one alone; its chain is that of the handshake that
+    began it, where somebody asked then."""
+    leaf = proven.public_bytes(Encoding.DER)
     ask = getattr(transport, "getHandle", None)
-    chain = None if ask is None else ask().get_peer_cert_chain(as_cryptography=True)
-    found = (proven.public_bytes(Encoding.DER), *(c.public_bytes(Encoding.DER) for c in chain or ()))
-    return tuple(dict.fromkeys(found))
+    if ask is None:
+        return (leaf,)
+    handle = ask()
+    fingerprint, known = hashlib.sha256(leaf).digest(), _issuers.setdefault(handle.get_context(), {})
+    verified = handle.get_verified_chain(as_cryptography=True) or ()
+    # Put anew at the end, so that those go first that have not been here for the longest time.
+    above = known.pop(fingerprint, ())
+    above = tuple(c.public_bytes(Encoding.DER) for c in verified[1:]) or above
+    if above:
+        while len(known) >= MAX_VERIFIED:
+            del known[next(iter(known))]
+        known[fingerprint] = _shared(above)
+    return (leaf, *above)
+
+
+@lru_cache(256)
+def _shared(issuers: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The same octets for all whom the same authorities certified."""
+    return issuers
 
 
 def read_key(path: Path) -> Any:

@@ -15,7 +15,7 @@ from gateway.delivery import BackendCourier
 from gateway.delivery.backend import BATCH, LEASE
 from gateway.delivery.backoff import GIVE_UP_AFTER
 from gateway.handbook import Handbook
-from gateway.model import Decision, DecisionKind, Register, Submission
+from gateway.model import Deadline, Decision, DecisionKind, Register, Submission, Terms
 from gateway.storage import LedgerUnavailable
 from tests.delivery.conftest import File
 from tests.delivery.fakes import InlineCommits, InlinePool, PaperOffice, StillReactor, done
@@ -30,6 +30,7 @@ class Desk:
     ) -> None:
         self.handbook: Handbook = world.handbook
         self.poked = 0
+        self.answered: list[bool] = []
         self._numbers = iter(range(1, 10_000))
         anything: Any = InlinePool()
         self.courier = BackendCourier(
@@ -44,6 +45,7 @@ class Desk:
             reactor.now,
             owner,
             on_decided=self._decided,
+            on_answered=self.answered.append,
         )
 
     def _decided(self) -> None:
@@ -289,3 +291,33 @@ def test_a_round_without_work_asks_little(desk: Desk, commits: InlineCommits) ->
     assert desk.round() is False
     assert len(commits.called) <= 2
     assert CARRIER.id not in due(commits)
+
+
+# -- deadlines ---------------------------------------------------------------------------------------
+
+
+def test_first_decisions_are_counted_by_the_time_that_was_agreed(
+    desk: Desk, office: PaperOffice, file: File
+) -> None:
+    """Once for each declaration, in time or not; nothing is counted where no time was agreed."""
+    in_time, missed = file(), file()
+    desk.round()
+    decisions = [
+        msgspec.structs.replace(decided(in_time, 1), at=in_time.received_at + timedelta(minutes=30)),
+        msgspec.structs.replace(decided(missed, 2), at=missed.received_at + timedelta(minutes=31)),
+    ]
+    mine = msgspec.structs.replace(TRADER, terms=Terms(deadlines=(Deadline("IM", answer=30),)))
+    others = [p for p in desk.handbook.register.partners.values() if p.id != TRADER.id]
+    without = desk.handbook
+    desk.handbook = desk.handbook.with_register(Register([mine, *others]))
+    office.outbox += decisions
+    desk.round()
+    assert sorted(desk.answered) == [False, True]
+    office.outbox.append(msgspec.structs.replace(decided(in_time, 3), id="d3"))
+    desk.round()
+    assert len(desk.answered) == 2, "a later decision answers nothing that waited"
+    desk.handbook = without
+    again = file()
+    office.outbox.append(decided(again, 4))
+    desk.round()
+    assert len(desk.answered) == 2

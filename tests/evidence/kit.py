@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +44,7 @@ class Stage:
     ledger: Ledger
     now: datetime
     url: str
-    algorithm: KeyAlgorithm = "rsa"
+    algorithm: KeyAlgorithm = "p256"
     keys: dict[str, SigningKey] = field(default_factory=dict)
     serial: int = 0
 
@@ -194,7 +195,8 @@ class Stage:
         )
 
 
-def stage(root: Path, url: str, now: datetime | None = None, algorithm: KeyAlgorithm = "rsa") -> Stage:
+def stage(root: Path, url: str, now: datetime | None = None, algorithm: KeyAlgorithm = "p256") -> Stage:
+    """``algorithm``: RSA keys for everybody take a second or two to make."""
     return Stage(root, Ledger.open(url, create=True), now or datetime.now(UTC), url, algorithm)
 
 
@@ -210,3 +212,12 @@ def clean(ledger: Ledger) -> list[Breach]:
     found: list[Breach] = []
     ledger.audit(found.append, lambda chain, checkpoint: "", lambda sealed: "")
     return found
+
+
+def by_hand(files: Mapping[str, bytes], folder: Path, good: bool = True) -> None:
+    """The commands of the bundle's own verify.sh, and what they are to find."""
+    for name, octets in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(octets)
+    done = subprocess.run(["sh", "verify.sh"], cwd=folder, capture_output=True, check=False, text=True)
+    assert (done.returncode == 0) is good, (done.stdout, done.stderr)

@@ -73,7 +73,7 @@ def repacked(data: bytes, chance: random.Random, count: int) -> Iterator[Spoilt]
         yield f"{name}, repacked", name, pack({**files, name: bytes(octets)})
     yield "a member more", "extra", pack({**files, "extra": b"x"})
     yield "a member less", "README.txt", pack({n: o for n, o in files.items() if n != "README.txt"})
-    yield "an empty member", "verify.py", pack({**files, "verify.py": b""})
+    yield "an empty member", "verify.pyz", pack({**files, "verify.pyz": b""})
 
 
 def resealed(data: bytes, chance: random.Random, count: int) -> Iterator[Spoilt]:

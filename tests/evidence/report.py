@@ -1,4 +1,4 @@
-"""Many bundles of a journey, each verified by its own verify.py, and many spoilt ones, each to be found out.
+"""Many bundles of a journey, each verified by its own verify.pyz, and many spoilt ones, each to be found out.
 
     python -m tests.evidence.report [--bundles 1000] [--mutations 5000] [--json]
 
@@ -44,8 +44,8 @@ def journey(made: Stage, count: int) -> list[str]:
 
 def verified(path: Path, folder: Path) -> bool:
     """What the bundle's own verifier says, as a process that knows nothing of us."""
-    script = folder / "verify.py"
-    script.write_bytes(verify.unpack(path.read_bytes())["verify.py"])
+    script = folder / "verify.pyz"
+    script.write_bytes(verify.unpack(path.read_bytes())["verify.pyz"])
     command = [sys.executable, "-I", "-S", str(script), str(path)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

@@ -11,17 +11,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
 from gateway.evidence import verify
 from gateway.evidence.archives import NoArchive, read_archive
-from gateway.model import Answer
+from gateway.evidence.entries import ARCHIVED, FIRST, Attested, Entry, entry_hash
+from gateway.model import Answer, Event
 from gateway.operations import archiving
-from gateway.storage import Clash, tables
+from gateway.storage import Clash, Ledger, tables
 from tests.storage.making import settlement
 
-from .kit import Stage, clean, stage
+from .kit import AN_PHAT, Stage, clean, stage
 
 LONG_AGO = datetime(2021, 6, 1, 8, 0, tzinfo=UTC)
 TABLES = (tables.submission, tables.message, tables.outgoing, tables.decision, tables.event, tables.delivery)
@@ -30,6 +32,11 @@ TABLES = (tables.submission, tables.message, tables.outgoing, tables.decision, t
 @pytest.fixture
 def lived(database_url: str, tmp_path: Path) -> Stage:
     return stage(tmp_path, database_url, LONG_AGO)
+
+
+def ours(chain: object, at: object) -> str:
+    """The gateway's seal, and anybody's: what these tests are about is the rest."""
+    return ""
 
 
 def everything(made: Stage) -> dict[str, list[Any]]:
@@ -60,12 +67,12 @@ def test_there_and_back(lived: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(left["submission"]) == 7
     assert {m[0] for m in left["message"]} == {young}
     assert clean(lived.ledger) == []
-    assert [why for _, why in archiving.check(lived.ledger, lived.root / "archive")] == ["", "", ""]
+    assert [why for _, why in archiving.check(lived.ledger, lived.root / "archive", ours)] == ["", "", ""]
     assert run(lived, LONG_AGO + timedelta(days=5)) == []
 
     for one in old:
-        assert archiving.restore(lived.ledger, lived.root / "archive", one) == [one]
-    assert archiving.restore(lived.ledger, lived.root / "archive", made[-1].file.name) == [wrong]
+        assert archiving.restore(lived.ledger, lived.root / "archive", one, ours) == [one]
+    assert archiving.restore(lived.ledger, lived.root / "archive", made[-1].file.name, ours) == [wrong]
     assert everything(lived) == before
     assert lived.ledger.archives() == []
     assert clean(lived.ledger) == []
@@ -101,14 +108,14 @@ def test_a_changed_octet_of_an_archive_is_found(lived: Stage) -> None:
         changed = bytearray(octets)
         changed[chance.randrange(len(octets))] ^= chance.randrange(1, 256)
         with pytest.raises(NoArchive):
-            read_archive(bytes(changed))
+            read_archive(bytes(changed), ours)
     made.file.write_bytes(octets[:-1])
-    assert [bool(why) for _, why in archiving.check(lived.ledger, made.file.parent)] == [True]
+    assert [bool(why) for _, why in archiving.check(lived.ledger, made.file.parent, ours)] == [True]
     with pytest.raises(archiving.NotThere, match="not the file"):
-        archiving.restore(lived.ledger, made.file.parent, made.file.name)
+        archiving.restore(lived.ledger, made.file.parent, made.file.name, ours)
     made.file.unlink()
     with pytest.raises(archiving.NotThere, match="No such file"):
-        archiving.restore(lived.ledger, made.file.parent, made.file.name)
+        archiving.restore(lived.ledger, made.file.parent, made.file.name, ours)
 
 
 def test_an_archive_of_another_key_is_not_restored(lived: Stage) -> None:
@@ -118,19 +125,21 @@ def test_an_archive_of_another_key_is_not_restored(lived: Stage) -> None:
     files = verify.unpack(made.file.read_bytes())
     forged = verify.pack(files | {"archive.json": files["archive.json"] + b" "})
     with pytest.raises(NoArchive, match=r"archive\.json"):
-        read_archive(forged)
+        read_archive(forged, ours)
     other = lived.issue("Forger", lived.root / "forger")
     changed = files | {"archive.json": files["archive.json"].replace(b"archive 1", b"archive 1"), "x": b""}
     changed["certificates/1.pem"] = (lived.root / "forger" / "signing.crt.pem").read_bytes()
     changed[verify.MANIFEST] = verify.manifest_of(changed)
     changed[verify.SEAL] = other.sign(changed[verify.MANIFEST], lived.now)
     octets = verify.pack(changed)
-    assert read_archive(octets)
+    assert read_archive(octets, ours)
+    with pytest.raises(NoArchive, match="a stranger"):
+        read_archive(octets, lambda chain, at: "" if chain[0] == lived.own.certificates[0] else "a stranger")
     made.file.write_bytes(octets)
     digest = verify.sha256(octets)
     lived.ledger._write(lambda c: c.execute(tables.archived.update().values(digest=digest)))
     with pytest.raises(archiving.NotThere, match="journal"):
-        archiving.restore(lived.ledger, made.file.parent, one)
+        archiving.restore(lived.ledger, made.file.parent, one, ours)
 
 
 def test_a_change_meanwhile_keeps_it_here(lived: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,11 +176,11 @@ for one in archiving.archive(ledger, at, folder / "archive", key, lambda: at):
 
 
 def test_killed_anywhere_it_can_be_begun_again(lived: Stage, python: str) -> None:
-    ids = [lived.day() for _ in range(24)]
+    ids = [lived.day() for _ in range(16)]
     before = everything(lived)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [python, "-c", ARCHIVING, lived.url, str(lived.root)]
-    for attempt in range(4):
+    for attempt in range(3):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         assert process.stdout is not None
         for _ in range(1 + attempt):
@@ -181,11 +190,11 @@ def test_killed_anywhere_it_can_be_begun_again(lived: Stage, python: str) -> Non
         process.wait()
         process.stdout.close()
         assert clean(lived.ledger) == []
-        assert {why for _, why in archiving.check(lived.ledger, lived.root / "archive")} <= {""}
+        assert {why for _, why in archiving.check(lived.ledger, lived.root / "archive", ours)} <= {""}
     assert subprocess.run(command, capture_output=True, env=environment, check=False).returncode == 0
     assert all(lived.ledger.archive_of(one) for one in ids)
     for one in lived.ledger.archives():
-        archiving.restore(lived.ledger, lived.root / "archive", one.name)
+        archiving.restore(lived.ledger, lived.root / "archive", one.name, ours)
     assert everything(lived) == before
 
 
@@ -198,3 +207,51 @@ def test_killed_anywhere_it_can_be_begun_again(lived: Stage, python: str) -> Non
 )
 def test_years_before(at: datetime, years: int, then: datetime) -> None:
     assert archiving.years_before(at, years) == then
+
+
+def test_what_came_meanwhile_does_not_bar_the_way_back(lived: Stage) -> None:
+    """SQLite gives positions again whose rows are gone."""
+    one = lived.day()
+    (made,) = run(lived, lived.now + timedelta(days=1))
+    lived.ledger.note([Event(one, lived.tick(), "noted", "after it was archived")])
+    lived.day()
+    assert archiving.restore(lived.ledger, made.file.parent, one, ours) == [one]
+    assert clean(lived.ledger) == []
+
+
+def test_a_clock_that_was_set_back_is_no_tampering(lived: Stage) -> None:
+    one = lived.day()
+    (first,) = run(lived, lived.now + timedelta(days=1))
+    lived.now -= timedelta(minutes=1)
+    assert archiving.restore(lived.ledger, first.file.parent, one, ours) == [one]
+    assert clean(lived.ledger) == []
+    lived.now -= timedelta(minutes=1)
+    (second,) = run(lived, lived.now + timedelta(days=1))
+    assert clean(lived.ledger) == []
+    assert archiving.restore(lived.ledger, second.file.parent, one, ours) == [one]
+    partner = lived.ledger.partner(AN_PHAT.id)
+    assert partner is not None
+    lived.ledger.put_partner(msgspec.structs.replace(partner, name="First"))
+    lived.now -= timedelta(seconds=5)
+    other = Ledger.open(lived.url)  # another node, whose clock is behind
+    other.clock = lambda: lived.now
+    other.put_partner(msgspec.structs.replace(partner, name="Second"))
+    other.close()
+    assert clean(lived.ledger) == []
+
+
+def test_an_archive_that_there_is_not(lived: Stage) -> None:
+    """An entry that says so, written by who has the database only, and the submission deleted."""
+    one = lived.day()
+
+    def forge(connection: Any) -> None:
+        text = Entry("ff", 1, lived.now, ARCHIVED, one, Attested(record="00" * 32)).text()
+        connection.execute(tables.chain.insert().values(("ff", 1, 0)))
+        connection.execute(tables.journal.insert().values(("ff", 1, one, text, entry_hash(FIRST, text))))
+        for table in (tables.decision, tables.event, tables.message):
+            connection.execute(table.delete().where(table.c.submission == one))
+        connection.execute(tables.submission.update().values(body=b""))
+
+    lived.ledger._write(forge)
+    lived.seal()  # the gateway itself signs over it
+    assert any("knows no such archive" in breach.why for breach in clean(lived.ledger))

@@ -7,13 +7,15 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from gateway.evidence.checkpoints import Checkpoint
-from gateway.evidence.entries import FIRST, entry_hash
+from gateway.evidence.entries import FIRST, entry_hash, sha256
+from gateway.model import Submission
 from gateway.storage import Breach, Ledger
 from gateway.storage.database import Database
 from tests.postgres import PostgresServer
@@ -47,6 +49,9 @@ def _live(made: Stage) -> None:
     made.submit(*made.manifest(), partner=LINE)
     made.day(wrong=True)
     made.ledger.refuse("anphat", "https", "SIG001", "00" * 32, made.tick())
+    held = made.declaration()[0]
+    waiting = Submission("HELD", "anphat", "https", "application/xml", held, sha256(held), made.tick())
+    made.ledger.hold(waiting, (), (), made.now + timedelta(days=1), ())
     made.seal(limit=10)
     made.ledger.revoke_mandate(made.ledger.mandates()[0].id, made.tick())
     made.day()
@@ -139,6 +144,24 @@ ACTS = {
         " SELECT 'NEW', agent, principal, valid_from, valid_to, NULL, terms, changed FROM mandate LIMIT 1"
     ),
     "an exhibit": ("UPDATE exhibit SET body = 'x' WHERE digest = (SELECT min(digest) FROM exhibit)"),
+    "an exhibit gone": (
+        "DELETE FROM exhibit WHERE digest NOT IN (SELECT substr(certificates, 3, 64) FROM checkpoint)"
+    ),
+    "refusals gone": "DELETE FROM refusal",
+    "a held one's octets": "UPDATE held SET body = 'x'",
+    "a held one gone": "DELETE FROM held",
+    "a held one let go": "UPDATE held SET became = 'somewhere'",
+    "a key invented": "INSERT INTO partner_key (kind, value, partner) VALUES ('token', 'abc', 'anphat')",
+    "a key moved": "UPDATE partner_key SET partner = 'anphat' WHERE kind = 'subject' AND partner <> 'anphat'",
+    "a key gone": "DELETE FROM partner_key WHERE partner = 'anphat'",
+    "a credential invented": (
+        "INSERT INTO credential (fingerprint, partner, certificate, expires_at)"
+        " SELECT digest, 'anphat', body, 1 FROM exhibit LIMIT 1"
+    ),
+    "the register's version": "DELETE FROM counter WHERE name = 'register'",
+    "an archive invented": (
+        f"INSERT INTO archived (submission, archive, digest, at) VALUES ({ONE}, 'x.zip', 'x', 1)"
+    ),
     "an entry's text": "UPDATE journal SET entry = replace(entry, 'T', 'U') WHERE seq = 7",
     "an entry's hash": "UPDATE journal SET hash = 'x' WHERE seq = 7",
     "an entry's name": "UPDATE journal SET about = 'x' WHERE seq = 7",

@@ -102,7 +102,7 @@ def test_what_is_not_verified_by_hand(octets: bytes, tmp_path: Path) -> None:
 
 def test_a_bundle_of_a_pss_signer(tmp_path: Path) -> None:
     """What the law asks for since 15 August 2025, with an xmlsec1 that does not know it."""
-    made: Stage = stage(tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}")
+    made: Stage = stage(tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}", algorithm="rsa")
     folder = tmp_path / "partners" / AN_PHAT.id
     made.keys[AN_PHAT.id] = SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem", "pss")
     identity = made.day()

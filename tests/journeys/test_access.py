@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -96,6 +97,38 @@ def test_a_mandate_of_another_kind_or_time_does_not_count(town: Town) -> None:
     town.ledger.put_mandate(Mandate("kind", VAN.id, principal.id, (Kind.EXPORT.value,)))
     until(lambda: town.new_client(principal).mailbox().status == 200)
     assert town.client(VAN).submit(town.signed(principal, LAPTOPS)).outcome == "rejected"
+
+
+def test_a_mandate_is_for_its_types_at_its_offices_and_ends_at_once(town: Town) -> None:
+    """Each of the four is said by the command line while the gateway runs, and told to who filed."""
+    principal = town.enrol(Partner("offices", "Offices Co.", (Role.TRADER,), ("0101249164",)))
+    until(lambda: town.new_client(principal).mailbox().status == 200)
+    van = town.client(VAN)
+    office = re.search(rb"<DeclarationOfficeID[^>]*>([^<]+)<", town.declaration(principal, LAPTOPS))
+    assert office is not None
+    here = office[1].decode()
+
+    def filed() -> tuple[str, str]:
+        answer = van.submit(town.signed(principal, LAPTOPS))
+        return answer.outcome, answer.body.decode()
+
+    def mandated(*options: str) -> str:
+        added = town.cvan("mandate", "add", VAN.id, principal.id, *options, "--json")
+        assert added.code == 0, added.err
+        identity: str = added.json()["id"]
+        return identity
+
+    elsewhere = mandated("--type", "IM", "--office", "99ZZ")
+    within(KNOWN_WITHIN, lambda: f"{elsewhere} is for IM at 99ZZ" in filed()[1])
+    other = mandated("--type", "EX", "--office", here)
+    until(lambda: other in town.cvan("mandate", "list", "--principal", principal.id).text)
+    assert filed()[0] == "rejected"
+    right = mandated("--type", "IM", "--office", here, "--office", "99ZZ")
+    within(KNOWN_WITHIN, lambda: filed()[0] == "accepted")
+    assert town.cvan("mandate", "revoke", right).code == 0
+    outcome, said = filed()  # the very next one: no process takes anything by it any more
+    assert outcome == "rejected"
+    assert f"{right} was revoked at" in said
 
 
 # -- knowledge ---------------------------------------------------------------------------------------

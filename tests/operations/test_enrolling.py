@@ -186,7 +186,14 @@ def put_in(home: Path, what: What, text: str, *more: str, form: str = "toml") ->
 def test_the_register_goes_out_and_in(home: Path, books: Ledger, form: Format, tmp_path: Path) -> None:
     assert put_in(home, Partner, written(form, Partner, [AN_PHAT, VAN]), form=form).code == 0
     said = put_in(home, Mandate, written(form, Mandate, [MANDATE]), "--json", form=form)
-    assert said.json() == {"rows": 1, "broken": [], "added": 1, "replaced": 0}
+    assert said.json() == {
+        "rows": 1,
+        "broken": [],
+        "added": 1,
+        "replaced": 0,
+        "stay_revoked": 0,
+        "stay_suspended": 0,
+    }
     assert books.partners() == [AN_PHAT, VAN]
     assert books.mandates() == [MANDATE]
     for name, what, values in (("partner", Partner, [AN_PHAT, VAN]), ("mandate", Mandate, [MANDATE])):
@@ -272,3 +279,78 @@ def test_credentials_travel_with_their_certificates(home: Path, books: Ledger, t
         said = cvan("partner", "import", path, home=home)
         assert "fingerprint is" in said.err  # the certificate says what it is
     assert books.partners() == [before]
+
+
+# -- what an operator ended or stopped -----------------------------------------------------------------
+
+REVOKED = NOW.replace(microsecond=0)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_import_revives_a_revoked_mandate(home: Path, books: Ledger, form: Format) -> None:
+    """A file from before the revocation, or one that sets it later, changes nothing of it."""
+    books.put_all(lambda: [[AN_PHAT, VAN], [MANDATE]])
+    books.revoke_mandate(MANDATE.id, REVOKED)
+    later = msgspec.structs.replace(MANDATE, revoked_at=REVOKED.replace(year=REVOKED.year + 1))
+    earlier = msgspec.structs.replace(MANDATE, revoked_at=REVOKED.replace(year=REVOKED.year - 1))
+    for row in (MANDATE, later):
+        said = put_in(home, Mandate, written(form, Mandate, [row]), "--json", form=form)
+        assert (said.code, said.json()["replaced"], said.json()["stay_revoked"]) == (0, 1, 1)
+        found = books.mandate(MANDATE.id)
+        assert found is not None
+        assert found.revoked_at == REVOKED
+    said = put_in(home, Mandate, written(form, Mandate, [MANDATE]), form=form)
+    assert "1 stays revoked" in said.text
+    said = put_in(home, Mandate, written(form, Mandate, [earlier]), "--json", form=form)
+    assert said.json()["stay_revoked"] == 0
+    assert books.mandate(MANDATE.id) == earlier
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_import_lets_a_suspended_partner_in_unless_its_row_says_so(
+    home: Path, books: Ledger, form: Format
+) -> None:
+    stopped = msgspec.structs.replace(AN_PHAT, active=False)
+    books.put_all(lambda: [[stopped, VAN]])
+    text = written(form, Partner, [msgspec.structs.replace(AN_PHAT, name="An Phat 2"), VAN])
+    said = put_in(home, Partner, text, "--json", form=form)
+    assert (said.json()["replaced"], said.json()["stay_suspended"]) == (2, 1)
+    assert books.partner("anphat") == msgspec.structs.replace(stopped, name="An Phat 2")
+    said = put_in(home, Partner, text, form=form)
+    assert "1 stays suspended" in said.text
+    says = text.replace("name = ", "active = true\nname = ", 1) if form == "toml" else _activated(text)
+    said = put_in(home, Partner, says, "--json", form=form)
+    assert (said.code, said.json()["stay_suspended"]) == (0, 0)
+    found = books.partner("anphat")
+    assert found is not None
+    assert found.active
+    assert put_in(home, Partner, written(form, Partner, [stopped]), form=form).code == 0
+    assert books.partner("anphat") == stopped
+
+
+def _activated(text: str) -> str:
+    """The CSV with ``true`` in the cell ``active`` of its first row."""
+    names, *rows = list(csv.reader(io.StringIO(text, newline="")))
+    rows[0][names.index("active")] = "true"
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([names, *rows])
+    return out.getvalue()
+
+
+def test_a_dry_run_tells_what_would_stay_ended(home: Path, books: Ledger) -> None:
+    books.put_all(lambda: [[msgspec.structs.replace(AN_PHAT, active=False), VAN], [MANDATE]])
+    books.revoke_mandate(MANDATE.id, REVOKED)
+    said = put_in(home, Mandate, written("toml", Mandate, [MANDATE]), "--dry-run")
+    assert "1 stays revoked" in said.text
+    said = put_in(home, Partner, written("toml", Partner, [AN_PHAT]), "--dry-run")
+    assert "1 stays suspended" in said.text
+
+
+def test_the_journal_has_what_an_import_left_as_it_was(books: Ledger, home: Path) -> None:
+    """Entries tell what was written, not what a file said: else the journal would not agree with the register."""
+    books.put_all(lambda: [[AN_PHAT, VAN], [MANDATE]])
+    books.revoke_mandate(MANDATE.id, REVOKED)
+    assert put_in(home, Mandate, written("toml", Mandate, [MANDATE])).code == 0
+    told: list[object] = []
+    books.audit(told.append, lambda *_: "", lambda *_: "")
+    assert told == []

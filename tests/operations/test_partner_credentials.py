@@ -13,6 +13,8 @@ import pytest
 from gateway import transport
 from gateway.model import Credential, Mandate, Partner, Role, Use
 from gateway.operations import home as homes
+from gateway.operations.cli.credentials import certificate_of
+from gateway.operations.enrolling.checks import checked_credential
 from gateway.operations.expiring import ExpiryWatch, buckets
 from gateway.storage import Expiry, Ledger, LedgerUnavailable
 from gateway.storage.revocation import Sighting
@@ -113,6 +115,15 @@ def test_terms_are_agreed_and_replaced(home: Path, books: Ledger) -> None:
     assert told["terms"] == {
         "messages": ["IM"], "channels": ["https"], "envelopes": ["xmldsig"], "profiles": ["v5"]
     }  # fmt: skip
+    times = ("--deadline", "IM=answer:2h", "--deadline", "IM=before-arrival:1d", "--deadline", "*=answer:30m")
+    told = cvan("partner", "terms", "anphat", "--outward", "CUSRES", *times, "--json", home=home).json()
+    assert told["terms"] == {
+        "outward": ["CUSRES"],
+        "deadlines": [{"message": "IM", "answer": 120, "before_arrival": 1_440}, {"answer": 30}],
+    }
+    for wrong in ("IM", "IM=answer:2", "IM=answer:0m", "IM=never:2h", "IM=answer:9999d"):
+        said = cvan("partner", "terms", "anphat", "--deadline", wrong, home=home)
+        assert (said.code, "a deadline" in said.err) == (2, True), wrong
     assert cvan("partner", "terms", "anphat", home=home).code == 0
     found = books.partner("anphat")
     assert found is not None
@@ -250,3 +261,76 @@ def test_the_figures_and_the_log_say_what_ends(books: Ledger, caplog: pytest.Log
 def test_a_bucket_holds_those_before_it() -> None:
     ends = [Expiry("p", "f", "seen", NOW + timedelta(days=d)) for d in (0, 7, 8, 61)]
     assert buckets(ends, NOW) == {"ended": 1, "7d": 1, "30d": 2, "60d": 2}
+
+
+@pytest.mark.parametrize(
+    ("window", "why"),
+    [
+        (("--from", "2190-01-01"), "its window begins"),
+        (("--until", "2190-01-01"), "its window ends"),
+        (("--from", "2026-01-01", "--until", "2190-01-01"), "its window ends"),
+    ],
+)
+def test_a_window_lies_within_its_certificate(
+    home: Path, books: Ledger, tmp_path: Path, window: tuple[str, ...], why: str
+) -> None:
+    cvan(*ADD, home=home)
+    path = issued(home, tmp_path, "mine")
+    said = cvan("partner", "certify", "anphat", path, *window, home=home)
+    assert (said.code, why in said.err, "certificate itself ends at 20" in said.err) == (2, True, True)
+    found = books.partner("anphat")
+    assert found is not None
+    assert found.credentials == ()
+
+
+def test_a_certificate_that_has_ended_is_not_registered_but_may_be_withdrawn(
+    home: Path, books: Ledger, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.pem"
+    homes.authority(home).issue(
+        homes.subject("old", "anphat", "VN"),
+        tmp_path / "old.key",
+        path,
+        days=1,
+        algorithm="p256",
+        not_before=NOW - 9 * DAY,
+        not_after=NOW - 2 * DAY,
+    )
+    cvan(*ADD, home=home)
+    said = cvan("partner", "certify", "anphat", path, home=home)
+    assert (said.code, "ended at" in said.err) == (2, True)
+    der = certificate_of(path)
+    partner = books.partner("anphat")
+    assert partner is not None
+    ended = checked_credential(Credential("", certificate=der))
+    books.put_partner(msgspec.structs.replace(partner, credentials=(ended,)))
+    told = cvan("partner", "withdraw", "anphat", ended.fingerprint[:12], "--json", home=home)
+    assert told.code == 0, told.err
+    assert told.json()["active_to"] == told.json()["expires_at"]
+
+
+def test_a_partner_is_shown_in_plain_words(home: Path, books: Ledger, tmp_path: Path) -> None:
+    """Names and values, not how a program writes them."""
+    cvan(*ADD, "--identifier", "0100109106", "--identifier", "VN9", "--per-minute", "60", home=home)
+    cvan("partner", "certify", "anphat", issued(home, tmp_path, "mine"), home=home)
+    cvan("partner", "terms", "anphat", "--message", "IM", "--channel", "https", home=home)
+    cvan("partner", "agree", "anphat", "--tolerate", "EDI105", "--contrl", "errors", home=home)
+    text = cvan("partner", "show", "anphat", home=home).text
+    assert not set("{}[]'") & set(text)
+    lines = text.splitlines()
+    assert lines[:5] == [
+        "id: anphat",
+        "name: Công ty An Phát",
+        "roles: trader",
+        "identifiers: 0100109106, VN9",
+        "subjects: CN=An Phat",
+    ]
+    assert {"limits.per_minute: 60", "terms.messages: IM", "terms.channels: https"} <= set(lines)
+    assert {"edifact.tolerated: EDI105", "edifact.acknowledging: errors", "active: yes"} <= set(lines)
+    assert sum(line.startswith("active:") for line in lines) == 1
+    assert any(line.startswith("certificate: ") for line in lines)
+    cvan("partner", "suspend", "anphat", home=home)
+    shown = cvan("partner", "show", "anphat", home=home).text.splitlines()
+    assert [line for line in shown if line.startswith("active:")] == ["active: no"]
+    told = cvan("partner", "show", "anphat", "--json", home=home).json()
+    assert (told["active"], told["identifiers"]) == (False, ["0100109106", "VN9"])

@@ -174,7 +174,8 @@ def test_a_hangup_takes_in_new_keys_and_the_broken_keep_the_old(
     key.write_text("broken")
     (free / "conf/clearance/office.toml").write_text("broken")
     os.kill(running.process.pid, signal.SIGHUP)
-    assert running.said("knowledge not reloaded: tls 1: ")
+    assert running.said("own keys not all usable, those from before go on: tls 1: ")
+    assert running.said("knowledge reloaded")
     assert running.said("conf/clearance not reloaded: office.toml")
     assert certificate(running.port) == before
     homes.authority(free).issue(

@@ -52,19 +52,36 @@ def test_a_rotated_key_is_told_to_who_signs(server: Server) -> None:
     assert told == [subject]
 
 
-@pytest.mark.parametrize("name", ["keystore/own/signing.key.pem", "mappings/rules/common.toml"])
-def test_what_is_broken_keeps_the_old_key_and_the_old_knowledge(
-    server: Server, name: str, caplog: pytest.LogCaptureFixture
+def test_broken_knowledge_keeps_the_old_and_own_keys_go_their_way(
+    server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[None] = []
     server.on_reload(lambda: told.append(None))
-    keys, book = server.keys, server.handbook()
-    if "rules" in name:
-        rotate(server, "Gateway signing 2")
-    (server.home / name).write_text("broken [")
+    book = server.handbook()
+    subject = rotate(server, "Gateway signing 2")
+    (server.home / "mappings/rules/common.toml").write_text("broken [")
     blockingCallFromThread(REACTOR, server.reload)
-    assert (server.keys, server.handbook(), told) == (keys, book, [])
+    assert (server.handbook().catalogue is book.catalogue, told) == (True, [])
+    assert server.signing(datetime.now(UTC)).signer.subject == subject
     assert "knowledge not reloaded: " in caplog.text
+
+
+@pytest.mark.parametrize("name", ["signing.key.pem", "keys.toml"])
+def test_a_broken_own_key_stops_no_knowledge(
+    server: Server, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Partners' anchors are taken up; the key goes on from memory, and the fault is told once."""
+    told: list[None] = []
+    server.on_reload(lambda: told.append(None))
+    before, book = server.signing(datetime.now(UTC)), server.handbook()
+    (server.home / server.settings.keys.own / name).write_text("broken [")
+    for _ in range(2):
+        blockingCallFromThread(REACTOR, server.reload)
+    assert server.signing(datetime.now(UTC)).certificates == before.certificates
+    assert server.signing(datetime.now(UTC)).sign(b"x", datetime.now(UTC))
+    assert server.handbook().trust is not book.trust
+    assert told == [None, None]
+    assert name.partition(".")[0] in caplog.text
 
 
 def test_files_of_others_are_read_each_for_itself(server: Server, caplog: pytest.LogCaptureFixture) -> None:

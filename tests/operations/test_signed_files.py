@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import security
 from gateway.model import Partner, Role
 from gateway.operations import home as homes
 from gateway.operations import reading
@@ -51,3 +52,23 @@ def test_anchors_are_a_file_or_a_folder_and_keys_are_none(folder: Path, tmp_path
     assert cvan("verify", signed, "--trust", tmp_path / "none").code == 1
     refused = cvan("verify", signed, "--trust", folder / "signing.key.pem")
     assert (refused.code, "signing.key.pem" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("algorithm", ["rsa-2048", "p256", "p521"])
+def test_what_is_encrypted_to_the_gateway_is_opened_with_its_own_keys(
+    folder: Path, home: Path, tmp_path: Path, algorithm: str
+) -> None:
+    signed, sealed = tmp_path / "signed", tmp_path / "sealed.p7m"
+    assert cvan("sign", INTERCHANGE, "--as", folder, "-o", signed).code == 0
+    said = cvan("verify", signed, "--decrypt", home=home)
+    assert said.code != 0
+    assert "cvan keys new --use decryption" in said.err
+    made = cvan("keys", "new", "--use", "decryption", "--algorithm", algorithm, home=home)
+    assert made.code == 0, made.err
+    own = security.Keystore.load(home / "keystore" / "own").decrypting()[0].certificates[0]
+    entity = b"Content-Type: application/pkcs7-mime; smime-type=signed-data\r\n\r\n" + signed.read_bytes()
+    sealed.write_bytes(security.encrypt_cms(entity, [own])[1])
+    trust = ("--trust", folder / "authority.pem")
+    assert cvan("verify", sealed, *trust, home=home).code == 1
+    opened = cvan("verify", sealed, *trust, "--decrypt", "--json", home=home)
+    assert (opened.code, opened.json()["proven"]) == (0, True), opened.text

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import resource
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -370,6 +371,34 @@ def test_rsa_keys_of_16384_bits(world: World, tmp_path: Path) -> None:
 def test_a_million_attributes(world: World, trust: Trust) -> None:
     body = with_unsigned(attached(world), attribute("1.2.3.4", b"\x05\x00") * 1_000_000)
     assert quickly(lambda: refused(body, trust, media_type=PKCS7)) == "SIG218"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        (b"\x05\x00" * 4_000_000, "SIG040"),
+        (b"\x02\x01\x00" + enclose(b"\x31", b"\x05\x00" * 100_000) + b"\x30\x00", "SIG218"),
+        (b"\x02\x01\x00" + enclose(b"\x31", b"\x05\x00" * 4_000_000) + b"\x30\x00", "SIG218"),
+        (b"\x02\x01\x00\x31\x00\x30\x00" + enclose(b"\xa1", b"\x05\x00" * 4_000_000), "SIG218"),
+        (
+            b"\x02\x01\x00\x31\x00"
+            + enclose(b"\x30", b"\x05\x00\x30\x00" + enclose(b"\xa0", b"\x04\x01A" * 2_000_000)),
+            "SIG218",
+        ),
+    ],
+    ids=["fields", "recipients", "more recipients", "attributes", "pieces"],
+)
+def test_encrypted_messages_are_measured_before_they_are_taken_apart(
+    trust: Trust, fields: bytes, code: str
+) -> None:
+    kind = bytes.fromhex("06092a864886f70d010703")
+    body = enclose(b"\x30", kind + enclose(b"\xa0", enclose(b"\x30", fields)))
+    tracemalloc.start()
+    try:
+        assert quickly(lambda: refused(body, trust, media_type="application/pkcs7-mime")) == code
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(body) + 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_certificates_without_end(world: World, trust: Trust) -> None:

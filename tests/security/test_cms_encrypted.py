@@ -6,6 +6,7 @@ import base64
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from asn1crypto import cms as asn1_cms
@@ -279,6 +280,23 @@ def test_cbc_padding_oracle(world: World, trust: Trust, ours: Reader, tmp_path: 
         told.add((caught.value.findings, len(counting.asked)))
     assert len(told) == 1
     assert next(iter(told))[0][0].code == "SIG230"
+
+
+class Failing(Trust):
+    """A defect of ours, wherever it is."""
+
+    def prove(self, *arguments: object, **named: object) -> NoReturn:  # type: ignore[override]
+        raise ZeroDivisionError
+
+
+def test_cbc_padding_oracle_of_our_own_faults(world: World, ours: Reader, tmp_path: Path) -> None:
+    """What escapes as something else than a refusal tells what stood inside just as well."""
+    broken = Failing([world.authority.certificate])
+    body = cbc(world, tmp_path, ours, signed_entity(world))
+    assert code(body, broken, ours.key, OLDEST, ENVELOPED) == "SIG230"
+    media_type, sealed = encrypt_cms(signed_entity(world), [ours.certificate])
+    with pytest.raises(ZeroDivisionError):
+        open_(sealed, broken, ours.key, media_type=media_type)
 
 
 def test_bleichenbacher_on_pkcs1(world: World, trust: Trust, ours: Reader, tmp_path: Path) -> None:

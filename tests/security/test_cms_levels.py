@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from asn1crypto import cms as asn1_cms
+from asn1crypto import core
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway.model import Revocation
-from gateway.security import Policy, Refused, Trust, Verified, sign_cms, verify
+from gateway.security import Policy, Refused, Revocations, Trust, Verified, sign_cms, verify
 from gateway.security.algorithms import ED25519
+from gateway.security.certificates.crl import read_crl
+from gateway.security.cms.ber import enclose
 from gateway.security.policy import Legacy
 
 from .cms_kit import (
     ARCHIVE_STAMP,
     ATTACHED,
     DETACHED,
+    HASH_INDEX_V3,
+    SHA256_NAME,
     SIGNATURE_STAMP,
     AnyKey,
     archived,
@@ -356,3 +363,52 @@ def test_a_legacy_profile_makes_no_time(world: World, stamper: TimeStampAuthorit
     found = read(weak, stamping, Policy(legacy=(Legacy("vnaccs", NOW.date()),)))
     assert found.signer.level == "B"
     assert found.findings[0].found.startswith("SIG007")
+
+
+def test_a_level_is_shown_by_what_came_along(
+    world: World, stamper: TimeStampAuthority, stamping: Trust
+) -> None:
+    """What the gateway happens to know itself will not be there in ten years."""
+    crl = revocation_list(world.authority)
+    known = Revocations().learned({}, [read_crl(crl, world.authority.certificate, FAST, NOW)], 1)
+    knowing = stamping.with_revocations(known)
+    junk = enclose(b"\x30", enclose(b"\xa0", enclose(b"\x30", enclose(b"\x30", b"junk"))))
+    body = with_unsigned(stamped(world, stamper), attribute("1.2.840.113549.1.9.16.2.24", junk))
+    found = read(body, knowing)
+    assert (found.signer.level, [f.code for f in found.findings]) == ("T", ["SIG122"])
+    assert read(with_crls(stamped(world, stamper), crl), knowing).signer.level == "LT"
+
+
+def test_values_that_the_archive_stamp_does_not_cover(
+    world: World, stamper: TimeStampAuthority, stamping: Trust
+) -> None:
+    early = archived(stamped(world, stamper), EDIFACT, stamper)
+    found = read(with_crls(early, revocation_list(world.authority)), stamping)
+    assert (found.signer.level, [f.code for f in found.findings]) == ("LT", ["SIG220"])
+
+
+def test_an_archive_stamp_over_nothing(world: World, stamper: TimeStampAuthority, stamping: Trust) -> None:
+    """Its index names no certificate, no revocation value and no stamp."""
+    body = with_crls(stamped(world, stamper), revocation_list(world.authority))
+    signer = rebuilt(body)["content"]["signer_infos"][0]
+    names = ("version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm", "signature")
+    index = enclose(b"\x30", SHA256_NAME + b"\x30\x00" * 3)
+    kind = core.ObjectIdentifier("1.2.840.113549.1.7.1").dump()
+    pieces = (kind, hashlib.sha256(EDIFACT).digest(), *(signer[name].dump() for name in names), index)
+    token = with_unsigned(stamper.token(b"".join(pieces)), attribute(HASH_INDEX_V3, index))
+    found = read(with_unsigned(body, attribute(ARCHIVE_STAMP, token)), stamping)
+    assert (found.signer.level, [f.code for f in found.findings]) == ("LT", ["SIG220"])
+
+
+def test_stamps_of_a_stranger_cost_nothing(
+    world: World, stamper: TimeStampAuthority, stamping: Trust
+) -> None:
+    """No content is digested, and no stamp judged, for a chain that holds at no time."""
+    content = b"UNB" + b"x" * 32_000_000
+    body = attached(world, content, world.attacker)
+    token = stamper.token(b"anything")
+    body = with_unsigned(body, *(attribute(ARCHIVE_STAMP, token) for _ in range(8)))
+    began = time.process_time()
+    with pytest.raises(Refused, match="SIG024"):
+        read(body, stamping)
+    assert time.process_time() - began < 0.5

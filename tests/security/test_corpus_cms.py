@@ -100,7 +100,8 @@ def test_stamps_that_are_not_ones_are_not_believed(told: dict[str, Judged]) -> N
     ):
         signed = told[name].signed
         assert signed is not None
-        assert [f.found.partition(" ")[0] for f in signed.findings] == [code], name
+        stamps = [f for f in signed.findings if f.code == "SIG219"]
+        assert [f.found.partition(" ")[0] for f in stamps] == [code], name
 
 
 def test_every_difference_from_openssl_is_explained(told: dict[str, Judged]) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from gateway import syntax
 from gateway.model.secured import (
     Autack,
+    Level,
     LinkedResult,
     SecuredReference,
     SecurityGroup,
@@ -36,6 +37,7 @@ from .edifact_kit import (
 from .signing_kit import corpus
 
 REFERRING = Manner("7", "3")
+AUTACK_HEADER = b"UNH+A+AUTACK:4:1:UN'"
 
 
 def referred(who: str = "trader", *messages: syntax.OutMessage, **how: object) -> bytes:
@@ -71,12 +73,12 @@ def made(
     for (group, signs), head in reversed(list(zip(groups, heads, strict=True))):
         covered = b"".join((*heads, body, *tails)) if scope_two else head + body
         tails.append(text(trailer_segments(sign(group, covered) if signs else group)))
-    return b"UNH+A+AUTACK:4:1:UN'" + b"".join(heads) + body + b"".join(tails) + b"UNT+1+A'"
+    return AUTACK_HEADER + b"".join(heads) + body + b"".join(tails) + b"UNT+1+A'"
 
 
 def around(plain: bytes) -> tuple[bytes, bytes]:
     """The headers that an AUTACK of :func:`made` is bound to."""
-    return plain[: plain.index(b"UNH+")], b"UNH+A+AUTACK:4:1:UN'"
+    return plain[: plain.index(b"UNH+")], AUTACK_HEADER
 
 
 def named(plain: bytes, results: Callable[[bytes], tuple[LinkedResult, ...]]) -> tuple[SecuredReference, ...]:
@@ -170,6 +172,70 @@ def test_packages_and_groups_by_reference() -> None:
     octets = put(plain, made(plain, [(group, True)], references, lambda g, c: signer.sign(g, [c])))
     assert prove(octets).refused == {}
     assert [f.code for f in prove(octets.replace(b"%PDF", b"%PDX")).refused[2]] == ["SIG431"]
+
+
+GROUP_HEADER = b"UNG+CUSCAR+TRADERA:ZZ+CUSTOMS:ZZ+20260114:0815+G1+UN+D:95B'"
+
+
+def grouped(naming: str, inside: bool) -> bytes:
+    """Two messages in a functional group, and an AUTACK that names them, or (``naming``) the group; it stands
+    in the group too, or behind it."""
+    plain = interchange(*TWO)
+    first, last = plain.index(b"UNH+"), plain.rindex(b"UNZ+")
+    octets = plain[:first] + GROUP_HEADER + plain[first:last] + b"UNE+2+G1'UNZ+1+R1'"
+    signer = Signer(party("trader"), REFERRING)
+    head = plain[:first]
+    group = signer.header([head, GROUP_HEADER, AUTACK_HEADER] if inside else [head, AUTACK_HEADER])
+    level = Level.MESSAGE if naming == "messages" else Level.GROUP
+    references = tuple(
+        SecuredReference(
+            interchange="R1",
+            group="G1",
+            message=s.reference if s.ordinal else "",
+            results=(LinkedResult("1", signer.linked([octets[s.span.start : s.span.end]])),),
+        )
+        for s in surveyed(octets).structures
+        if s.level is level
+    )
+    autack = made(octets, [(group, True)], references, lambda g, c: signer.sign(g, [c]))
+    at = octets.rindex(b"UNE+" if inside else b"UNZ+")
+    octets = octets[:at] + autack + octets[at:]
+    return octets.replace(b"UNE+2", b"UNE+3") if inside else octets.replace(b"UNZ+1", b"UNZ+2")
+
+
+GROUP_CHANGES = [
+    (b"TRADERA:ZZ", b"SOMEBODYELSE:ZZ"),
+    (b"20260114:0815+G1", b"20200101:0000+G1"),
+    (b"UNG+CUSCAR", b"UNG+CUSRES"),
+    (b"D:95B'UNH", b"D:99B'UNH"),
+]
+
+
+@pytest.mark.parametrize(("naming", "inside"), [("group", False), ("messages", True)])
+def test_messages_of_a_group_by_reference(naming: str, inside: bool) -> None:
+    octets = grouped(naming, inside)
+    proof = prove(octets)
+    assert (proof.refused, sorted(proof.proven)) == ({}, [1, 2])
+    assert all(sent in octets for sent, _ in GROUP_CHANGES)
+
+
+@pytest.mark.parametrize(("sent", "forged"), GROUP_CHANGES)
+@pytest.mark.parametrize(("naming", "inside"), [("group", False), ("messages", True)])
+def test_another_group_header_over_referenced_messages(
+    naming: str, inside: bool, sent: bytes, forged: bytes
+) -> None:
+    at = grouped(naming, inside).index(b"UNG+")
+    octets = grouped(naming, inside)
+    proof = prove(octets[:at] + octets[at:].replace(sent, forged, 1))
+    assert not proof.proven
+
+
+def test_an_autack_outside_a_group_that_names_its_messages_alone() -> None:
+    """Nobody would have signed the group's header."""
+    proof = prove(grouped("messages", False))
+    assert not proof.proven
+    assert codes(proof, 1) == ["SIG439"]
+    assert {f.code for f in proof.refused[3]} == {"SIG439"}
 
 
 # Attacks.

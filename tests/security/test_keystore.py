@@ -36,7 +36,7 @@ from gateway.security.keystore.keys import Undecipherable
 
 from .signing_kit import NOW, judge, run
 
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 SECRET = "correct horse battery staple"
 
 
@@ -69,6 +69,7 @@ def successor(
 ) -> None:
     """One more signing key, listed in keys.toml."""
     names = f"signing.{number}.key.pem", f"signing.{number}.crt.pem"
+    inventory.write(folder, [*inventory.read(folder), Entry("signing", number, *names, **entry)])
     authority.issue(
         f"CN=Gateway signing {number}",
         folder / names[0],
@@ -77,7 +78,6 @@ def successor(
         not_before=begin,
         not_after=end,
     )
-    inventory.write(folder, [*inventory.read(folder), Entry("signing", number, *names, **entry)])
 
 
 def number_of(store: Keystore, now: datetime) -> int:
@@ -273,7 +273,88 @@ def test_a_change_of_the_list_is_seen_and_a_broken_one_told_once(authority: Auth
     (folder / "keys.toml").write_text("broken [")
     with pytest.raises(KeyUnusable):
         newer.renewed(NOW)
-    assert newer.renewed(NOW) is newer
+    for seconds in range(60):
+        assert newer.renewed(NOW + timedelta(seconds=seconds)) is newer
+
+
+def test_a_new_key_that_cannot_be_used_yet_is_taken_up_once_it_can(
+    authority: Authority, folder: Path
+) -> None:
+    """Told at once and looked at again: nothing in keys.toml changes when a file's mode is mended."""
+    store = Keystore.load(folder)
+    successor(authority, folder, 2, NOW - DAY, NOW + 400 * DAY)
+    key = folder / "signing.2.key.pem"
+    key.chmod(0o644)
+    waiting = store.renewed(NOW)
+    assert number_of(waiting, NOW) == 1
+    assert "signing 2: " in waiting.trouble
+    assert "chmod 600" in waiting.trouble
+    for seconds in range(60):
+        assert waiting.renewed(NOW + timedelta(seconds=seconds)) is waiting, "told once"
+    key.chmod(0o600)
+    later = NOW + timedelta(seconds=120)
+    mended = waiting.renewed(later)
+    assert (number_of(mended, later), mended.trouble) == (2, "")
+    assert not mended.changed(later + DAY)
+
+
+def test_a_key_is_retired_although_its_successor_cannot_be_used(authority: Authority, folder: Path) -> None:
+    """A stolen key signs no more from the command on, whatever becomes of the next one."""
+    store = Keystore.load(folder)
+    successor(authority, folder, 2, NOW - DAY, NOW + 400 * DAY)
+    (folder / "signing.2.key.pem").chmod(0o644)
+    making.retired(Keystore.load(folder), "signing", 1, NOW, forced=True)
+    renewed = store.renewed(NOW)
+    with pytest.raises(KeyUnusable, match=r"signing 1: retired; signing 2: .*chmod 600"):
+        renewed.signing(NOW)
+    (folder / "signing.2.key.pem").chmod(0o600)
+    assert number_of(renewed.renewed(NOW + MINUTE), NOW + MINUTE) == 2
+
+
+def test_a_key_that_cannot_be_read_any_more_goes_on_from_memory(authority: Authority, folder: Path) -> None:
+    successor(authority, folder, 2, NOW - DAY, NOW + 400 * DAY)
+    store = Keystore.load(folder)
+    (folder / "signing.2.key.pem").write_bytes(b"broken")
+    kept = store.reread(NOW)
+    assert number_of(kept, NOW) == 2
+    assert kept.signing(NOW).sign(b"x", NOW)
+    assert "signing 2: " in kept.trouble
+
+
+def test_a_key_that_left_the_list_goes_on_until_what_came_instead_can_be_used(
+    authority: Authority, folder: Path
+) -> None:
+    store = Keystore.load(folder)
+    successor(authority, folder, 2, NOW - DAY, NOW + 400 * DAY)
+    inventory.write(folder, [e for e in inventory.read(folder) if e.name != "signing 1"])
+    (folder / "signing.2.key.pem").chmod(0o644)
+    kept = store.renewed(NOW)
+    assert number_of(kept, NOW) == 1
+    (folder / "signing.2.key.pem").chmod(0o600)
+    assert [g.entry.name for g in kept.renewed(NOW + MINUTE).of("signing")] == ["signing 2"]
+
+
+def test_a_folder_that_is_mended_is_read_again(authority: Authority, folder: Path) -> None:
+    store = Keystore.load(folder)
+    successor(authority, folder, 2, NOW - DAY, NOW + 400 * DAY)
+    folder.chmod(0o770)
+    with pytest.raises(KeyUnusable, match="chmod 700"):
+        store.renewed(NOW)
+    folder.chmod(0o700)
+    assert number_of(store.renewed(NOW + MINUTE), NOW + MINUTE) == 2
+
+
+def test_a_list_that_is_lost_brings_no_retired_key_back(authority: Authority, folder: Path) -> None:
+    successor(authority, folder, 2, NOW - DAY, NOW + 400 * DAY)
+    making.retired(Keystore.load(folder), "signing", 1, NOW)
+    store = Keystore.load(folder)
+    (folder / "keys.toml").unlink()
+    with pytest.raises(KeyUnusable, match=r"keys\.toml is missing, but signing\.2\..* backup"):
+        Keystore.load(folder)
+    with pytest.raises(KeyUnusable, match="is missing"):
+        store.renewed(NOW)
+    assert store.renewed(NOW) is store
+    assert number_of(store, NOW) == 2
 
 
 # -- files ---------------------------------------------------------------------------------------------
@@ -530,7 +611,7 @@ def test_openssl_reads_the_request(folder: Path, tmp_path: Path) -> None:
     ("asked", "why"),
     [
         (making.Asked("tls", "ed25519"), "not for tls"),
-        (making.Asked("decryption", "p256"), "not for decryption"),
+        (making.Asked("decryption", "ed25519"), "not for decryption"),
         (making.Asked("tls", "p256", uri="pkcs11:object=x?module-path=/x"), "TLS keys are files"),
         (making.Asked("signing", "p256", uri="pkcs11:object=x?module-path=/x&pin-value=1234"), "pin-source"),
         (making.Asked("signing", "p256", uri="pkcs11:object=x"), "module-path"),

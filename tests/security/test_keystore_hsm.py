@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.safexml import parse
 from gateway.security import Keystore, KeyUnusable, Policy, TokenAway, Trust, sign_cms, sign_xml, verify
@@ -110,6 +111,22 @@ def test_a_key_in_a_token_decrypts_and_tells_nobody_why_not(device: Device, own:
             key.decrypt(damaged, "sha1")
         assert time.perf_counter() - began < 0.5, "what a stranger sends makes nobody log in anew"
     assert key.decrypt(wrapped, "sha1") == b"content key"
+
+
+@pytest.mark.parametrize("curve", ["p256", "p384", "p521"])
+def test_a_key_in_a_token_agrees_on_what_opens_a_message(device: Device, own: Path, curve: str) -> None:
+    private = remote.make_key(device.uri(label()), own, curve, decrypting=True)
+    assert isinstance(private, remote.RemoteEc)
+    key = DecryptionKey((), private, remote=True)
+    for _ in range(5):
+        other = ec.generate_private_key(private.curve)
+        point = other.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        assert key.agree(point) == other.exchange(ec.ECDH(), private.public_key())
+    for nonsense in (b"", point[:-1], point[:-1] + bytes([point[-1] ^ 1]), bytes(len(point))):
+        with pytest.raises(Undecipherable):
+            key.agree(nonsense)
+    with pytest.raises(Undecipherable):
+        key.decrypt(bytes(256))
 
 
 def test_a_key_does_not_leave_its_token(device: Device, own: Path) -> None:

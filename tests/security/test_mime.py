@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +83,14 @@ def test_boundary_tricks(signed: tuple[str, bytes], trust: Trust, boundary: str)
     value, body = signed
     head = value.partition("; boundary")[0]
     assert refused(body, trust, media_type=f'{head}; boundary="{boundary}"') == "SIG050"
+
+
+@pytest.mark.parametrize("piece", [b"--a", b"\n--a1", b"\r\n--a-"], ids=["run", "lines", "dashes"])
+def test_millions_of_almost_boundaries(piece: bytes) -> None:
+    body = b"--a\r\n" + piece * (8_000_000 // len(piece))
+    began = time.process_time()
+    assert code_of(split_signed, body, "a", LIMITS) == "SIG052"
+    assert time.process_time() - began < 0.5
 
 
 def test_boundary_that_only_begins_alike(signed: tuple[str, bytes], trust: Trust) -> None:

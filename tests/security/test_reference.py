@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 from lxml import etree
@@ -18,27 +19,23 @@ from .signing_kit import (
     DS,
     EXCLUSIVE,
     FAST,
+    INCLUSIVE,
     NOW,
     SIGNXML,
     World,
     refused,
-    sign_as_is,
+    template,
     verified,
 )
-
-
-def unordered(signed: bytes, world: World) -> bytes:
-    """A signature that the schema of XML signatures does not allow, and our profile does: its Id is
-    no name."""
-    root = etree.fromstring(signed)
-    root.find(f"{{{DS}}}Signature").set("Id", "1 2")  # type: ignore[union-attr]
-    return sign_as_is(root, world.rsa)
+from .test_xmldsig import by_python_xmlsec
 
 
 def test_disagreement_is_refused_and_told_without_content(
     world: World, trust: Trust, caplog: pytest.LogCaptureFixture
 ) -> None:
-    body = unordered(sign_xml(parse(DECLARATION), world.rsa.key, NOW), world)
+    """signxml does not know that a part inherits xml:lang, which inclusive canonicalisation gives it."""
+    document = DECLARATION.replace(b"<md:MetaData", b'<md:MetaData xml:lang="vi"')
+    body = by_python_xmlsec(template(document=document, c14n=INCLUSIVE), world.rsa)
     assert verified(body, trust, FAST).signer.subject.startswith("CN=rsa")
     assert refused(body, trust, SIGNXML) == "SIG012"
     with caplog.at_level(logging.CRITICAL, "gateway.security"):
@@ -48,6 +45,35 @@ def test_disagreement_is_refused_and_told_without_content(
     assert record.__dict__["event"] == "SIG090"
     assert (record.__dict__["fast"], record.__dict__["signxml"]) == ("verified", "SIG012")
     assert "LRN-2026" not in repr(record.__dict__)
+
+
+def _moved(root: etree._Element) -> None:
+    signature = root[-1]
+    signature.tail, root[-2].tail = root[-2].tail, None
+
+
+UNSIGNED = {
+    "Id": lambda root: root[-1].set("Id", "1 2"),
+    "attribute": lambda root: root[-1][1].set("q", "1"),
+    "language": lambda root: root[-1].set("{http://www.w3.org/XML/1998/namespace}lang", "vi"),
+    "text": lambda root: setattr(root[-1], "text", "hello"),
+    "empty data": lambda root: etree.SubElement(root[-1][2], f"{{{DS}}}X509Data"),
+    "key value": lambda root: etree.SubElement(root[-1][2], f"{{{DS}}}KeyValue"),
+    "moved": _moved,
+}
+
+
+@pytest.mark.parametrize("change", UNSIGNED.values(), ids=UNSIGNED.keys())
+def test_what_nobody_signed_raises_no_alarm(
+    world: World, trust: Trust, caplog: pytest.LogCaptureFixture, change: Callable[[etree._Element], None]
+) -> None:
+    """Whoever carries a message could ring it."""
+    root = etree.fromstring(sign_xml(parse(DECLARATION), world.rsa.key, NOW))
+    change(root)
+    body = etree.tostring(root)
+    verified(body, trust, FAST)
+    assert refused(body, trust, BOTH) == "SIG005"
+    assert not caplog.records
 
 
 def test_agreement_makes_no_noise(world: World, trust: Trust, caplog: pytest.LogCaptureFixture) -> None:

@@ -189,6 +189,27 @@ def test_kinds_of_crls_that_are_refused(root: Party) -> None:
     assert refused(entry=[(others, True)]) == "SIG334"
 
 
+@pytest.mark.parametrize(("reason", "lasting"), [(COMPROMISED, True), (None, True), (ON_HOLD, False)])
+def test_a_newer_list_without_the_entry_takes_no_revocation_back(
+    root: Party, leaf: Party, reason: x509.ReasonFlags | None, lasting: bool
+) -> None:
+    """Authorities leave entries out, as after a certificate's end or by mistake; only a hold is lifted so."""
+    subject = asked.Subject.of(leaf.der, root.der)
+    first = asked.read_lists(root.crl((leaf.serial, NOW - HOUR, reason)), subject, REFUSING, NOW)
+    told = asked.by_lists(first, subject, REFUSING, NOW)
+    assert (told.status, told.final) == ("revoked", lasting)
+    second = asked.read_lists(root.crl(at=NOW + HOUR, number=2), subject, REFUSING, NOW + HOUR)
+    later = asked.by_lists(second, subject, REFUSING, NOW + HOUR)
+    assert later.status == "good"
+    known = Revocations()
+    for version, kept in enumerate((*told.kept, *later.kept)):
+        known = relearn(known, [(kept.subject, kept.der, kept.told)], version)
+    said = known.statements(subject.link)
+    ruling = rule(subject.link, said, REFUSING, NOW + HOUR, stamped=False)
+    assert ruling.status is (Status.REVOKED if lasting else Status.GOOD)
+    assert all(der for der in ruling.statement.evidence)  # type: ignore[union-attr]
+
+
 def test_scopes(root: Party) -> None:
     url = "http://crl.test/1"
     distribution = x509.CRLDistributionPoints(
@@ -351,6 +372,38 @@ def test_responses_that_are_not_believed(root: Party, leaf: Party) -> None:
     for at in range(60, len(good), 7):
         changed = good[:at] + bytes((good[at] ^ 0x40,)) + good[at + 1 :]
         assert told(changed, root) != ""
+
+
+def backdated(der: bytes, key: Any, delegate: Party, produced_at: datetime) -> bytes:
+    """The response as a delegate would sign it that lies about when it did."""
+    read = ocsp.load_der_ocsp_response(der)
+    written = [f"{at:%Y%m%d%H%M%SZ}".encode() for at in (read.produced_at_utc, produced_at)]
+    data = read.tbs_response_bytes.replace(*written, 1)
+    signature = key.sign(data, ec.ECDSA(hashes.SHA256()))
+    ecdsa_with_sha256 = bytes.fromhex("300a06082a8648ce3d040302")
+    basic = tlv(0x30, data, ecdsa_with_sha256, tlv(3, b"\0", signature), tlv(0xA0, tlv(0x30, delegate.der)))
+    kind = bytes.fromhex("06092b0601050507300101")
+    return tlv(0x30, bytes.fromhex("0a0100"), tlv(0xA0, tlv(0x30, kind, tlv(4, basic))))
+
+
+def tlv(tag: int, *parts: bytes) -> bytes:
+    value = b"".join(parts)
+    octets = (len(value).bit_length() + 7) // 8
+    size = (
+        bytes([len(value)])
+        if len(value) < 128
+        else bytes([0x80 | octets]) + len(value).to_bytes(octets, "big")
+    )
+    return bytes([tag]) + size + value
+
+
+def test_a_delegate_that_ended_long_ago_says_nothing_new(root: Party, leaf: Party) -> None:
+    """Its key may be anybody's by now; that it spoke while it was one is its own word."""
+    ended = responder(root, days=(-20, -10))
+    fresh = root.says(leaf, signer=ended)
+    assert told(backdated(fresh, ended.key, ended, NOW - 15 * DAY), root) == "SIG327"
+    current = responder(root)
+    assert told(backdated(root.says(leaf, signer=current), current.key, current, NOW), root) == ""
 
 
 def test_a_pinned_responder_needs_no_delegation(root: Party, leaf: Party) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.model import Partner, Register
 from gateway.security import Policy, Refused, SigningKey, Trust, subject_of
 from gateway.security.certificates.signer_id import SignerId
 
+from .authorities import Party
 from .signing_kit import FAST, NOW, World, judge, run
 
 LEAF_USE = {"digital_signature": True, "content_commitment": True}
@@ -382,3 +385,35 @@ def test_keys_and_certificates_of_the_authority(world: World) -> None:
     assert usage.content_commitment
     assert not usage.key_cert_sign
     assert isinstance(world.rsa.key, SigningKey)
+
+
+def test_a_partner_that_is_pinned_as_it_is_issues_for_nobody(tmp_path: Path) -> None:
+    """By its folder, whatever it says of itself; what openssl makes by itself says cA TRUE."""
+    key, shown = tmp_path / "a.key", tmp_path / "partners" / "a.crt"
+    shown.parent.mkdir()
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-keyout", key, "-out", shown, "-days", "300", "-subj", "/C=VN/CN=Partner A"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    pinned = Party("CN=Partner A,C=VN", ca=True, key=load_pem_private_key(key.read_bytes(), None))
+    pinned.certificate = x509.load_pem_x509_certificate(shown.read_bytes())
+    other = Party("CN=Partner B,C=VN", pinned)
+    now, own = datetime.now(UTC), pinned.certificate.public_bytes(Encoding.DER)
+    trust = Trust.load(tmp_path)
+    assert trust.certify((own,), Policy(), now).signer.subject == "CN=Partner A,C=VN"
+    with pytest.raises(Refused) as refused:
+        trust.certify((other.der, own), Policy(), now)
+    assert refused.value.code == "SIG024"
+    register = Register([Partner("a", "A", subjects=("CN=Partner A,C=VN",), active=False)], ())
+    loose = Trust([pinned.certificate])
+    assert loose.certify((other.der,), Policy(), now).signer.subject == "CN=Partner B,C=VN"
+    bound = loose.with_partners(register.owns)
+    with pytest.raises(Refused):
+        bound.certify((other.der,), Policy(), now)
+    assert bound.certify((own,), Policy(), now).signer.subject == "CN=Partner A,C=VN"
+    assert bound.with_partners(register.owns) is bound
+    assert bound.with_partners(lambda fingerprint, subject: False).certify((other.der,), Policy(), now)

@@ -358,7 +358,7 @@ def test_stamps_are_looked_at_in_bounded_number(
     for _ in range(60):
         unsigned.append(stamp_of(f"{XADES}SignatureTimeStamp", b"0"))
     found = verified(etree.tostring(root), stamping)
-    assert len(found.findings) == 16
+    assert len(found.findings) == 4
     for _ in range(5):
         unsigned.append(stamp_of(f"{XADES}SignatureTimeStamp", b"0"))
     assert refused(etree.tostring(root), stamping) == "SIG110"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from gateway.security import Policy, Refused, Trust, sign_cms, verify
 from gateway.security.policy import Legacy
@@ -158,3 +160,72 @@ def test_no_changed_octet_changes_what_is_read(world: World, trust: Trust, data:
         return
     assert found.content == DECLARATION
     assert found.signer.certificate == world.rsa.der
+
+
+@pytest.fixture(scope="module")
+def envelope(world: World) -> bytes:
+    return sealed(world.rsa, TEXT)
+
+
+PIECES = (
+    b"<",
+    b">",
+    b"</Body>",
+    b"<Body>",
+    b"<Content>",
+    b"AAAA",
+    b"=",
+    b"\n",
+    b"&#13;",
+    b"\xff",
+    b"<!--",
+    b"\x00",
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_is_changed_the_declaration_or_nothing_is_read(
+    world: World, trust: Trust, envelope: bytes, data: st.DataObject
+) -> None:
+    """Octets changed, taken out, put in and doubled, anywhere in the envelope."""
+    body = bytearray(envelope)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        size = data.draw(st.integers(0, 60))
+        piece = data.draw(st.one_of(st.binary(max_size=4), st.sampled_from(PIECES), st.just(None)))
+        body[at : at + size] = body[at : at + size] * 2 if piece is None else piece
+    try:
+        found = verify(bytes(body), XML, trust, POLICY, NOW)
+    except Refused:
+        return
+    assert (found.content, found.signer.certificate) == (DECLARATION, world.rsa.der)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_whatever_is_moved_the_declaration_or_nothing_is_read(
+    world: World, trust: Trust, envelope: bytes, data: st.DataObject
+) -> None:
+    """Elements of a true envelope and of an attacker's, copied into each other, taken out, and given texts."""
+    root = etree.fromstring(envelope)
+    evil = base64.b64encode(DECLARATION.replace(b"929", b"930")).decode()
+    theirs = etree.fromstring(sealed(world.attacker, evil))
+    for _ in range(data.draw(st.integers(1, 4))):
+        places = list(root.iter())
+        place = data.draw(st.sampled_from(places))
+        piece = copy.deepcopy(data.draw(st.sampled_from([*places, *theirs.iter()])))
+        match data.draw(st.sampled_from(["into", "first", "text", "out"])):
+            case "into":
+                place.append(piece)
+            case "first":
+                place.insert(0, piece)
+            case "text":
+                place.text = piece.text
+            case _ if place is not root:
+                place.getparent().remove(place)
+    try:
+        found = verify(etree.tostring(root), XML, trust, POLICY, NOW)
+    except Refused:
+        return
+    assert (found.content, found.signer.certificate) == (DECLARATION, world.rsa.der)

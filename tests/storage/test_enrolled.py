@@ -108,7 +108,7 @@ def test_all_or_nothing(ledger: Ledger) -> None:
     with pytest.raises(Taken):
         ledger.put_all(lambda: [[M], [P], [taken]])
     assert (ledger.partners(), ledger.mandates(), ledger.register_version()) == ([], [], 0)
-    assert ledger.put_all(lambda: [[P], [M]]) == 2
+    assert ledger.put_all(lambda: [[P], [M]]).count == 2
     assert ledger.register_version() == 1
 
 

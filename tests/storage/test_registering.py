@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.model import Channel, Limits, Mandate, Partner, Role
+from gateway.model import Channel, Credential, Limits, Mandate, Partner, Role, Terms, Use
 from gateway.storage import Ledger, Taken
 
 from .making import NOW, SECOND
@@ -123,3 +123,21 @@ def test_numbers_are_unique_between_threads_and_outlive_the_ledger(database_url:
 def test_an_empty_block_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="block"):
         ledger.references("outgoing", 0)
+
+
+def test_certificates_that_messages_name_are_in_the_register(ledger: Ledger) -> None:
+    """Only of partners that agreed on EDIFACT's own security, and only those to sign with; also where they are
+    not given again."""
+    signs = Credential("ab" * 32, (Use.SIGN,), certificate=b"signs", names=("1A",))
+    calls = Credential("cd" * 32, (Use.TLS,), certificate=b"calls", names=("1B",))
+    plain = Partner("p", "P", credentials=(signs, calls))
+    ledger.put_partner(plain)
+    assert ledger.register().signers("1A") == ()
+    agreed = msgspec.structs.replace(plain, terms=Terms(envelopes=("edifact",)))
+    bare = tuple(msgspec.structs.replace(c, certificate=b"") for c in (signs, calls))
+    known = ledger.register()
+    ledger.put_partner(msgspec.structs.replace(agreed, credentials=bare))
+    for register in (ledger.register(), ledger.refreshed(known)):
+        assert register.signers("1A") == register.signers("AB" * 16) == (b"signs",)
+        assert register.signers("1B") == ()
+    assert ledger.partner("p") == agreed

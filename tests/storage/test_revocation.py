@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 from gateway.model import Credential, Finding, Partner, Submission, Use
 from gateway.storage import Learned, Ledger, Sighting
+from gateway.storage.journal import Chain, Page
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -36,11 +38,11 @@ def test_a_new_certificate_is_asked_after_at_once(ledger: Ledger) -> None:
     ledger.asked("b", AT + 2 * HOUR, None, "SIG340 down")
     assert claimed(ledger, AT + HOUR) == []
     assert claimed(ledger, AT + 2 * HOUR) == ["b"]
-    by_name = {known.fingerprint: known for known in ledger.certificates(10)}
+    by_name = {known.fingerprint: known for known in ledger.certificates(10, AT)}
     assert (by_name["a"].attempts, by_name["a"].asked_at) == (0, AT + HOUR)
     assert (by_name["b"].attempts, by_name["b"].error, by_name["b"].asked_at) == (1, "SIG340 down", None)
     ledger.asked("b", AT + 5 * HOUR, None, "x" * 1_000)
-    (b,) = [known for known in ledger.certificates(10) if known.fingerprint == "b"]
+    (b,) = [known for known in ledger.certificates(10, AT) if known.fingerprint == "b"]
     assert (b.attempts, len(b.error)) == (2, 500)
 
 
@@ -49,7 +51,7 @@ def test_meeting_again_changes_neither_due_time_nor_first_meeting(ledger: Ledger
     claimed(ledger, AT)
     ledger.asked("a", AT + 9 * HOUR, AT, "")
     ledger.sight([sighting("a", "tls")], AT + HOUR)
-    (known,) = ledger.certificates(10)
+    (known,) = ledger.certificates(10, AT)
     assert known.uses == ("sign", "tls")
     assert (known.first_seen, known.last_seen, known.due_at) == (AT, AT + HOUR, AT + 9 * HOUR)
 
@@ -137,6 +139,26 @@ def submission(name: str, body: bytes = b"<a/>", partner: str = "trader") -> Sub
     return Submission(name, partner, "https", "application/xml", body, digest, AT)
 
 
+def test_the_valid_come_before_the_ended_which_are_forgotten(ledger: Ledger) -> None:
+    days = {"gone": -40, "ended": -2, "lately": -1, "soon": 3, "late": 90}
+    ledger.sight([sighting(name, days=at) for name, at in days.items()], AT)
+    assert [known.fingerprint for known in ledger.certificates(10, AT)] == [
+        "soon",
+        "late",
+        "lately",
+        "ended",
+        "gone",
+    ]
+    assert [known.fingerprint for known in ledger.certificates(1, AT)] == ["soon"]
+    good, revoked = word("ocsp:gone", AT - 2 * MONTH), word("ocsp:bad", AT - 2 * MONTH, final=True)
+    ledger.learn([good, revoked, word("ocsp:new"), word("crl:old", AT - 2 * MONTH)])
+    assert ledger.forget(AT - MONTH) == 2
+    assert "gone" not in {known.fingerprint for known in ledger.certificates(10, AT)}
+    items, _ = ledger.learned(0, 10)
+    assert sorted(item.subject for item in items) == ["crl:old", "ocsp:bad", "ocsp:new"]
+    assert ledger.forget(AT - MONTH) == 0
+
+
 WAITS = (Finding("SIG302", found="CN=a"),)
 
 
@@ -170,3 +192,15 @@ def test_held_once_and_let_go_once(ledger: Ledger) -> None:
     assert ledger.held_submission("s1") is None
     assert [h.id for h in ledger.holdings("", 10)] == ["s3", "s4"]
     assert hold("s5") == "s1"
+
+
+def test_a_large_list_is_hashed_once_not_for_every_message_that_rests_on_it() -> None:
+    """Each proof names it by its digest; 50 MB cost tenths of a second, a look-up nothing."""
+    page = Page(None, Chain(), AT)  # type: ignore[arg-type]
+    crl = b"x" * 50_000_000
+    began = time.perf_counter()
+    first = page.keep([crl])
+    once = time.perf_counter() - began
+    began = time.perf_counter()
+    assert {page.keep([crl]) for _ in range(100)} == {first} == {(hashlib.sha256(crl).hexdigest(),)}
+    assert time.perf_counter() - began < 20 * once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.transport import Fetch, FetchFailed
+from gateway.transport.fetch import is_public
 
 
 class Service:
@@ -32,9 +34,14 @@ class Service:
                 service.asked.append((self.command, self.path, body))
                 if self.path == "/slow":
                     time.sleep(3)
-                if self.path == "/away":
+                moved = {"/away": (302, "/fine"), "/kept": (307, "/fine"), "/round": (301, "/round")}
+                if self.path in moved:
+                    code, target = moved[self.path]
+                    self.send_response(code)
+                    self.send_header("Location", service.url(target))
+                elif self.path == "/nowhere":
                     self.send_response(302)
-                    self.send_header("Location", service.url("/fine"))
+                    self.send_header("Location", "file:///etc/passwd")
                 else:
                     self.send_response(500 if self.path == "/broken" else 200)
                 octets = b"x" * 5_000 if self.path == "/large" else b"fine"
@@ -90,15 +97,93 @@ def test_what_is_no_answer(loop: Any, service: Service, path: str) -> None:
     assert fetched(loop, service.url(path)) == "SIG340"
 
 
+class Talker:
+    """Answers one request with octets of its own, and goes on as long as it is heard."""
+
+    def __init__(self, *parts: bytes, again: bytes = b"") -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._parts, self._again = parts, again
+        self.sent = 0
+        self.cut = threading.Event()
+        threading.Thread(target=self._talk, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+
+    def _talk(self) -> None:
+        wire, _ = self._listening.accept()
+        wire.settimeout(10)
+        wire.recv(65_536)
+        try:
+            for part in self._parts:
+                wire.sendall(part)
+            while self._again:
+                wire.sendall(self._again)
+                self.sent += len(self._again)
+        except OSError:
+            self.cut.set()
+        else:
+            wire.close()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        b"X-A: " + b"y" * 15_000 + b"\r\n",
+        b"X-A: b\r\n" * 100,
+        b"\r\nHTTP/1.1 102 Processing\r\nX-A: " + b"y" * 500 + b"\r\n",
+    ],
+)
+def test_headers_without_end(loop: Any, again: bytes) -> None:
+    """They are cut at their bound; not at the end of the time, with all of them in memory."""
+    talker = Talker(b"HTTP/1.1 100 Continue\r\n", again=again)
+    began = time.monotonic()
+    assert fetched(loop, talker.url) == "SIG340"
+    assert time.monotonic() - began < 0.9
+    assert talker.cut.wait(5)
+    assert talker.sent < 8 * 1024 * 1024, "what the sockets hold"
+
+
+def test_a_long_head_that_ends_and_a_body_behind_it(loop: Any) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n" + b"X-A: b\r\n" * 7_000 + b"\r\n"
+    assert len(head) < 64 * 1024
+    assert fetched(loop, Talker(head + b"x" * 900).url) == b"x" * 900
+    late = Talker(head, *(b"x" * 300 for _ in range(3)))
+    assert fetched(loop, late.url) == b"x" * 900
+
+
 def test_nobody_listens(loop: Any) -> None:
     assert fetched(loop, "http://127.0.0.1:1/") == "SIG340"
     assert fetched(loop, "http://no-such-host.invalid/") == "SIG340"
 
 
-def test_no_redirect_is_followed(loop: Any, service: Service) -> None:
+def test_a_redirection_is_followed_to_where_we_may_call(loop: Any, service: Service) -> None:
+    """The operator named the first address only; a certificate's words could lead anywhere."""
     before = len(service.asked)
-    assert fetched(loop, service.url("/away")) == "SIG340"
-    assert [path for _, path, _ in service.asked[before:]] == ["/away"]
+    assert fetched(loop, service.url("/away"), private=True) == b"fine"
+    assert [path for _, path, _ in service.asked[before:]] == ["/away", "/fine"]
+    assert fetched(loop, service.url("/away"), chosen=True) == "SIG341"
+    assert [path for _, path, _ in service.asked[before:]] == ["/away", "/fine", "/away"]
+
+
+def test_redirections_come_to_an_end(loop: Any, service: Service) -> None:
+    before = len(service.asked)
+    assert fetched(loop, service.url("/round"), private=True) == "SIG340"
+    assert len(service.asked) - before == 4
+    assert fetched(loop, service.url("/nowhere"), private=True) == "SIG341"
+
+
+def test_a_post_is_repeated_only_where_it_is_to_stay_one(loop: Any, service: Service) -> None:
+    before = len(service.asked)
+    sent = {"private": True, "body": b"asked", "media_type": "application/ocsp-request"}
+    assert fetched(loop, service.url("/away"), **sent) == "SIG340"
+    assert fetched(loop, service.url("/kept"), **sent) == b"fine"
+    assert service.asked[before:] == [
+        ("POST", "/away", b"asked"),
+        ("POST", "/kept", b"asked"),
+        ("POST", "/fine", b"asked"),
+    ]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -114,10 +199,30 @@ def test_forged_requests_into_private_networks(loop: Any, service: Service, host
 
 @pytest.mark.parametrize(
     "address",
-    ["10.0.0.1", "169.254.169.254", "192.168.1.1", "[::1]", "[fe80::1]", "0.0.0.0", "[::ffff:127.0.0.1]"],
+    [
+        *(
+            "10.0.0.1",
+            "169.254.169.254",
+            "192.168.1.1",
+            "[::1]",
+            "[fe80::1]",
+            "0.0.0.0",
+            "[::ffff:127.0.0.1]",
+        ),
+        *("224.0.0.1", "240.0.0.1", "255.255.255.255", "100.64.0.1", "[ff0e::1]", "[fec0::1]", "[fd00::1]"),
+        *("[64:ff9b::10.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::8.8.8.8]", "[::7f00:1]"),
+        *("[2002:7f00:1::]", "[2001:0:4136:e378:8000:63bf:3fff:fdd2]", "[::ffff:0:127.0.0.1]"),
+    ],
 )
 def test_addresses_that_are_nobodys_service(loop: Any, address: str) -> None:
     assert fetched(loop, f"http://{address}/", chosen=False) == "SIG341"
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2a00:1450::1"]
+)
+def test_addresses_of_the_public_internet(address: str) -> None:
+    assert is_public(address)
 
 
 @pytest.mark.parametrize(

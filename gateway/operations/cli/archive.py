@@ -75,7 +75,7 @@ def verify(context: click.Context, folder: Path | None, in_json: bool) -> None:
     cvan --home HOME archive verify --from /archive
     """
     books = Books(need_home(context))
-    found = list(archiving.check(books.ledger, _folder(books, folder)))
+    found = list(archiving.check(books.ledger, _folder(books, folder), books.gateway.strange))
     wrong = [name for name, why in found if why]
     value = [{"name": name, "sound": not why, "why": why} for name, why in found]
     emit(in_json, value, [f"{name}: {why or 'sound'}" for name, why in found] or ["nothing is archived"])
@@ -95,7 +95,7 @@ def restore(context: click.Context, identity: str, folder: Path | None, in_json:
     """
     books = Books(need_home(context))
     try:
-        back = archiving.restore(books.ledger, _folder(books, folder), identity)
+        back = archiving.restore(books.ledger, _folder(books, folder), identity, books.gateway.strange)
     except (archiving.NotThere, LedgerError) as error:
         raise Trouble(str(error)) from error
     emit(in_json, {"restored": back}, [f"restored: {len(back)}"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import routing
-from gateway.model import Credential, Partner, Terms, Use
+from gateway.model import Credential, Deadline, Partner, Terms, Use
 from gateway.operations.cli.books import ledger, registered
 from gateway.operations.cli.say import Trouble, as_json, emit
 from gateway.operations.enrolling.checks import Broken, checked_partner
@@ -19,6 +21,10 @@ from gateway.operations.expiring import WARNED
 from gateway.storage import Ledger
 
 USES = [use.value for use in Use]
+_DEADLINE = re.compile(
+    r"([A-Za-z][A-Za-z0-9.:]*|\*)=(answer|before-arrival|before-departure):([0-9]{1,6})([mhd])"
+)
+_MINUTES = {"m": 1, "h": 60, "d": 1_440}
 SHORTEST = 8
 """Digits of a fingerprint that name a certificate, where no other one of the partner begins so."""
 
@@ -55,6 +61,7 @@ def certify(
     cvan --home HOME partner certify anphat anphat-2027.pem --use sign --from 2026-12-01
     cvan --home HOME partner certify vanlink receiver.pem --use push
     """
+    now = datetime.now(UTC)
     new = Credential(
         fingerprint="",
         uses=tuple(Use(u) for u in uses) or (Use.TLS, Use.SIGN),
@@ -68,6 +75,10 @@ def certify(
         before = registered(books, identity)
         changed = _checked(msgspec.structs.replace(before, credentials=(new,)))
         (new,) = changed.credentials
+        if new.expires_at is not None and new.expires_at <= now:
+            raise Trouble(
+                f"the certificate ended at {new.expires_at:%Y-%m-%d %H:%M} UTC: it would prove nothing"
+            )
         others = tuple(c for c in before.credentials if c.fingerprint != new.fingerprint)
         _put(books, msgspec.structs.replace(before, credentials=(*others, new)))
     alone = [use.value for use in new.uses if before.subjects and not before.credentials_for(use)]
@@ -79,7 +90,6 @@ def certify(
         lines.append(
             f"  from now on no subject proves it for {', '.join(alone)}, only registered certificates"
         )
-    now = datetime.now(UTC)
     if new.ends_at is not None and new.ends_at <= now + WARNED[-1]:
         lines.append(f"  it ends in {max((new.ends_at - now).days, 0)} days")
     emit(in_json, {"id": identity, **_told(new)}, lines)
@@ -110,6 +120,7 @@ def withdraw(
     with ledger(context) as books:
         before = registered(books, identity)
         old = _named(before, fingerprint.lower())
+        end = min(end, old.expires_at or end)
         ended = msgspec.structs.replace(old, active_to=end)
         kept = tuple(ended if c is old else c for c in before.credentials if not (remove and c is old))
         _put(books, msgspec.structs.replace(before, credentials=kept))
@@ -138,6 +149,21 @@ def withdraw(
     help="It may sign so: xmldsig, multipart/signed, application/pkcs7-mime ...; repeatable.",
 )
 @click.option("--profile", "profiles", multiple=True, help="This legacy profile holds for it; repeatable.")
+@click.option(
+    "--outward",
+    "outward",
+    multiple=True,
+    metavar="TYPE",
+    help="Only customs sends this, and it does not file it; repeatable.",
+)
+@click.option(
+    "--deadline",
+    "deadlines",
+    multiple=True,
+    metavar="TYPE=WHAT:TIME",
+    help="WHAT: answer (customs decides within), before-arrival, before-departure (it files so long "
+    "before); TIME: 30m, 24h, 2d; TYPE * for any; repeatable, the first for a type counts.",
+)
 @as_json
 @click.pass_context
 def terms(
@@ -147,6 +173,8 @@ def terms(
     channels: tuple[str, ...],
     envelopes: tuple[str, ...],
     profiles: tuple[str, ...],
+    outward: tuple[str, ...],
+    deadlines: tuple[str, ...],
     in_json: bool,
 ) -> None:
     """Record what was agreed with a partner about all that it sends; it replaces what was before.
@@ -156,15 +184,38 @@ def terms(
     \b
     cvan --home HOME partner terms oceanline --message CUSCAR:D:95B --channel https
     cvan --home HOME partner terms anphat --envelope xmldsig --profile v5
+    cvan --home HOME partner terms oceanline --deadline CRI=before-arrival:24h --deadline CRI=answer:2h
     """
-    agreed = Terms(messages, channels, envelopes, profiles)
+    agreed = Terms(messages, channels, envelopes, profiles, outward, _deadlines(deadlines))
     with ledger(context) as books:
-        books.put_partner(msgspec.structs.replace(registered(books, identity), terms=agreed))
-    words = {"messages": messages, "channels": channels, "envelopes": envelopes, "legacy profiles": profiles}
+        _put(books, msgspec.structs.replace(registered(books, identity), terms=agreed))
+    words = {
+        "messages": messages,
+        "sent by customs only": outward,
+        "channels": channels,
+        "envelopes": envelopes,
+        "legacy profiles": profiles,
+        "deadlines": deadlines,
+    }
     lines = [f"  {name}: {', '.join(values)}" for name, values in words.items() if values]
     emit(
         in_json, {"id": identity, "terms": agreed}, [f"{identity}: agreed", *(lines or ["  nothing special"])]
     )
+
+
+def _deadlines(told: Iterable[str]) -> tuple[Deadline, ...]:
+    """Those of ``TYPE=WHAT:TIME``, one for each type.  Raises Trouble."""
+    found: dict[str, Deadline] = {}
+    for text in told:
+        parts = _DEADLINE.fullmatch(text)
+        if parts is None:
+            raise Trouble(f"a deadline is TYPE=WHAT:TIME, as CRI=before-arrival:24h or *=answer:30m: {text}")
+        name, what = parts[1].removeprefix("*"), parts[2].replace("-", "_")
+        known = found.get(name, Deadline(name))
+        if getattr(known, what):
+            raise Trouble(f"this deadline is there twice: {text}")
+        found[name] = msgspec.structs.replace(known, **{what: int(parts[3]) * _MINUTES[parts[4]]})
+    return tuple(found.values())
 
 
 def certificate_of(path: Path) -> bytes:

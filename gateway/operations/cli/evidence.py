@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway import security
 from gateway.evidence import verify as verifier
 from gateway.evidence.bundle import NoEvidence, bundle
-from gateway.evidence.checkpoints import Checkpoint
 from gateway.evidence.entries import sha256
 from gateway.evidence.gathered import Gathered, Sealed
-from gateway.evidence.signatures import completed
 from gateway.operations import notary, settings
 from gateway.operations.cli.say import Trouble, as_json, emit, need_home
+from gateway.operations.witnessing import ELSEWHERE, Gateway, Witness, told
 from gateway.storage import Breach, Ledger, LedgerError
 
 SHOWN = 50
@@ -40,6 +39,7 @@ class Books:
         except (LedgerError, ValueError, OSError) as error:
             raise Trouble(str(error)) from error
         self.policy = settings.policy(self.settings)
+        self.witness = Witness(home)
 
     @property
     def key(self) -> security.SigningKey:
@@ -57,7 +57,8 @@ class Books:
     def cover(self) -> list[Sealed]:
         """Checkpoints over what none holds; the newest stamped where an authority is set and answers."""
         try:
-            made = notary.cover(self.ledger, self.keys, now, self.settings.journal.entries)
+            known, limit = self.gateway.stranger, self.settings.journal.entries
+            made = notary.cover(self.ledger, self.keys, now, limit, self.witness, known)
         except (LedgerError, ValueError) as error:
             raise Trouble(f"no checkpoint: {error}") from error
         url, newest = self.settings.journal.tsa, self.ledger.unstamped()
@@ -68,14 +69,13 @@ class Books:
                 click.echo(f"cvan: not stamped: {error}", err=True)
         return made
 
-    def stranger(self, chain: tuple[x509.Certificate, ...], checkpoint: Checkpoint) -> str:
-        """Why a checkpoint's signer is not this gateway: neither its key of today, nor one of its name
-        under its authority; "" where it is."""
-        own = completed(self.key.certificates, self.anchors)
-        whole = completed(chain, self.anchors)
-        if chain[0] == own[0] or (chain[0].subject == own[0].subject and whole[-1] == own[-1] != own[0]):
-            return ""
-        return f"signed by a stranger: {chain[0].subject.rfc4514_string()}, {checkpoint.key}"
+    @property
+    def gateway(self) -> Gateway:
+        """Who signs checkpoints here.  Raises Trouble."""
+        try:
+            return Gateway(self.keys, self.trust, self.policy, self.witness)
+        except LedgerError as error:
+            raise Trouble(str(error)) from error
 
     def stamped(self, sealed: Sealed) -> str:
         """Why a checkpoint's time stamp is none; it is not judged where no authority for time is known."""
@@ -160,36 +160,54 @@ def make(context: click.Context, identity: str, output: Path, in_json: bool) -> 
 @click.option(
     "--trust",
     multiple=True,
-    help="What you know by another way: a PEM certificate, or a SHA-256 fingerprint. May be repeated.",
+    help="An authority that you know by another way: a PEM file, or a SHA-256 fingerprint. May be repeated.",
+)
+@click.option(
+    "--gateway",
+    multiple=True,
+    help="The gateway's own certificate, as its operator published it; likewise. May be repeated.",
 )
 @as_json
 @click.pass_context
-def verify(context: click.Context, path: Path, trust: tuple[str, ...], in_json: bool) -> None:
+def verify(
+    context: click.Context, path: Path, trust: tuple[str, ...], gateway: tuple[str, ...], in_json: bool
+) -> None:
     """Verify a bundle with openssl and xmlsec1, without a network; certificates may have expired.
+
+    With --home, what the home trusts and its own keys are known. Without --gateway, any certificate of an
+    authority that you trust may be the gateway's: its name is told, for you to judge.
 
     \b
     Exit code: 0 all verified, 1 something is wrong, 2 something could not be verified here.
-    cvan evidence verify bundle.zip --trust authority.pem
+    cvan evidence verify bundle.zip --trust authority.pem --gateway gateway.pem
     """
     home: Path | None = context.obj
-    given = [*trust, *(_own(home) if home is not None else ())]
     try:
-        steps = verifier.verify(path.read_bytes(), given)
-    except ValueError as error:
+        if home is not None:
+            trust, gateway = (*trust, *_trusted(home)), (*gateway, *_own(home))
+        steps = verifier.verify(path.read_bytes(), trust, gateway)
+    except (OSError, ValueError, LedgerError) as error:
         raise Trouble(str(error)) from error
     code = verifier.code_of(steps)
-    told = [{"state": state, "what": what, "why": why} for state, what, why in steps]
-    emit(in_json, {"code": code, "steps": told}, verifier.lines(steps))
+    said = [{"state": state, "what": what, "why": why} for state, what, why in steps]
+    emit(in_json, {"code": code, "steps": said}, verifier.lines(steps))
     sys.exit(code)
 
 
+def _trusted(home: Path) -> list[str]:
+    """Fingerprints of the authorities that the home trusts, for signatures and for time.  Raises ValueError,
+    OSError."""
+    trust = security.Trust.load(home / settings.load(home).keys.trust, home / "keystore" / "tsa")
+    anchors = [*trust.anchors, *(trust.stampers.anchors if trust.stampers is not None else ())]
+    return [sha256(c.public_bytes(Encoding.DER)) for c in anchors]
+
+
 def _own(home: Path) -> list[str]:
-    """Fingerprints of the authorities and certificates that the home itself trusts."""
+    """Fingerprints of the gateway's own certificates.  Raises ValueError, LedgerError."""
     chosen = settings.load(home)
+    keys = settings.keystore(home, chosen)
     trust = security.Trust.load(home / chosen.keys.trust)
-    own = settings.keystore(home, chosen).signing(now())
-    ders = [*own.der, *(c.public_bytes(Encoding.DER) for c in trust.anchors)]
-    return [sha256(der) for der in ders]
+    return sorted(Gateway(keys, trust, settings.policy(chosen), Witness(home)).fingerprints)
 
 
 @click.group()
@@ -214,8 +232,8 @@ def verify_journal(context: click.Context, witness: tuple[str, ...], in_json: bo
     """
     books = Books(need_home(context))
     breaches: list[Breach] = []
-    audited = books.ledger.audit(breaches.append, books.stranger, books.stamped, _progress(in_json))
-    breaches += _witnessed(books.ledger, witness)
+    audited = books.ledger.audit(breaches.append, books.gateway.stranger, books.stamped, _progress(in_json))
+    breaches += _witnessed(books, witness)
     value = {
         "entries": audited.entries,
         "checkpoints": audited.checkpoints,
@@ -238,30 +256,43 @@ def verify_journal(context: click.Context, witness: tuple[str, ...], in_json: bo
     sys.exit(1 if breaches else 0)
 
 
-def _witnessed(ledger: Ledger, witness: Sequence[str]) -> list[Breach]:
-    missed = []
+def _witnessed(books: Books, witness: Sequence[str]) -> list[Breach]:
+    """Checkpoints that were noted in the home or elsewhere, and are not in the ledger."""
+    try:
+        here = books.witness.breach(books.ledger)
+    except LedgerError as error:
+        raise Trouble(str(error)) from error
+    missed = [] if here is None else [here]
     for one in witness:
         number, _, digest = one.partition(":")
         if not number.isdecimal():
             raise Trouble(f"a witness has the form NUMBER:DIGEST; this has not: {one}")
-        sealed = ledger.checkpoint(int(number))
-        if sealed is None or sha256(sealed.text.encode()) != digest.lower():
-            missed.append(Breach(f"checkpoint {number}", "not the one that was noted elsewhere"))
+        if not told(books.ledger, int(number), digest):
+            missed.append(Breach(f"checkpoint {number}", ELSEWHERE))
     return missed
 
 
 @journal.command()
+@click.option(
+    "--restored", is_flag=True, help="The database was restored from a backup: go on from what it holds."
+)
 @as_json
 @click.pass_context
-def checkpoint(context: click.Context, in_json: bool) -> None:
+def checkpoint(context: click.Context, restored: bool, in_json: bool) -> None:
     """Sign a checkpoint over the journal now.
+
+    Nothing is signed over a journal that is not the one that was signed here last. A database that came
+    back from a backup is not; say so with --restored, once.
 
     \b
     cvan --home HOME journal checkpoint
     """
-    made = Books(need_home(context)).cover()
-    told = [{"number": one.number, "digest": sha256(one.text.encode())} for one in made]
-    emit(in_json, told, [f"{t['number']}:{t['digest']}" for t in told] or ["nothing to cover"])
+    books = Books(need_home(context))
+    if restored:
+        books.witness.forget()
+    made = books.cover()
+    signed = [{"number": one.number, "digest": sha256(one.text.encode())} for one in made]
+    emit(in_json, signed, [f"{s['number']}:{s['digest']}" for s in signed] or ["nothing to cover"])
 
 
 @journal.command()

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -239,7 +240,8 @@ def _ending(end: Expiry, now: datetime) -> dict[str, object]:
 
 def _told(p: Partner) -> dict[str, object]:
     """A partner in JSON; certificates themselves are for ``export``."""
-    told: dict[str, object] = msgspec.json.decode(body_of(p))
+    bare = tuple(msgspec.structs.replace(c, certificate=b"") for c in p.credentials)
+    told: dict[str, object] = msgspec.json.decode(body_of(msgspec.structs.replace(p, credentials=bare)))
     return told
 
 
@@ -252,24 +254,37 @@ def partner_show(context: click.Context, identity: str, in_json: bool) -> None:
 
     \b
     cvan --home HOME partner show anphat
+    cvan --home HOME partner show anphat --json
     """
     now = datetime.now(UTC)
     with ledger(context) as books:
         found = registered(books, identity)
         mandates = books.mandates_of(identity, PAGE)
         ends = books.expiring(now - PAST, now + WARNED[-1], ids=[identity])
+    told = {**_told(found), "active": found.active}
     value = {
-        **_told(found),
-        "active": found.active,
+        **told,
         "expiring": [_ending(e, now) for e in ends],
         "mandates": [msgspec.to_builtins(m) for m in mandates],
     }
-    lines = [f"{k}: {v}" for k, v in _told(found).items() if k != "credentials"]
-    lines += [f"active: {found.active}"] if "active" not in value or found.active else []
+    lines = list(_fields({name: what for name, what in told.items() if name != "credentials"}))
     lines += [f"certificate: {_credential(c, now)}" for c in found.credentials]
     lines += [ending(e, now) for e in ends]
     lines += [f"mandate: {m.id}: {m.agent} for {m.principal}" for m in mandates]
     emit(in_json, value, lines)
+
+
+def _fields(told: dict[str, Any], within: str = "") -> Iterator[str]:
+    """``name: value`` of each field, those of an inner value as ``outer.inner``."""
+    for name, value in told.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{within}{name}.")
+        elif isinstance(value, bool):
+            yield f"{within}{name}: {'yes' if value else 'no'}"
+        elif isinstance(value, list):
+            yield f"{within}{name}: {', '.join(map(str, value))}"
+        else:
+            yield f"{within}{name}: {value}"
 
 
 def _credential(known: Credential, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from gateway.operations.revoking import newest
 from gateway.security.certificates import asked
 from gateway.security.certificates.crl import read_crl
 from gateway.security.certificates.revocation import rule
-from gateway.storage import Known, Learned, Ledger
+from gateway.storage import Known, Learned
 
 SHOWN = 1_000
 """Certificates that the list shows, those that expire first."""
@@ -72,7 +72,7 @@ def status(context: click.Context, in_json: bool) -> None:
     policy, now = settings.policy(chosen), datetime.now(UTC)
     with ledger(context) as books:
         known = newest(books, security.Revocations())
-        told = tuple(_told(each, known, policy, now) for each in books.certificates(SHOWN))
+        told = tuple(_told(each, known, policy, now) for each in books.certificates(SHOWN, now))
         standing = Standing(policy.revocation, books.held_count(), told)
     emit(in_json, standing, _lines(standing))
 
@@ -84,9 +84,17 @@ def status(context: click.Context, in_json: bool) -> None:
 def fetch(context: click.Context, fingerprints: tuple[str, ...], in_json: bool) -> None:
     """Let the running gateway ask again now: after these certificates, or after all.
 
+    Under `revocation = "off"` a gateway asks nobody; this then changes nothing, and says so.
+
     \b
     cvan --home HOME revocation fetch
     """
+    chosen = settings.load(need_home(context))
+    if chosen.trust.revocation == "off":
+        raise Trouble(
+            'nothing is asked: [trust] revocation is "off" in conf/gateway.toml; choose "accept", "hold" or '
+            '"refuse" and begin the gateway anew'
+        )
     with ledger(context) as books:
         count = books.hurry(fingerprints, datetime.now(UTC))
     if fingerprints and not count:
@@ -117,11 +125,9 @@ def take_in(context: click.Context, file: Path, issuer: Path | None, in_json: bo
     der = _der(file.read_bytes())
     with ledger(context) as books:
         trust = security.Trust.load(home / chosen.keys.trust)
-        made = _read(der, _issuers(trust, issuer, books), policy, now)
-        kept = asked.keep_list(made)
-        books.learn(
-            [Learned(kept.subject, der, kept.told, kept.this_update, kept.until, now, f"file {file.name}")]
-        )
+        met = books.certificates(SHOWN, now)
+        made = _read(der, _issuers(trust, issuer, met), policy, now)
+        books.learn([_learned(kept, now, file.name) for kept in _kept(made, met)])
     ended = "" if made.until > now else "; it has ended, and tells only what was revoked"
     value = {"entries": len(made), "until": made.until, "number": made.number}
     emit(in_json, value, [f"{len(made)} revoked certificates, until {made.until:%Y-%m-%d %H:%M}{ended}"])
@@ -136,7 +142,24 @@ def _der(octets: bytes) -> bytes:
         raise Trouble(f"no readable CRL: {error}") from error
 
 
-def _issuers(trust: security.Trust, named: Path | None, books: Ledger) -> Iterator[x509.Certificate]:
+def _kept(made: asked.RevokedList, met: Sequence[Known]) -> Iterator[asked.Kept]:
+    """The list, and what it says for ever of certificates that were met."""
+    yield asked.keep_list(made)
+    for known in met:
+        link = asked.Subject.of(known.der, known.issuer).link
+        said = asked.said_by_lists((made,), link) if link.issuer == made.issuer else ()
+        lasting = asked.lasting_word(said, link)
+        if lasting is not None:
+            yield lasting
+
+
+def _learned(kept: asked.Kept, now: datetime, name: str) -> Learned:
+    return Learned(
+        kept.subject, kept.der, kept.told, kept.this_update, kept.until, now, f"file {name}", kept.final
+    )
+
+
+def _issuers(trust: security.Trust, named: Path | None, met: Sequence[Known]) -> Iterator[x509.Certificate]:
     if named is not None:
         try:
             yield x509.load_pem_x509_certificate(named.read_bytes())
@@ -144,7 +167,7 @@ def _issuers(trust: security.Trust, named: Path | None, books: Ledger) -> Iterat
             raise Trouble(f"{named}: {error}") from error
         return
     yield from trust.anchors
-    for der in {known.issuer for known in books.certificates(SHOWN)}:
+    for der in {known.issuer for known in met}:
         yield x509.load_der_x509_certificate(der)
 
 

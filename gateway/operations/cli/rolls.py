@@ -18,7 +18,7 @@ from gateway.operations import enrolling
 from gateway.operations.cli.books import ledger
 from gateway.operations.cli.say import Trouble, as_json, emit
 from gateway.operations.enrolling.files import FORMATS, NAMES, Format, What
-from gateway.storage import Taken
+from gateway.storage import Ledger, Taken
 
 MAX_TOLD = 1_000
 """Broken rows that are told one by one to a person."""
@@ -36,6 +36,9 @@ def _import(what: What, words: str) -> click.Command:
     @click.command(
         name="import",
         help=f"""Register {words} from a file, TOML or CSV; those of the same id are replaced whole.
+
+        What was ended stays so: a revoked mandate keeps its revocation, a suspended partner comes in again only
+        where its row says active = true.
 
         The file is checked whole first; every broken row is told with its line, and then nothing is changed
         unless --skip-broken is given.  FILE - is standard input.  Exit code: 0 done, 1 rows were broken.
@@ -66,33 +69,64 @@ def _import(what: What, words: str) -> click.Command:
                 return enrolling.read(stream, chosen, what)
 
             found = enrolling.survey(books, rows, _told("checked", words))
-            lines = [f"line {line}: {why}" for line, why in found.broken[:MAX_TOLD]]
-            for line in lines:
-                click.echo(line, err=True)
-            if len(found.broken) > MAX_TOLD:
-                click.echo(f"... and {len(found.broken) - MAX_TOLD:,} more", err=True)
-            sound = found.rows - len(found.broken)
-            value: dict[str, object] = {
-                "rows": found.rows,
-                "broken": [{"line": line, "why": why} for line, why in found.broken],
-            }
+            _tell_broken(found)
             if dry_run or (found.broken and not skip_broken):
-                said = f"{sound:,} of {found.rows:,} {words} are sound, {found.new:,} of them new; nothing changed"
-                emit(in_json, {**value, "added": 0, "replaced": 0}, [said])
-                sys.exit(1 if found.broken else 0)
-            try:
-                done = enrolling.bring_in(books, rows, found, _told("written", words))
-            except Taken as error:
-                raise Trouble(f"changed by somebody else meanwhile: {error}; import again") from error
-            skipped = f", {done.skipped:,} left out" if done.skipped else ""
-            emit(
-                in_json,
-                {**value, "added": done.added, "replaced": done.replaced},
-                [f"{words}: {done.added:,} added, {done.replaced:,} replaced{skipped}"],
-            )
+                _tell_survey(found, words, in_json)
+            else:
+                _tell_outcome(found, _brought_in(books, rows, found, words), words, in_json)
         sys.exit(1 if found.broken else 0)
 
     return bring_in
+
+
+def _brought_in(
+    books: Ledger, rows: enrolling.Rows, found: enrolling.Survey, words: str
+) -> enrolling.Outcome:
+    """Raises Trouble where somebody else was quicker."""
+    try:
+        return enrolling.bring_in(books, rows, found, _told("written", words))
+    except Taken as error:
+        raise Trouble(f"changed by somebody else meanwhile: {error}; import again") from error
+
+
+def _tell_broken(found: enrolling.Survey) -> None:
+    for line, why in found.broken[:MAX_TOLD]:
+        click.echo(f"line {line}: {why}", err=True)
+    if len(found.broken) > MAX_TOLD:
+        click.echo(f"... and {len(found.broken) - MAX_TOLD:,} more", err=True)
+
+
+def _tell_survey(found: enrolling.Survey, words: str, in_json: bool) -> None:
+    sound, stand = found.rows - len(found.broken), found.standing
+    said = f"{sound:,} of {found.rows:,} {words} are sound, {found.new:,} of them new"
+    said += _staying(stand.stay_revoked, stand.stay_suspended)
+    value = _value(found, stand.stay_revoked, stand.stay_suspended)
+    emit(in_json, value, [f"{said}; nothing changed"])
+
+
+def _tell_outcome(found: enrolling.Survey, done: enrolling.Outcome, words: str, in_json: bool) -> None:
+    said = f"{words}: {done.added:,} added, {done.replaced:,} replaced"
+    said += f", {done.skipped:,} left out" if done.skipped else ""
+    said += _staying(done.stay_revoked, done.stay_suspended)
+    value = _value(found, done.stay_revoked, done.stay_suspended)
+    emit(in_json, {**value, "added": done.added, "replaced": done.replaced}, [said])
+
+
+def _staying(revoked: int, suspended: int) -> str:
+    """What an operator ended or stopped, and the file would not have."""
+    said = f"; {revoked:,} {'stays' if revoked == 1 else 'stay'} revoked" if revoked else ""
+    return said + (f"; {suspended:,} {'stays' if suspended == 1 else 'stay'} suspended" if suspended else "")
+
+
+def _value(found: enrolling.Survey, revoked: int, suspended: int) -> dict[str, object]:
+    return {
+        "rows": found.rows,
+        "broken": [{"line": line, "why": why} for line, why in found.broken],
+        "added": 0,
+        "replaced": 0,
+        "stay_revoked": revoked,
+        "stay_suspended": suspended,
+    }
 
 
 def _export(what: What, words: str) -> click.Command:

@@ -89,7 +89,10 @@ def run(context: click.Context, door: int | None, verbose: bool) -> None:
 
 @click.command()
 @click.option(
-    "--home", "folder", type=click.Path(file_okay=False, path_type=Path), help="Keep the home here."
+    "--home",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep everything in this folder; the gateway's home is its folder home.",
 )
 @as_json
 def demo(folder: Path | None, in_json: bool) -> None:
@@ -99,6 +102,7 @@ def demo(folder: Path | None, in_json: bool) -> None:
     Exit code: 0 only if everything went as it should, to the day's end.
     cvan demo
     cvan demo --home ./demo-home --json
+    cvan --home ./demo-home/home evidence make ID -o bundle.zip
     """
     from gateway.operations.demo import Unplayable, play
 

@@ -14,9 +14,9 @@ from gateway import inbound, safexml, security
 from gateway.handbook import EDIFACT_PROFILE, STAMPERS
 from gateway.model.finding import load_catalogue
 from gateway.operations import home as homes
-from gateway.operations import reading, stamping
+from gateway.operations import reading, settings, stamping
 from gateway.operations.cli.files import knowledge
-from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines
+from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines, need_home
 
 
 @click.command()
@@ -32,6 +32,9 @@ from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, fin
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Certificates that EDIFACT security names (USC); default: the home's keystore/signers.",
 )
+@click.option(
+    "--decrypt", is_flag=True, help="Open what is encrypted, with the decryption keys of the home's keystore."
+)
 @as_json
 @click.pass_context
 def verify(
@@ -40,6 +43,7 @@ def verify(
     media_type: str,
     trust: Path | None,
     signers: Path | None,
+    decrypt: bool,
     in_json: bool,
 ) -> None:
     """Prove who signed a message.
@@ -49,6 +53,7 @@ def verify(
     cvan --home HOME verify receipt.xml
     cvan verify interchange.p7m --trust partners/anphat/authority.pem
     cvan verify secured.edi --trust authority.pem --signers certificates/
+    cvan --home HOME verify sealed.p7m --decrypt
     """
     home: Path | None = context.obj
     book = knowledge(home)
@@ -61,6 +66,8 @@ def verify(
         book = replace(book, trust=anchors)
         if signers is not None:
             book = replace(book, signers=security.Certificates.load(signers))
+        if decrypt:
+            book = book.with_decrypters(_decrypting(need_home(context)))
         proof = inbound.prove(body, media_type or reading.media_type(body), book, datetime.now(UTC))
     except security.Refused as refused:
         emit(
@@ -92,6 +99,18 @@ def verify(
     emit(in_json, facts, [f"{path}: {'proven in part' if refused_within else 'proven'}", *lines])
     if refused_within:
         sys.exit(1)
+
+
+def _decrypting(home: Path) -> tuple[security.DecryptionKey, ...]:
+    try:
+        keys = settings.keystore(home, settings.load(home))
+    except (security.KeyUnusable, OSError) as error:
+        raise Trouble(str(error)) from error
+    found = keys.decrypting()
+    if not found:
+        broken = f": {keys.trouble}" if keys.trouble else "; do: cvan keys new --use decryption"
+        raise Trouble(f"{keys.folder}: no decryption key{broken}")
+    return found
 
 
 @click.command()

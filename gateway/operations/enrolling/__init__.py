@@ -2,13 +2,14 @@
 
 from gateway.operations.enrolling.checks import Broken, checked_mandate, checked_partner
 from gateway.operations.enrolling.files import FORMATS, Row, read, write
-from gateway.operations.enrolling.importing import Outcome, Survey, Told, bring_in, survey
+from gateway.operations.enrolling.importing import Outcome, Rows, Survey, Told, bring_in, survey
 
 __all__ = [
     "FORMATS",
     "Broken",
     "Outcome",
     "Row",
+    "Rows",
     "Survey",
     "Told",
     "bring_in",

@@ -10,7 +10,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from gateway import transport
+from gateway import security, transport
 from gateway.model import Credential, Kind, Mandate, Partner
 from gateway.security.policy import ALGORITHMS
 
@@ -29,6 +29,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BLANK = re.compile(r"\s*\Z")
 MAX_TEXT = 500
 """Characters of a name: more is a mistake in a file."""
+
+
+MAX_MINUTES = 366 * 1_440
+"""Of a deadline: a year."""
 
 
 class Broken(ValueError):
@@ -55,9 +59,23 @@ def checked_partner(partner: Partner, *, proven: bool = False) -> Partner:
     _repeated("certificate", [c.fingerprint for c in credentials])
     subjects = tuple(subject(text) for text in partner.subjects)
     checked = msgspec.structs.replace(partner, subjects=subjects, credentials=credentials)
+    _agreed(checked)
     if not proven and not is_proven(checked):
         raise Broken("nothing proves it: name a subject, a credential or a token digest, or its tax code")
     return checked
+
+
+def _agreed(partner: Partner) -> None:
+    """Raises Broken for deadlines that are none."""
+    deadlines = partner.terms.deadlines
+    _repeated("a deadline for", [d.message or "*" for d in deadlines])
+    for deadline in deadlines:
+        times = (deadline.answer, deadline.before_arrival, deadline.before_departure)
+        if not any(times) or any(not 0 <= minutes <= MAX_MINUTES for minutes in times):
+            raise Broken(
+                f"a deadline for {deadline.message or '*'} is 1 to {MAX_MINUTES} minutes for answer, "
+                "before_arrival or before_departure"
+            )
 
 
 def is_proven(partner: Partner) -> bool:
@@ -81,15 +99,31 @@ def checked_credential(credential: Credential) -> Credential:
         _zoned(name, getattr(credential, name))
     if credential.active_from and credential.active_to and credential.active_from >= credential.active_to:
         raise Broken(f"certificate {credential.fingerprint[:16]}: its window ends before it begins")
+    _within_its_life(credential)
     return credential
 
 
+def _within_its_life(credential: Credential) -> None:
+    """Raises Broken where the window begins when the certificate has ended, or goes on beyond it."""
+    end, since, until = credential.expires_at, credential.active_from, credential.active_to
+    if end is None:
+        return
+    wrong = f"begins at {since:%Y-%m-%d %H:%M}" if since is not None and since >= end else ""
+    wrong = f"ends at {until:%Y-%m-%d %H:%M}" if until is not None and until > end else wrong
+    if wrong:
+        raise Broken(
+            f"certificate {credential.fingerprint[:16]}: its window {wrong} UTC, "
+            f"the certificate itself ends at {end:%Y-%m-%d %H:%M} UTC"
+        )
+
+
 def described(credential: Credential) -> Credential:
-    """The credential with fingerprint, subject and end of its certificate.  Raises Broken."""
+    """The credential with fingerprint, names, subject and end of its certificate.  Raises Broken."""
     try:
         certificate = x509.load_der_x509_certificate(credential.certificate)
         name = certificate.subject.rfc4514_string()
-    except ValueError as error:
+        names = security.names_of(certificate)
+    except (ValueError, x509.DuplicateExtension) as error:
         raise Broken(f"no certificate in DER: {error}") from error
     fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
     if credential.fingerprint and credential.fingerprint != fingerprint:
@@ -97,7 +131,11 @@ def described(credential: Credential) -> Credential:
             f"the certificate's fingerprint is {fingerprint[:16]}..., not {credential.fingerprint[:16]}..."
         )
     return msgspec.structs.replace(
-        credential, fingerprint=fingerprint, subject=name, expires_at=certificate.not_valid_after_utc
+        credential,
+        fingerprint=fingerprint,
+        subject=name,
+        expires_at=certificate.not_valid_after_utc,
+        names=names,
     )
 
 

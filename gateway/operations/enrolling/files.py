@@ -36,11 +36,15 @@ WRONG = (ValueError, msgspec.ValidationError, RecursionError)
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One entry of a file: the line where it begins (from 1), and the value or why there is none."""
+    """One entry of a file: the line where it begins (from 1), and the value or why there is none.
+
+    ``resumes``: it says of a partner that it is active, and does not merely leave that out.
+    """
 
     line: int
     value: Partner | Mandate | None
     why: str = ""
+    resumes: bool = False
 
 
 def _why(error: Exception) -> str:
@@ -65,6 +69,11 @@ def _plain(value: Partner | Mandate) -> dict[str, Any]:
     """A value's fields that are not as if left out, of plain types; times stay times."""
     plain: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return plain
+
+
+def _told(line: int, told: dict[str, Any], what: What, strict: bool = True) -> Row:
+    made = _made(told, what, strict)
+    return Row(line, made, resumes=isinstance(made, Partner) and made.active and "active" in told)
 
 
 def _made(told: dict[str, Any], what: What, strict: bool = True) -> Partner | Mandate:
@@ -110,7 +119,7 @@ def _entry(line: int, lines: list[str], what: What) -> Iterator[Row]:
             return
         if set(told) != {NAMES[what]} or not isinstance(told[NAMES[what]], list):
             raise ValueError(f"each entry begins with a line [[{NAMES[what]}]]")
-        yield Row(line, _made(told[NAMES[what]][0], what))
+        yield _told(line, told[NAMES[what]][0], what)
     except WRONG as error:
         yield Row(line, None, _why(error))
 
@@ -175,7 +184,7 @@ def _row(line: int, names: list[str], cells: list[str], what: What) -> Row:
         if len(cells) != len(names):
             raise ValueError(f"{len(names)} columns are named, {len(cells)} are here")
         told = {name: _cell(name, bare(cell), what) for name, cell in zip(names, cells, strict=True) if cell}
-        return Row(line, _made(told, what, strict=False))
+        return _told(line, told, what, strict=False)
     except WRONG as error:
         return Row(line, None, _why(error))
 

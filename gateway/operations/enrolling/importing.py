@@ -6,6 +6,7 @@ The file is read twice and never held: once to find every broken row, once to wr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import msgspec
@@ -14,7 +15,7 @@ from gateway.model import Mandate, Partner
 from gateway.model.register import TOKEN, keys_of
 from gateway.operations.enrolling.checks import Broken, checked_mandate, checked_partner
 from gateway.operations.enrolling.files import Row
-from gateway.storage import Ledger
+from gateway.storage import Ledger, Written
 
 AT_ONCE = 500
 """Rows that are checked against the ledger, or put into it, together."""
@@ -30,19 +31,28 @@ Told = Callable[[int], None]
 
 
 class Survey(msgspec.Struct):
-    """What a file would do: rows in all, those that are new, and the broken ones with their reasons."""
+    """What a file would do: rows in all, those that are new, and the broken ones with their reasons.
+
+    ``resumed``: ids of partners whose rows say that they are active.  ``standing``: what would stay revoked or
+    suspended.
+    """
 
     rows: int = 0
     new: int = 0
     broken: list[tuple[int, str]] = []
+    resumed: set[str] = set()
+    standing: Written = Written()
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What was done: how many were added, how many replaced, how many broken rows were left out."""
+    """What was done: how many were added, how many replaced, how many broken rows were left out; and how many
+    mandates stay revoked, and partners suspended, whatever their rows say."""
 
     added: int
     replaced: int
     skipped: int
+    stay_revoked: int
+    stay_suspended: int
 
 
 def survey(ledger: Ledger, rows: Rows, told: Told = lambda _: None) -> Survey:
@@ -59,9 +69,13 @@ def survey(ledger: Ledger, rows: Rows, told: Told = lambda _: None) -> Survey:
                 found.broken.append((row.line, why))
             else:
                 sound.append((row.line, why))
+                if row.resumes:
+                    found.resumed.add(why.id)
         refused = dict(_against_ledger(ledger, sound))
         found.broken += refused.items()
-        found.new += len(_unknown(ledger, [value for line, value in sound if line not in refused]))
+        values = [value for line, value in sound if line not in refused]
+        found.new += len(_unknown(ledger, values))
+        found.standing += ledger.would_stand(values, found.resumed)
         if found.rows % TOLD_EVERY == 0:
             told(found.rows)
     found.broken.sort()
@@ -77,19 +91,25 @@ def bring_in(ledger: Ledger, rows: Rows, surveyed: Survey, told: Told = lambda _
     left_out = {line for line, _ in surveyed.broken}
 
     def batches() -> Iterator[Sequence[Partner | Mandate]]:
-        done = 0
+        count = 0
         for batch in _batches(row for row in rows() if row.line not in left_out):
             yield [_checked(row) for row in batch]
-            done += len(batch)
-            if done % TOLD_EVERY == 0:
-                told(done)
+            count += len(batch)
+            if count % TOLD_EVERY == 0:
+                told(count)
 
-    count = sum(_put(ledger, batch) for batch in batches()) if left_out else ledger.put_all(batches)
-    return Outcome(surveyed.new, count - surveyed.new, len(left_out))
+    if left_out:
+        done = Written()
+        for batch in batches():
+            done += ledger.put_all(partial(_alone, batch), surveyed.resumed)
+    else:
+        done = ledger.put_all(batches, surveyed.resumed)
+    replaced = done.count - surveyed.new
+    return Outcome(surveyed.new, replaced, len(left_out), done.stay_revoked, done.stay_suspended)
 
 
-def _put(ledger: Ledger, batch: Sequence[Partner | Mandate]) -> int:
-    return ledger.put_all(lambda: [batch])
+def _alone(batch: Sequence[Partner | Mandate]) -> list[Sequence[Partner | Mandate]]:
+    return [batch]
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import quote
 
@@ -29,7 +30,9 @@ __all__ = [
     "by_lists",
     "by_response",
     "get_url",
+    "lasting_word",
     "read_lists",
+    "said_by_lists",
 ]
 
 OCSP_REQUEST = "application/ocsp-request"
@@ -153,7 +156,19 @@ def by_lists(lists: Lists, subject: Subject, policy: Policy, now: datetime) -> T
     kept = tuple(keep_list(made) for made in lists.lists if made.der)
     status = rule(subject.link, said, policy, now, stamped=False)
     revoked = status.status is Status.REVOKED
-    return Told("revoked" if revoked else "good", False, newest.until, kept)
+    lasting = lasting_word(said, subject.link)
+    final = lasting is not None
+    return Told("revoked" if revoked else "good", final, newest.until, (*kept, lasting) if lasting else kept)
+
+
+def lasting_word(said: Iterable[Statement], link: Link) -> Kept | None:
+    """The revocation that lists tell of a certificate, to be kept though a newer list leaves it out; None
+    where they tell none, or one on hold.  It is without their octets, of which there may be many."""
+    told = next((statement for statement in said if statement.permanent), None)
+    if told is None:
+        return None
+    subject = keeping.answer_subject(link.issuer + link.serial)
+    return Kept(subject, b"", keeping.told_of_answer(told), told.this_update, told.until, True)
 
 
 def keep_list(made: RevokedList) -> Kept:

@@ -129,7 +129,8 @@ class Authority:
         start = not_before or datetime.now(UTC).replace(microsecond=0) - _BACKDATED
         own = x509.SubjectKeyIdentifier.from_public_key(public)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key())
-        usage = _usage(authority=False, tls=tls, decrypting=use == "decrypt")
+        agreeing = isinstance(public, ec.EllipticCurvePublicKey)
+        usage = _usage(authority=False, tls=tls, decrypting=use == "decrypt", agreeing=agreeing)
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name.from_rfc4514_string(subject))
@@ -156,13 +157,13 @@ def _write_key(path: Path, private: PrivateKey) -> None:
     write_private(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _usage(*, authority: bool, tls: bool, decrypting: bool = False) -> x509.KeyUsage:
+def _usage(*, authority: bool, tls: bool, decrypting: bool = False, agreeing: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not authority and not decrypting,
         content_commitment=not authority and not tls and not decrypting,
-        key_encipherment=decrypting,
+        key_encipherment=decrypting and not agreeing,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=decrypting and agreeing,
         key_cert_sign=authority,
         crl_sign=authority,
         encipher_only=False,

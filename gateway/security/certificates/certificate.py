@@ -28,8 +28,12 @@ def read_certificate(der: bytes) -> x509.Certificate:
         certificate.subject.rfc4514_string()
         certificate.issuer.rfc4514_string()
         _ = certificate.extensions
-    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion):
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion):
+        # A name in a bit string is a TypeError of the library's.
         raise refusal("SIG021", "X.509 v3", "", "certificate") from None
+    if certificate.serial_number <= 0:
+        found = f"serial number {certificate.serial_number}"
+        raise refusal("SIG021", "a serial number above 0 (RFC 5280, 4.1.2.2)", found, "certificate")
     return certificate
 
 

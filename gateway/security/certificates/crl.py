@@ -146,7 +146,7 @@ def read_crl(der: bytes, issuer: x509.Certificate, policy: Policy, now: datetime
         _check_signed(crl, issuer, policy)
         until = crl.next_update_utc
         entries = _sorted(der)
-    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, IndexError, OverflowError):
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, IndexError, OverflowError):
         raise refusal("SIG330", "CertificateList", "", _PART) from None
     if until is None:
         raise refusal("SIG333", "nextUpdate", "", _PART)

@@ -48,7 +48,7 @@ def relearn(revocations: Revocations, kept: Iterable[tuple[str, bytes, bytes]], 
         if subject.startswith(_ANSWER):
             statement = _statements.decode(told)
             key = bytes.fromhex(subject.removeprefix(_ANSWER))
-            answers[key] = msgspec.structs.replace(statement, evidence=(der,))
+            answers[key] = msgspec.structs.replace(statement, evidence=(der,) if der else ())
         else:
             lists.append(msgspec.structs.replace(_lists.decode(told), der=der))
     return revocations.learned(answers, lists, version)

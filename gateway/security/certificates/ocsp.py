@@ -77,11 +77,11 @@ def read_response(
     """
     response = _load(der)
     try:
-        signer = _signer(response, issuer, policy, responders)
+        signer = _signer(response, issuer, responders)
         _check_signature(response, check_key(public_key_of(signer), policy, _PART))
         found = tuple(_statements(response, issuer, der, policy, now))
         nonce = _nonce(response)
-    except (ValueError, x509.DuplicateExtension, UnsupportedAlgorithm):
+    except (ValueError, TypeError, x509.DuplicateExtension, UnsupportedAlgorithm):
         raise refusal("SIG320", "BasicOCSPResponse", "", _PART) from None
     if not found:
         raise refusal("SIG324", issuer.subject.rfc4514_string(), "", _PART)
@@ -103,7 +103,6 @@ def _load(der: bytes) -> ocsp.OCSPResponse:
 def _signer(
     response: ocsp.OCSPResponse,
     issuer: x509.Certificate,
-    policy: Policy,
     responders: tuple[x509.Certificate, ...],
 ) -> x509.Certificate:
     """The certificate whose key must have signed (RFC 6960, 4.2.2.2)."""
@@ -112,7 +111,10 @@ def _signer(
             return own
     for delegate in response.certificates:
         if _is_named(response, delegate):
-            _check_delegate(delegate, issuer, response.produced_at_utc, policy)
+            _check_delegate(delegate, issuer)
+            # When it says that it spoke is its own word: it must have been one at every moment of that.
+            for when in (response.produced_at_utc, *(r.this_update_utc for r in response.responses)):
+                _check_window(delegate, when)
             return delegate
     raise refusal("SIG322", issuer.subject.rfc4514_string(), _responder(response), _PART)
 
@@ -129,9 +131,7 @@ def _responder(response: ocsp.OCSPResponse) -> str:
     return (response.responder_key_hash or b"").hex()
 
 
-def _check_delegate(
-    delegate: x509.Certificate, issuer: x509.Certificate, when: datetime, policy: Policy
-) -> None:
+def _check_delegate(delegate: x509.Certificate, issuer: x509.Certificate) -> None:
     """A certificate that the issuer itself gave to a responder, which nobody need ask after."""
     try:
         delegate.verify_directly_issued_by(issuer)
@@ -150,6 +150,9 @@ def _check_delegate(
         raise refusal("SIG327", "digitalSignature", "keyUsage", _PART)
     if ExtensionOID.OCSP_NO_CHECK not in extensions:
         raise refusal("SIG327", "id-pkix-ocsp-nocheck", "", _PART)
+
+
+def _check_window(delegate: x509.Certificate, when: datetime) -> None:
     if not delegate.not_valid_before_utc <= when <= delegate.not_valid_after_utc:
         window = f"{delegate.not_valid_before_utc:%Y-%m-%d}..{delegate.not_valid_after_utc:%Y-%m-%d}"
         raise refusal("SIG327", window, f"{when:%Y-%m-%d}", _PART)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from datetime import datetime
 from itertools import pairwise
@@ -24,6 +24,9 @@ from gateway.security.certificates.statement import Link, link_of
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
 
+PARTNERS = "partners"
+"""The folder, within that of the anchors, of partners' own certificates: each is believed as it is, and
+issues for nobody, whatever it says of itself."""
 PUBLIC = "public"
 """The folder, within that of the anchors, of public authorities: the identifiers (tax codes) in the
 subjects that they certify say who the signer is."""
@@ -62,37 +65,49 @@ class Trust:
         stampers: Trust | None = None,
         public: Iterable[x509.Certificate] = (),
         responders: Iterable[x509.Certificate] = (),
+        partners: Iterable[x509.Certificate] = (),
     ) -> None:
         """``stampers``: the anchors of time-stamp authorities; None: no time stamp is believed.
-        ``public``: further anchors, those of PUBLIC; ``responders``: see RESPONDERS."""
+        ``public``, ``partners``: further anchors, those of PUBLIC and PARTNERS; ``responders``: see
+        RESPONDERS."""
         self.public = frozenset(public)
-        self.anchors = (*anchors, *self.public)
+        self.partners = frozenset(partners)
+        self.anchors = tuple(dict.fromkeys((*anchors, *self.public, *self.partners)))
         self.responders = tuple(responders)
         self.stampers = stampers
         self.revocations = NOTHING_KNOWN
         self._stapled = Stapled(self.responders)
+        self._pinned = self.partners
+        self._linked: dict[tuple[bytes, ...], tuple[Link, ...]] = {}
+        self._name_issuers()
+
+    def _name_issuers(self) -> None:
         self._by_subject: dict[bytes, list[x509.Certificate]] = {}
+        self._owned: dict[bytes, str] = {}
         for anchor in self.anchors:
-            self._by_subject.setdefault(anchor.subject.public_bytes(), []).append(anchor)
+            if anchor in self.partners:
+                self._owned[anchor.public_bytes(Encoding.DER)] = anchor.subject.rfc4514_string()
+            else:
+                self._by_subject.setdefault(anchor.subject.public_bytes(), []).append(anchor)
         self._remembered: dict[tuple[object, ...], Chain] = {}
 
     @classmethod
     def load(cls, place: Path, stampers: Path | None = None) -> Trust:
         """Every certificate of a PEM file, or of a folder's ``*.pem`` and ``*.crt`` files, and of its
-        folders PUBLIC and RESPONDERS where it has them.
+        folders PUBLIC, PARTNERS and RESPONDERS where it has them.
 
         ``stampers``: the folder of time-stamp authorities' anchors, which may be absent.  Raises ValueError
         naming each file that holds no readable certificate.
         """
         broken: list[str] = []
         anchors = _certificates(place, broken)
-        public, responders, stamping = (
+        public, partners, responders, stamping = (
             _certificates(folder, broken) if folder is not None and folder.is_dir() else []
-            for folder in (place / PUBLIC, place / RESPONDERS, stampers)
+            for folder in (place / PUBLIC, place / PARTNERS, place / RESPONDERS, stampers)
         )
         if broken:
             raise ValueError("; ".join(broken))
-        return cls(anchors, cls(stamping) if stamping else None, public, responders)
+        return cls(anchors, cls(stamping) if stamping else None, public, responders, partners)
 
     def certify(
         self, certificates: tuple[bytes, ...], policy: Policy, now: datetime, wanted: SignerId | None = None
@@ -121,6 +136,24 @@ class Trust:
             self._remembered.clear()
         self._remembered[name] = chain
         return chain
+
+    def with_partners(self, owned: Callable[[str, str], bool]) -> Trust:
+        """The same anchors, of which those issue for nobody that are partners' own, by ``owned``
+        (fingerprint, subject): who pins a partner's certificate where authorities are means no more by it.
+        The same object where that changes nothing."""
+        named = [(anchor, signer_of(anchor)) for anchor in self.anchors]
+        partners = self._pinned | {a for a, signer in named if owned(signer.fingerprint, signer.subject)}
+        if partners == self.partners:
+            return self
+        other = copy(self)
+        other.partners = partners
+        other._name_issuers()
+        return other
+
+    def issued_by_partner(self, certificates: tuple[bytes, ...]) -> str:
+        """The subject of the partner's certificate among the issuers of a chain (DER) that others proved,
+        "" where there is none."""
+        return next((self._owned[der] for der in certificates[1:] if der in self._owned), "")
 
     def with_revocations(self, revocations: Revocations) -> Trust:
         """The same anchors with other knowledge of what was revoked; chains stay remembered."""
@@ -151,6 +184,21 @@ class Trust:
             chain.certificates, chain.links, self.revocations, self._stapled, embedded, policy, now, at
         )
         return chain, proof
+
+    def ask(self, certificates: tuple[bytes, ...], policy: Policy, now: datetime) -> Proof:
+        """What is known of the revocation of a chain (DER, the anchor last) that others proved, as a TLS
+        handshake does; how it was built is theirs to say.
+
+        Raises Refused and Held, as ``prove``; SIG020 where one is unreadable.
+        """
+        links = self._linked.get(certificates)
+        if links is None:
+            chain = [read_certificate(der) for der in certificates]
+            links = tuple(link_of(c, above) for c, above in pairwise(chain))
+            if len(self._linked) >= _REMEMBERED:
+                self._linked.clear()
+            self._linked[certificates] = links
+        return ask_after(certificates, links, self.revocations, self._stapled, (), policy, now, None)
 
     def _build(
         self, certificates: tuple[bytes, ...], policy: Policy, now: datetime, wanted: SignerId | None

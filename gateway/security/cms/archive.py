@@ -51,10 +51,13 @@ class PlainHashIndex:
 
 
 class Archived(msgspec.Struct, frozen=True):
-    """What an archive time stamp must be over, and which values of unsigned attributes it covers."""
+    """What an archive time stamp must be over, and what it covers: values of unsigned attributes, certificates,
+    and revocation values beside them."""
 
     octets: bytes
     covered: frozenset[bytes]
+    certificates: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
 
 
 def archived(token: bytes, one: OneSigner, content: bytes) -> Archived:
@@ -76,8 +79,8 @@ def _archived(stated: Stated, one: OneSigner, content: bytes) -> Archived:
     if digest not in DIGESTS or stated.digest not in DIGESTS:
         raise refusal("SIG007", ", ".join(sorted(DIGESTS)), digest or stated.digest, _PART)
     attributes = dict(_attribute_octets(name, one.info.unsigned_attributes or []))
-    _covered("certificates", read.certificates, one.certificates, digest)
-    _covered("crls", read.crls, one.crls, digest)
+    certificates = _covered("certificates", read.certificates, one.certificates, digest)
+    crls = _covered("crls", read.crls, one.crls, digest)
     values = _covered("unsignedAttrs", read.unsigned, attributes, digest)
     # A SignerInfo's fields but the unsigned attributes, as they stand there: the signed ones under their tag.
     fields = [field for field in one.fields if field[:1] != _UNSIGNED]
@@ -86,7 +89,8 @@ def _archived(stated: Stated, one: OneSigner, content: bytes) -> Archived:
         DIGESTERS[stated.digest](content).digest(),
     )
     octets = b"".join((kind, hashed, *fields, octets_of(index)))
-    return Archived(octets, frozenset(v for present in values for v in attributes[present]))
+    covered = frozenset(value for present in values for value in attributes[present])
+    return Archived(octets, covered, tuple(certificates), tuple(crls))
 
 
 def _index_in(unsigned: Sequence[TLV]) -> tuple[ObjectIdentifier, TLV]:

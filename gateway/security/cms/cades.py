@@ -17,7 +17,7 @@ from cryptography.x509 import ObjectIdentifier
 from gateway.model import Finding, Place, Proof, Revocation, Severity
 from gateway.security.certificates.trust import Trust
 from gateway.security.cms.archive import ARCHIVE_TIME_STAMP, Archived, archived
-from gateway.security.cms.material import Material, values_by_type
+from gateway.security.cms.material import Material, material_of, values_by_type
 from gateway.security.cms.signer_info import OneSigner
 from gateway.security.cms.timestamps import Stamp, read_token, stated_by
 from gateway.security.policy import LEVELS, Policy
@@ -34,10 +34,13 @@ MAX_STAMPS: Final = 8
 
 class Stamps(msgspec.Struct, frozen=True):
     """Verified stamps, over the signature value (earliest first) and over everything (archived, latest
-    first), and what was claimed besides and not believed."""
+    first), and what was claimed besides and not believed.
+
+    ``sheltered``: the certificates, responses and stamps that each of the latter covers."""
 
     signature: tuple[Stamp, ...] = ()
     archive: tuple[Stamp, ...] = ()
+    sheltered: tuple[frozenset[bytes], ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -95,12 +98,12 @@ class _Judging:
         except Held:
             raise
         except Refused as refused:
-            place = Place(part="unsignedAttrs")
-            why = f"{refused.code} {refused.findings[0].found}".rstrip()
-            self.findings.append(Finding("SIG219", place, found=why, severity=Severity.WARNING))
+            self.findings.append(_remark("SIG219", f"{refused.code} {refused.findings[0].found}".rstrip()))
             return None
 
-    def judge_archive(self, token: bytes, cover: Callable[[bytes], Archived]) -> Stamp | None:
+    def judge_archive(
+        self, token: bytes, cover: Callable[[bytes], Archived]
+    ) -> tuple[Stamp, Archived] | None:
         """The same of an archive stamp; what it covers was there at its time."""
         below: list[Archived] = []
 
@@ -109,9 +112,19 @@ class _Judging:
             return below[0].octets
 
         stamp = self.judge(token, imprinted)
-        if stamp is not None:
-            self._there_at |= dict.fromkeys(below[0].covered, stamp.at)
-        return stamp
+        if stamp is None:
+            return None
+        self._there_at |= dict.fromkeys(below[0].covered, stamp.at)
+        return stamp, below[0]
+
+
+def claimed_times(unsigned: Unsigned) -> tuple[datetime, ...]:
+    """What the stamps state, true or not; the earliest time of all where one is unreadable.  Raises Refused
+    (SIG218)."""
+    tokens = (*unsigned.get(SIGNATURE_TIME_STAMP, ()), *unsigned.get(ARCHIVE_TIME_STAMP, ()))
+    if len(tokens) > MAX_STAMPS:
+        raise refusal("SIG218", f"<= {MAX_STAMPS}", str(len(tokens)), "unsignedAttrs")
+    return tuple(map(_claimed, tokens))
 
 
 def read_stamps(
@@ -126,26 +139,31 @@ def read_stamps(
     """Judge the stamps of a signature.
 
     They are unsigned, so anybody may have added or taken them: one that does not hold costs the signature its
-    level and never its truth (EN 319 102-1, 5.5), and is told in a finding.  Raises Refused (SIG218), Held.
+    level and never its truth (EN 319 102-1, 5.5), and is told in a finding.  Raises Held.
     """
-    signature = unsigned.get(SIGNATURE_TIME_STAMP, ())
-    archive = unsigned.get(ARCHIVE_TIME_STAMP, ())
-    if not signature and not archive:
-        return NO_STAMPS
-    if len(signature) + len(archive) > MAX_STAMPS:
-        raise refusal("SIG218", f"<= {MAX_STAMPS}", str(len(signature) + len(archive)), "unsignedAttrs")
     judging = _Judging(material, trust, policy, now)
 
     def cover(token: bytes) -> Archived:
         return archived(token, one, content)
 
-    whole = [judging.judge_archive(token, cover) for token in sorted(archive, key=_claimed, reverse=True)]
-    own = [judging.judge(token, lambda: one.info.signature) for token in signature]
+    archive = sorted(unsigned.get(ARCHIVE_TIME_STAMP, ()), key=_claimed, reverse=True)
+    whole = list(filter(None, [judging.judge_archive(token, cover) for token in archive]))
+    own = [
+        judging.judge(token, lambda: one.info.signature) for token in unsigned.get(SIGNATURE_TIME_STAMP, ())
+    ]
     return Stamps(
         tuple(sorted(filter(None, own), key=lambda stamp: stamp.at)),
-        tuple(filter(None, whole)),
+        tuple(stamp for stamp, _ in whole),
+        tuple(_sheltered(one, unsigned, below) for _, below in whole),
         tuple(judging.findings),
     )
+
+
+def _sheltered(one: OneSigner, unsigned: Unsigned, below: Archived) -> frozenset[bytes]:
+    kept = msgspec.structs.replace(one, certificates=below.certificates, crls=below.crls)
+    there = {kind: tuple(v for v in values if v in below.covered) for kind, values in unsigned.items()}
+    material = material_of(kept, there)
+    return frozenset((*material.certificates, *material.responses, *below.covered))
 
 
 def _claimed(token: bytes) -> datetime:
@@ -156,7 +174,9 @@ def _claimed(token: bytes) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def check_signing_time(signed_at: datetime | None, stamps: Stamps, policy: Policy, now: datetime) -> None:
+def check_signing_time(
+    signed_at: datetime | None, stamps: Iterable[Stamp], policy: Policy, now: datetime
+) -> None:
     """Raises Refused: SIG048 where the signer claims to sign in the future, SIG216 where after a stamp over
     the signature."""
     if signed_at is None:
@@ -164,35 +184,56 @@ def check_signing_time(signed_at: datetime | None, stamps: Stamps, policy: Polic
     latest = now + policy.clock_skew
     if signed_at > latest:
         raise refusal("SIG048", f"<= {latest.isoformat()}", signed_at.isoformat(), "signingTime")
-    for stamp in stamps.signature:
+    for stamp in stamps:
         latest = stamp.at + stamp.accuracy + policy.clock_skew
         if signed_at > latest:
             raise refusal("SIG216", f"<= {latest.isoformat()}", signed_at.isoformat(), "signingTime")
 
 
-def level_of(named: bool, signed_at: datetime | None, stamps: Stamps, proof: Proof, embedded: bool) -> str:
-    """The level that a signature has proven, not the one that its form claims.
+def level_of(
+    named: bool, signed_at: datetime | None, stamps: Stamps, shown: Proof, material: Material
+) -> tuple[str, tuple[Finding, ...]]:
+    """The level that a signature has proven, not the one that its form claims, and what kept it lower.
 
-    ``named``: the signer's certificate is named by a signed attribute; ``embedded``: revocation values
-    came with the signature.
+    ``named``: the signer's certificate is named by a signed attribute; ``shown``: what the revocation values
+    that came with the signature show by themselves.
     """
     if not named or signed_at is None:
-        return ""
+        return "", ()
     if not stamps.signature:
-        return "B"
-    if not embedded or proof.revocation is not Revocation.GOOD:
-        return "T"
-    return "LTA" if stamps.archive else "LT"
+        return "B", ()
+    if not material.responses:
+        return "T", ()
+    if shown.revocation is not Revocation.GOOD:
+        return "T", (_remark("SIG122", shown.revocation.value),)
+    if not stamps.archive:
+        return "LT", ()
+    needed = needed_of(shown, material)
+    tokens = [stamp.token for stamp in stamps.signature]
+    if any(needed <= covered and not covered.isdisjoint(tokens) for covered in stamps.sheltered):
+        return "LTA", ()
+    return "LT", (_remark("SIG220"),)
 
 
-def check_level(level: str, named: bool, stamps: Stamps, policy: Policy) -> None:
+def _remark(code: str, found: str = "") -> Finding:
+    return Finding(code, Place(part="unsignedAttrs"), found=found, severity=Severity.WARNING)
+
+
+def needed_of(shown: Proof, material: Material) -> frozenset[bytes]:
+    """The certificates and responses without which nobody could judge the signature any more: what an archive
+    stamp must cover.  An anchor is the judge's own."""
+    brought = (der for der in shown.certificates[:-1] if der in material.certificates)
+    return frozenset((*shown.responses, *brought))
+
+
+def check_level(level: str, named: bool, findings: Iterable[Finding], policy: Policy) -> None:
     """Raises Refused where the policy asks for more: SIG210 (the certificate named), SIG212 (the level, with
     what kept it down)."""
     if policy.signing_certificate and not named:
         raise refusal("SIG210", "signing-certificate-v2", "", "signedAttrs")
     if LEVELS.index(level) < LEVELS.index(policy.level):
         low = refusal("SIG212", policy.level, level or "no level", "CAdES")
-        raise Refused((*low.findings, *stamps.findings))
+        raise Refused((*low.findings, *findings))
 
 
 def _once(values: Iterable[bytes]) -> tuple[bytes, ...]:

@@ -37,7 +37,7 @@ class HeldKey:
 
 @dataclass(frozen=True)
 class KeptKey:
-    """A decryption key of the keystore, in a file or in a token: RSA-OAEP and nothing else."""
+    """A decryption key of the keystore, in a file or in a token: RSA-OAEP, or agreement with a curve's key."""
 
     key: DecryptionKey
 
@@ -48,6 +48,8 @@ class KeptKey:
 
     def unwrap(self, wrapped: bytes, wrapping: KeyWrapping) -> bytes:
         """See Decrypter."""
+        if wrapping.scheme == "ecdh":
+            return self.key.agree(wrapping.peer)
         if wrapping.scheme != "rsa-oaep":
             raise Undecipherable
         return self.key.decrypt(wrapped, wrapping.digest)

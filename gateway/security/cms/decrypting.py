@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from cryptography.x509 import ObjectIdentifier
 
 from gateway.security.certificates.signer_id import SignerId
-from gateway.security.cms.ber import enclose
+from gateway.security.cms.ber import each_in, enclose
 from gateway.security.cms.ciphers import (
     Agreement,
     ContentCipher,
@@ -50,9 +51,16 @@ from gateway.security.refused import Refused, refusal
 
 MAX_RECIPIENTS: Final = 32
 """A message encrypted to a partner's own archive, to customs and a few more has that many at most."""
+MAX_AROUND: Final = 256 * 1024
+"""Octets beside the encrypted content: recipients take some hundreds each."""
+MAX_PIECES: Final = 200_000
+"""Of streamed content; 64 MB in pieces of 1,000 octets are fewer."""
+_FIELDS: Final = 7
 _PART: Final = "EnvelopedData"
 _AGREEMENT: Final = b"\xa1"
 _ATTRIBUTES: Final = b"\xa1"
+_ORIGINATOR: Final = b"\xa0"
+_PIECES: Final = b"\xa0"
 _OCTET_STRING: Final = b"\x04"
 
 
@@ -108,13 +116,13 @@ def open_enveloped(
 
 
 def _read(enveloped: TLV, policy: Policy, *, authenticated: bool) -> _Sealed:
-    fields = [f for f in elements_of(octets_of(enveloped))[1:] if f.tag_bytes != b"\xa0"]
+    octets = octets_of(enveloped)
+    _check_around(octets)
+    fields = [f for f in elements_of(octets)[1:] if f.tag_bytes != _ORIGINATOR]
     recipients, encrypted, *rest = fields
     if recipients.tag_bytes != SET:
         raise ValueError("no recipients")
     named = elements_of(enclose(SEQUENCE, bytes(recipients.data)))
-    if len(named) > MAX_RECIPIENTS:
-        raise refusal("SIG218", f"<= {MAX_RECIPIENTS}", str(len(named)), _PART)
     identifier, content = _content_of(encrypted)
     cipher = cipher_of(identifier, policy, authenticated=authenticated)
     if not authenticated:
@@ -126,6 +134,26 @@ def _read(enveloped: TLV, policy: Policy, *, authenticated: bool) -> _Sealed:
     if len(tag) != cipher.tag:
         raise undecipherable()
     return _Sealed(named, cipher, content, tag, beside)
+
+
+def _check_around(der: bytes) -> None:
+    """Before anything is taken apart, which takes fifty times its size in memory: raises Refused (SIG218) where
+    there is too much of it, ValueError where it is no EnvelopedData."""
+    fields = list(islice(each_in(der, 0), _FIELDS + 1))
+    named = [at for at in fields[1:] if der[at[0] : at[0] + 1] != _ORIGINATOR]
+    if len(fields) > _FIELDS or len(named) < 2:
+        raise ValueError("not the fields of EnvelopedData")
+    (recipients, _), (start, end) = named[:2]
+    around = len(der) - (end - start)
+    if around > MAX_AROUND:
+        raise refusal("SIG218", f"<= {MAX_AROUND} octets", f"{around} octets", _PART)
+    many = next(islice(each_in(der, recipients), MAX_RECIPIENTS, None), None)
+    if many is not None:
+        raise refusal("SIG218", f"<= {MAX_RECIPIENTS}", f"> {MAX_RECIPIENTS}", _PART)
+    content, _ = next(islice(each_in(der, start), 2, None), (start, end))
+    pieces = each_in(der, content) if der[content : content + 1] == _PIECES else iter(())
+    if next(islice(pieces, MAX_PIECES, None), None) is not None:
+        raise refusal("SIG218", f"<= {MAX_PIECES}", f"> {MAX_PIECES}", _PART)
 
 
 def _content_of(encrypted: TLV) -> tuple[TLV, bytes]:

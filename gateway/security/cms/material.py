@@ -5,8 +5,9 @@ All of it is a hint: each is believed as far as its own issuer's signature goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -16,13 +17,16 @@ from cryptography.hazmat.asn1 import TLV, Explicit, decode_der
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ObjectIdentifier, ocsp
 
+from gateway.model import Proof
 from gateway.security.certificates.certificate import read_certificate
+from gateway.security.certificates.revocation import NOTHING_KNOWN
 from gateway.security.certificates.signer_id import SignerId
+from gateway.security.certificates.trust import Chain, Trust
 from gateway.security.cms.ber import enclose
 from gateway.security.cms.signer_info import OneSigner
 from gateway.security.cms.structures import SEQUENCE, Attribute, elements_of, octets_of
 from gateway.security.policy import Policy
-from gateway.security.refused import refusal
+from gateway.security.refused import Refused, refusal
 
 CERTIFICATE_VALUES: Final = ObjectIdentifier("1.2.840.113549.1.9.16.2.23")
 REVOCATION_VALUES: Final = ObjectIdentifier("1.2.840.113549.1.9.16.2.24")
@@ -142,6 +146,50 @@ def candidates(certificates: Sequence[bytes], wanted: SignerId, policy: Policy) 
     if len(chain) > policy.max_certificates:
         raise refusal("SIG028", f"<= {policy.max_certificates}", str(len(chain)), "certificates")
     return tuple(c.public_bytes(Encoding.DER) for c in chain)
+
+
+def certify_at_any(
+    trust: Trust,
+    bundle: tuple[bytes, ...],
+    policy: Policy,
+    wanted: SignerId,
+    now: datetime,
+    times: Iterable[datetime],
+) -> Chain:
+    """The signer's chain now, or at one of the times that time stamps state, true or not.
+
+    Only what is true in the end will count; but for a signer whose chain holds at none of them nothing more is
+    done: no content is digested, and no stamp judged.  Raises Refused, as at present.
+    """
+    try:
+        return trust.certify(bundle, policy, now, wanted)
+    except Refused as fault:
+        for at in dict.fromkeys(times):
+            try:
+                return trust.certify(bundle, policy, at, wanted)
+            except Refused:
+                continue
+        raise fault from None
+
+
+def shown_by(
+    material: Material,
+    proof: Proof,
+    trust: Trust,
+    bundle: tuple[bytes, ...],
+    policy: Policy,
+    wanted: SignerId,
+    now: datetime,
+    at: datetime | None,
+) -> Proof:
+    """What the responses that came along show by themselves: of a signature that is to last, nothing else will
+    be there.  ``proof``: what is known with all that the gateway knows besides."""
+    if not material.responses or (proof.responses and set(material.responses).issuperset(proof.responses)):
+        return proof
+    asking = msgspec.structs.replace(policy, revocation="accept")
+    alone = trust.with_revocations(NOTHING_KNOWN)
+    _, proof = alone.prove(bundle, asking, now, wanted, material.responses, at)
+    return proof
 
 
 def _responses(crls: Sequence[bytes], values: Sequence[bytes]) -> Iterator[bytes]:

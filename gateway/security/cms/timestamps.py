@@ -6,6 +6,7 @@ the operator pinned for stamping (``Trust.stampers``): no partner's authority ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -85,17 +86,19 @@ class Stated(msgspec.Struct, frozen=True):
 
 
 NOTHING: Final = Material()
+Imprint = Callable[[str], bytes]
+"""The digest, by its name, of what a stamp is made over: of much that many are made over, taken once."""
 
 
 def read_token(
     token: bytes,
-    imprinted: bytes,
+    imprinted: bytes | Imprint,
     trust: Trust,
     policy: Policy,
     now: datetime,
     beside: Material = NOTHING,
 ) -> Stamp:
-    """Verify a TimeStampToken over the octets ``imprinted``.
+    """Verify a TimeStampToken over the octets ``imprinted``, or those with such digests.
 
     ``trust.stampers`` anchors its authority.  ``now``: when the authority's chain must hold: the present,
     or the time of a later stamp over this one; its own certificate must hold at the time stamped, too.
@@ -104,7 +107,8 @@ def read_token(
     """
     opened = _open(token)
     digest = _imprint_digest(opened.stated, policy)
-    if DIGESTERS[digest](imprinted).digest() != opened.stated.imprint.digest:
+    made = imprinted(digest) if callable(imprinted) else DIGESTERS[digest](imprinted).digest()
+    if made != opened.stated.imprint.digest:
         raise refusal("SIG201", part=PART)
     return _proven(opened, trust, policy, now, beside)
 

@@ -20,10 +20,18 @@ from gateway.model import Finding, Proof, Signer
 from gateway.security.algorithms import DIGESTERS, Algorithm, admitted, check_signature
 from gateway.security.certificates.trust import Trust
 from gateway.security.cms.ber import NotBer, each_in, to_der
-from gateway.security.cms.cades import check_level, check_signing_time, level_of, read_stamps, unsigned_of
+from gateway.security.cms.cades import (
+    NO_STAMPS,
+    check_level,
+    check_signing_time,
+    claimed_times,
+    level_of,
+    read_stamps,
+    unsigned_of,
+)
 from gateway.security.cms.ess import check_certificate_named, signature_policy
 from gateway.security.cms.identifiers import algorithm_of, digest_of
-from gateway.security.cms.material import candidates, material_of
+from gateway.security.cms.material import candidates, certify_at_any, material_of, shown_by
 from gateway.security.cms.signer_info import OneSigner, one_signer, read_attributes, signer_id
 from gateway.security.cms.structures import DATA, SIGNED_DATA, ContentInfo, SignedData
 from gateway.security.policy import Policy
@@ -149,21 +157,31 @@ def _verify_signer(
 ) -> Signed:
     digest, algorithm, profile = _admitted(one, policy, now)
     attributes = read_attributes(one, DATA)
-    content = _matching(contents, digest, attributes.message_digest)
     unsigned = unsigned_of(one, policy)
     material = material_of(one, unsigned)
-    stamps = read_stamps(one, content, unsigned, material, trust, policy, now)
     wanted = signer_id(one)
     bundle = candidates(material.certificates, wanted, policy)
     # What the sender brought to be judged by is judged, whether or not the operator asks for it.
     asked = policy.revocation == "off" and bool(material.responses)
     asking = msgspec.structs.replace(policy, revocation="accept") if asked else policy
-    chain, proof = trust.prove(bundle, asking, now, wanted, material.responses, stamps.at)
-    check_signature(chain.key, algorithm, one.info.signature, attributes.octets, "SignerInfo")
+    # The key first: nothing is digested, and no stamp judged, for a sender that nobody knows.
+    times = claimed_times(unsigned)
+    if times:
+        key = certify_at_any(trust, bundle, policy, wanted, now, times).key
+    else:
+        chain, proof = trust.prove(bundle, asking, now, wanted, material.responses)
+        key = chain.key
+    check_signature(key, algorithm, one.info.signature, attributes.octets, "SignerInfo")
+    content = _matching(contents, digest, attributes.message_digest)
+    stamps = NO_STAMPS
+    if times:
+        stamps = read_stamps(one, content, unsigned, material, trust, policy, now)
+        chain, proof = trust.prove(bundle, asking, now, wanted, material.responses, stamps.at)
     named = check_certificate_named(attributes, chain.certificates[0], "signing-certificate")
-    check_signing_time(attributes.signed_at, stamps, policy, now)
-    level = level_of(named, attributes.signed_at, stamps, proof, bool(material.responses))
-    check_level(level, named, stamps, policy)
+    check_signing_time(attributes.signed_at, stamps.signature, policy, now)
+    shown = shown_by(material, proof, trust, bundle, asking, wanted, now, stamps.at) if times else proof
+    level, lowered = level_of(named, attributes.signed_at, stamps, shown, material)
+    check_level(level, named, (*stamps.findings, *lowered), policy)
     signer = msgspec.structs.replace(
         chain.signer,
         algorithm=algorithm.name,
@@ -173,7 +191,7 @@ def _verify_signer(
         profile=profile,
         policy=signature_policy(attributes),
     )
-    return Signed(content, digest, signer, stamps.added_to(proof), stamps.findings)
+    return Signed(content, digest, signer, stamps.added_to(proof), (*stamps.findings, *lowered))
 
 
 def _admitted(one: OneSigner, policy: Policy, now: datetime) -> tuple[str, Algorithm, str]:

@@ -17,7 +17,7 @@ from gateway.model.secured import (
     Span,
     Structure,
 )
-from gateway.security.edifact.faults import fault
+from gateway.security.edifact.faults import MAX_TOLD, fault
 from gateway.security.edifact.groups import (
     MAX_PAIRS,
     OF_RECEIPT,
@@ -99,14 +99,15 @@ class Reading:
         for named in autack.references:
             target, wrong = self._target(named)
             if target is None:
-                self.wrong += wrong
+                self.wrong += wrong[: MAX_TOLD - len(self.wrong)]
                 continue
             if target in self.layers or target in self.denied:
                 wrong.append(fault("SIG428", named.place, "1", named.message or named.group, element=7))
             else:
                 wrong += self._results(named, target, own)
             if wrong:
-                self.denied.setdefault(target, []).extend(wrong)
+                denied = self.denied.setdefault(target, [])
+                denied += wrong[: MAX_TOLD - len(denied)]
             else:
                 self.layers[target] = self._layer(target, own)
 
@@ -118,20 +119,14 @@ class Reading:
     def _target(self, named: SecuredReference) -> tuple[int | None, list[Finding]]:
         """The one structure of this interchange that USX names, and what USX says of it that is not so."""
         structures = self._groups.survey.structures
-        level, reference = _named(named)
-        alike = (n for n in self._groups.named(level, reference) if n != self.index)
-        found = [n for n in alike if self._in_group(structures[n], named)]
+        level, group, reference = _named(named)
+        alike = self._groups.named(level, group, reference)
+        found = [n for n in alike[:2] if n != self.index] if len(alike) <= 2 else []
         if level is Applied.INTERCHANGE or named.interchange != structures[0].reference or len(found) != 1:
             wanted = f"{structures[0].reference} / {level.value}"
             said = f"{named.interchange} / {reference}"
             return None, [fault("SIG428", named.place, wanted, said, element=1)]
         return found[0], list(self._differences(named, structures[found[0]]))
-
-    def _in_group(self, structure: Structure, named: SecuredReference) -> bool:
-        outer = self._groups.survey.structures[structure.inside]
-        if structure.level is Applied.GROUP:
-            return True
-        return (outer.reference if outer.level is Applied.GROUP else "") == named.group
 
     def _differences(self, named: SecuredReference, structure: Structure) -> Iterator[Finding]:
         survey = self._groups.survey
@@ -143,12 +138,23 @@ class Reading:
         for element, one, other in said:
             if one and one != other:
                 yield fault("SIG429", named.place, ":".join(other), ":".join(one), element=element)
+        # What the AUTACK is bound to are the headers around itself: a group's is, where it stands in the group.
+        own = self.own
+        if (
+            own is not None
+            and own.around
+            and structure.around[:-1] != self._structure.around[: len(structure.around) - 1]
+        ):
+            yield fault("SIG439", named.place, "UNG", named.group, element=4)
         if structure.last < 0:
             yield fault("SIG403", structure.place, "a trailer", structure.reference)
 
     def _results(self, named: SecuredReference, target: int, own: Layer) -> Iterator[Finding]:
         if not named.results:
             yield fault("SIG432", named.place, "USY")
+        if len(named.results) > MAX_PAIRS:
+            yield fault("SIG436", named.place, str(MAX_PAIRS), str(len(named.results)))
+            return
         for result in named.results:
             try:
                 self._check(result, target, own)
@@ -179,12 +185,15 @@ class Reading:
             raise Unproven([fault("SIG431", result.place, name, result.reference, element=2)])
 
 
-def _named(named: SecuredReference) -> tuple[Applied, str]:
+def _named(named: SecuredReference) -> tuple[Applied, str, str]:
+    """Its level, the functional group that it is in, and its own reference."""
     if named.message:
-        return Applied.MESSAGE, named.message
+        return Applied.MESSAGE, named.group, named.message
     if named.package:
-        return Applied.PACKAGE, named.package
-    return (Applied.GROUP, named.group) if named.group else (Applied.INTERCHANGE, named.interchange)
+        return Applied.PACKAGE, named.group, named.package
+    if named.group:
+        return Applied.GROUP, "", named.group
+    return Applied.INTERCHANGE, "", named.interchange
 
 
 def _within(inner: Span, outer: Span) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from msgspec.structs import replace
 
 from gateway.model import Finding, Place
@@ -31,6 +33,10 @@ _ERRORS = {
     "SIG431": "1",
     "SIG437": "3",
 }
+MAX_TOLD = 20
+"""Findings of one message: there may be a hundred thousand messages, and who signed none of them sends them."""
+MAX_TOLD_IN_ALL = 99
+
 PROTOCOL = "6"  # protocol error: all that is not one of the above
 
 
@@ -40,6 +46,19 @@ def fault(
     """A finding at a segment, or at one of its elements."""
     shown = "".join(c if c.isprintable() else " " for c in found[:_SHOWN])
     return Finding(code, replace(place, element=element, component=component), expected, shown)
+
+
+def each_once(found: Iterable[Sequence[Finding]], limit: int = MAX_TOLD_IN_ALL) -> tuple[Finding, ...]:
+    """The first findings of many messages, each once; those that are shared are looked at once."""
+    met: set[int] = set()
+    told: dict[Finding, None] = {}
+    for shared in found:
+        if id(shared) not in met:
+            met.add(id(shared))
+            told.update(dict.fromkeys(shared))
+        if len(told) >= limit:
+            break
+    return tuple(told)[:limit]
 
 
 def error_code(finding: Finding) -> str:

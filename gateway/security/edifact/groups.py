@@ -94,13 +94,19 @@ class Groups:
         self._now = now
         self._failures = 0
         self._chains: dict[bytes, tuple[Chain, KeptProof] | Refused] = {}
-        self._places: dict[tuple[Level, str], list[int]] = {}
+        self._places: dict[tuple[Level, str, str], list[int]] = {}
         for index, structure in enumerate(survey.structures):
-            self._places.setdefault((structure.level, structure.reference), []).append(index)
+            name = (structure.level, self._group(structure), structure.reference)
+            self._places.setdefault(name, []).append(index)
 
-    def named(self, level: Level, reference: str) -> Sequence[int]:
-        """The structures of a level that have this reference."""
-        return self._places.get((level, reference), ())
+    def _group(self, structure: Structure) -> str:
+        """The reference of the functional group that it is in, "" where it is in none."""
+        outer = self.survey.structures[structure.inside] if structure.inside >= 0 else None
+        return outer.reference if outer is not None and outer.level is Level.GROUP else ""
+
+    def named(self, level: Level, group: str, reference: str) -> Sequence[int]:
+        """The structures of a level in a functional group ("": in none) that have this reference."""
+        return self._places.get((level, group, reference), ())
 
     def integrated(self, index: int, group: SecurityGroup) -> Layer | None:
         """The signature of a pair around a body; None where it is a digest alone, which holds but proves nobody.

@@ -26,6 +26,9 @@ FINGERPRINT = 32
 """Hexadecimal digits of the certificate's SHA-256 that name it: 0536 and 0538 hold 35 characters, and a
 serial number of RFC 5280 may have 40 digits."""
 
+_MOST, _MOST_DECIMAL = 40, 49
+"""Digits of a serial number (RFC 5280, 4.1.2.2): 20 octets, hexadecimal and decimal."""
+
 Lookup = Callable[[NamedCertificate], Sequence[bytes]]
 """Certificates (DER) that a USC may name."""
 
@@ -65,12 +68,34 @@ class Certificates:
 
     def __call__(self, named: NamedCertificate) -> tuple[bytes, ...]:
         """Those that a USC names."""
-        reference = (named.reference or named.party(OWNER).key).strip().upper()
+        reference = _reference(named)
         issuer = named.party(ISSUER)
         keys = {reference, reference.lstrip("0"), reference[:FINGERPRINT]} - {""}
         found = (c for key in sorted(keys) for c in self._by_name.get(key, ()))
         fitting = (c for c in found if _fits(c, reference, issuer))
         return tuple(dict.fromkeys(c.public_bytes(Encoding.DER) for c in fitting))
+
+
+def references_of(named: NamedCertificate) -> tuple[str, ...]:
+    """What a USC may mean by its reference, as names of certificates: as it stands, without zeros before it, and
+    its beginning; of a serial number in decimal digits, the hexadecimal ones too."""
+    reference = _reference(named)
+    found = [reference, reference.lstrip("0"), reference[:FINGERPRINT]]
+    if reference.isascii() and reference.isdigit() and len(reference) <= _MOST_DECIMAL:
+        found.append(f"{int(reference):X}")
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """What a certificate is named by beside its SHA-256: its serial number and its key identifier (hexadecimal,
+    capitals, FINGERPRINT digits at most).  Raises ValueError where its extensions cannot be read."""
+    own = certificate.fingerprint(hashes.SHA256()).hex().upper()
+    others = (name[:FINGERPRINT] for name in sorted(_long_names(certificate) - {own}))
+    return (f"{certificate.serial_number:X}"[:_MOST], *others)
+
+
+def _reference(named: NamedCertificate) -> str:
+    return (named.reference or named.party(OWNER).key).strip().upper()
 
 
 def reference_of(certificate: x509.Certificate) -> str:

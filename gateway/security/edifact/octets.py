@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gateway.model.secured import Span
 from gateway.security.algorithms import DIGESTERS
@@ -17,6 +18,7 @@ class Content:
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
         self._view = memoryview(octets)
+        self._states: dict[tuple[Span, ...], Any] = {}
         self._digests: dict[tuple[tuple[Span, ...], str], bytes] = {}
 
     def pieces(self, spans: Iterable[Span]) -> list[memoryview]:
@@ -41,7 +43,23 @@ class Content:
         """True where the ranges hold ISO 646 alone."""
         return self.octets.isascii() or all(bytes(piece).isascii() for piece in self.pieces(spans))
 
+    def followed(self, spans: Sequence[Span]) -> bytes:
+        """The SHA-256 of ranges of which all but the last are those of many: these are digested once."""
+        *before, last = spans
+        made = self._begun(tuple(before)).copy()
+        made.update(self._view[last.start : last.end])
+        digest: bytes = made.digest()
+        return digest
 
-def binding(content: Content, around: Iterable[Span]) -> str:
+    def _begun(self, spans: tuple[Span, ...]) -> Any:
+        found = self._states.get(spans)
+        if found is None:
+            found = self._states[spans] = hashlib.sha256()
+            for piece in self.pieces(spans):
+                found.update(piece)
+        return found
+
+
+def binding(content: Content, around: Sequence[Span]) -> str:
     """What binds a signature to the headers before it: the first 32 hexadecimal digits of their SHA-256."""
-    return content.digest(around, "sha256").hex()[:32].upper()
+    return content.followed(around).hex()[:32].upper()

@@ -7,8 +7,9 @@ who carried it, and has to cover it whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,7 +24,7 @@ from gateway.model.secured import (
 )
 from gateway.security.certificates.trust import Trust
 from gateway.security.edifact.autack import Reading
-from gateway.security.edifact.faults import error_code, fault
+from gateway.security.edifact.faults import MAX_TOLD, each_once, error_code, fault
 from gateway.security.edifact.groups import MAX_PAIRS, Groups, Layer, Unproven
 from gateway.security.edifact.naming import Lookup
 from gateway.security.edifact.octets import Content
@@ -85,8 +86,7 @@ def attest(content: bytes, proof: EdifactProof, outer: Verified | None = None) -
     if signer is None:
         if outer is not None:
             return outer
-        wrong = [finding for found in proof.refused.values() for finding in found]
-        raise Refused(tuple(wrong) or (Finding("SIG423"),))
+        raise Refused(each_once(proof.refused.values()) or (Finding("SIG423"),))
     around: Layer | Verified | None = proof.carrier
     if outer is not None:
         around = None if outer.signer.fingerprint == signer.signer.fingerprint else outer
@@ -104,6 +104,13 @@ def attest(content: bytes, proof: EdifactProof, outer: Verified | None = None) -
     )
 
 
+class _Around(NamedTuple):
+    """Signatures around messages, from the inside, and what is wrong there."""
+
+    layers: tuple[Layer, ...]
+    wrong: tuple[Finding, ...]
+
+
 class _Judgement:
     """One interchange's layers, message by message."""
 
@@ -113,6 +120,7 @@ class _Judgement:
         self._outer = outer
         self._layers: dict[int, list[Layer]] = {}
         self._wrong: dict[int, list[Finding]] = {}
+        self._around: dict[int, _Around] = {-1: _Around((), ())}
         self._refused: dict[int, tuple[Finding, ...]] = {}
         self._principals: dict[int, Layer] = {}
         self._carriers: dict[int, Layer | None] = {}
@@ -165,29 +173,34 @@ class _Judgement:
         for target, wrong in reading.denied.items():
             self._wrong.setdefault(target, []).extend(wrong)
         ordinal = self._survey.structures[reading.index].ordinal
-        wrong = [*reading.wrong, *(f for found in reading.denied.values() for f in found)]
-        if wrong:
-            self._refused[ordinal] = tuple(wrong)
+        told = each_once((reading.wrong, *reading.denied.values()), MAX_TOLD)
+        if told:
+            self._refused[ordinal] = told
 
     def _message(self, index: int, structure: Structure) -> None:
         """One message: its layers from the inside, and what is wrong with any of them."""
-        layers: list[Layer] = []
-        wrong: list[Finding] = []
-        at = index
-        while at >= 0:
-            layers += self._layers.get(at, ())
-            wrong += self._wrong.get(at, ())
-            at = self._survey.structures[at].inside
-        if not layers and not wrong:
+        outer = self._outside(structure.inside)
+        layers = [*self._layers.get(index, ()), *outer.layers]
+        wrong = list(self._wrong.get(index, ()))
+        if not layers and not wrong and not outer.wrong:
             wrong.append(fault("SIG423", structure.place, "USH, AUTACK", structure.reference))
         wrong += _unlike(layers, structure, self._outer)
-        if wrong:
-            self._refused[structure.ordinal] = tuple(wrong)
+        if wrong or outer.wrong:
+            self._refused[structure.ordinal] = _first(wrong, outer.wrong)
             return
         principal = layers[0].signer.fingerprint
         self._principals[index] = layers[0]
         others = (layer for layer in layers if layer.signer.fingerprint != principal)
         self._carriers[index] = next(others, None)
+
+    def _outside(self, at: int) -> _Around:
+        """What is proven, and what is wrong, of a structure and those that it is in: told once for all inside."""
+        found = self._around.get(at)
+        if found is None:
+            outer = self._outside(self._survey.structures[at].inside)
+            layers = (*self._layers.get(at, ()), *outer.layers)
+            found = self._around[at] = _Around(layers, _first(self._wrong.get(at, ()), outer.wrong))
+        return found
 
     def _unite(self) -> None:
         """One principal and one carrier for the interchange, nothing signed once and sent twice, and one
@@ -263,6 +276,11 @@ class _Judgement:
             identifier=structure.identifier,
             package=structure.reference if structure.level is Level.PACKAGE else "",
         )
+
+
+def _first(own: Sequence[Finding], outer: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """As many as one message is told, its own first; those around it are shared where it has none."""
+    return (*own, *outer)[:MAX_TOLD] if own else outer
 
 
 def _asks(groups: Iterable[SecurityGroup]) -> bool:

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.security.algorithms import PrivateKey, check_signature
 from gateway.security.keystore.files import KeyUnusable, chain_of, read_certificates, read_key, read_secret
@@ -87,7 +88,7 @@ class Generation:
     @cached_property
     def decryption_key(self) -> DecryptionKey:
         """As what opens messages."""
-        assert isinstance(self.private, rsa.RSAPrivateKey)
+        assert isinstance(self.private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
         return DecryptionKey(self.certificates, self.private, self.entry.remote)
 
     def probe(self) -> str:
@@ -105,6 +106,12 @@ class Generation:
 
     def _try_out(self) -> None:
         public = self.certificates[0].public_key()
+        if isinstance(public, ec.EllipticCurvePublicKey) and self.entry.use == "decryption":
+            other = ec.generate_private_key(public.curve)
+            point = other.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+            if self.decryption_key.agree(point) != other.exchange(ec.ECDH(), public):
+                raise InvalidSignature
+            return
         if self.entry.use == "decryption":
             assert isinstance(self.private, rsa.RSAPrivateKey)
             assert isinstance(public, rsa.RSAPublicKey)
@@ -159,11 +166,10 @@ def _fitting(entry: Entry, private: PrivateKey) -> None:
     fits: dict[Use, Callable[[], bool]] = {
         "signing": lambda: True,
         "tls": lambda: isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey),
-        "decryption": lambda: isinstance(private, rsa.RSAPrivateKey),
+        "decryption": lambda: isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey),
     }
-    wanted = {"tls": "RSA or elliptic-curve", "decryption": "RSA"}
     if not fits[entry.use]():
-        raise KeyUnusable(f"{key_name(entry)}: a key for {entry.use} is {wanted[entry.use]}")
+        raise KeyUnusable(f"{key_name(entry)}: a key for {entry.use} is RSA or elliptic-curve")
 
 
 def key_name(entry: Entry) -> str:

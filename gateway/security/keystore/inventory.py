@@ -1,6 +1,6 @@
 """``keys.toml``: which own keys there are, for what use, and from when until when.
 
-A folder without one has one generation for each use whose files are there under their plain names.
+A folder that never had one has one generation for each use whose files are there under their plain names.
 """
 
 from __future__ import annotations
@@ -110,7 +110,16 @@ def _check(path: Path, entry: Entry) -> None:
 
 
 def _without(folder: Path) -> tuple[Entry, ...]:
-    """First generations, where their files are."""
+    """First generations, where their files are.
+
+    Raises KeyUnusable where there are later ones: what was retired would come back.
+    """
+    later = sorted(p.name for p in folder.iterdir() if (named := _IN_NAME.match(p.name)) and named[1])
+    if later:
+        raise KeyUnusable(
+            f"{folder / INVENTORY} is missing, but {later[0]} is there: it says which keys are retired. Put it back "
+            f"from a backup; or, to begin with the first keys again, move later files ({later[0]} ...) elsewhere"
+        )
     first = (Entry(use, 1, f"{use}.key.pem", f"{use}.crt.pem") for use in USES)
     return tuple(entry for entry in first if (folder / entry.key).exists())
 
@@ -119,6 +128,12 @@ def write(folder: Path, entries: Sequence[Entry]) -> None:
     """Put the list in the place of the old one, whole or not at all."""
     tables = "".join(f"\n[[key]]\n{_table(entry)}" for entry in sorted(entries, key=_order))
     write_whole(folder / INVENTORY, (_HEAD + tables).encode(), 0o600)
+
+
+def begin(folder: Path, entries: Sequence[Entry]) -> None:
+    """Have a list, before the first file that could not be told from a later generation's without one."""
+    if not (folder / INVENTORY).exists():
+        write(folder, entries)
 
 
 def _table(entry: Entry) -> str:

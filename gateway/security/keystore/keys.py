@@ -135,17 +135,35 @@ class Undecipherable(Exception):
 
 @dataclass(frozen=True)
 class DecryptionKey:
-    """An RSA key that content keys are encrypted to, and its certificate's chain, its own first."""
+    """An RSA key that content keys are encrypted to, or a curve's that they are agreed with, and its
+    certificate's chain, its own first."""
 
     certificates: tuple[x509.Certificate, ...]
-    _private: rsa.RSAPrivateKey = field(repr=False)
+    _private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
     remote: bool = False
+
+    def agree(self, peer: bytes) -> bytes:
+        """The secret shared with a point of the key's curve (SEC 1, 3.3.1 and 2.3.3).
+
+        Raises as `decrypt`.
+        """
+        if not isinstance(self._private, ec.EllipticCurvePrivateKey):
+            raise Undecipherable
+        try:
+            point = ec.EllipticCurvePublicKey.from_encoded_point(self._private.curve, peer)
+            return self._private.exchange(ec.ECDH(), point)
+        except KeyUnusable:
+            raise
+        except ValueError:
+            raise Undecipherable from None
 
     def decrypt(self, wrapped: bytes, digest: str = "sha256") -> bytes:
         """A content key that was encrypted with RSA-OAEP (RFC 8017, 7.1), MGF1 over the same digest.
 
         Raises Undecipherable; KeyUnusable where the device that has the key does not answer.
         """
+        if not isinstance(self._private, rsa.RSAPrivateKey):
+            raise Undecipherable
         hashed = HASHES[digest]
         try:
             return self._private.decrypt(wrapped, OAEP(MGF1(hashed), hashed, None))

@@ -1,6 +1,6 @@
 """Changes of the keystore: new generations, requests for certificates, what comes back, retirement.
 
-Each writes its files first and keys.toml last, so that a command that is killed leaves the keystore as it
+Each writes its files first and the new keys.toml last, so that a command that is killed leaves the keystore as it
 was, with at most a file that nothing names.  The caller holds `inventory.changing`.
 """
 
@@ -47,9 +47,9 @@ ALGORITHMS = ("rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384", "p521", "ed255
 FOR_USE: dict[Use, tuple[str, ...]] = {
     "signing": ALGORITHMS,
     "tls": ("rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384"),
-    "decryption": ("rsa-2048", "rsa-3072", "rsa-4096"),
+    "decryption": ("rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384", "p521"),
 }
-"""TLS as far as every client of today knows it; decryption is RSA-OAEP."""
+"""TLS as far as every client of today knows it; decryption is RSA-OAEP, or ECDH."""
 _CURVES: dict[str, ec.EllipticCurve] = {
     "p256": ec.SECP256R1(),
     "p384": ec.SECP384R1(),
@@ -89,7 +89,9 @@ def new(keystore: Keystore, asked: Asked) -> tuple[Generation, Keystore]:
     if asked.uri:
         make_key(asked.uri, folder, asked.algorithm, decrypting=asked.use == "decryption")
     else:
-        write_private(folder / entry.key, _encoded(_generate(asked.algorithm), _lock(asked, folder)))
+        made = _encoded(_generate(asked.algorithm), _lock(asked, folder))
+        inventory.begin(folder, entries)
+        write_private(folder / entry.key, made)
     return _listed(keystore, entry)
 
 
@@ -157,6 +159,7 @@ def certified(
         certificate=f"{stem(use, entry.generation)}.crt.pem",
         activates_at=activates_at or entry.activates_at,
     )
+    inventory.begin(keystore.folder, [g.entry for g in keystore.generations])
     write_whole(keystore.folder / entry.certificate, pem(chain))
     return _listed(keystore, entry)
 
@@ -206,8 +209,10 @@ def imported(
         passphrase_file="" if remote else asked.passphrase_file,
         activates_at=asked.activates_at,
     )
+    octets = b"" if remote else read_private(Path(key))
+    inventory.begin(folder, entries)
     if not remote:
-        write_private(folder / entry.key, read_private(Path(key)))
+        write_private(folder / entry.key, octets)
     if chain:
         write_whole(folder / entry.certificate, pem(chain))
     made, store = _listed(keystore, entry)

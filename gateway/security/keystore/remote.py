@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import OAEP, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.security.algorithms import PrivateKey, PublicKey
 from gateway.security.keystore.files import KeyUnusable
@@ -113,8 +114,25 @@ class RemoteEc(_Kept, ec.EllipticCurvePrivateKey):
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
 
-    def exchange(self, algorithm: object, peer_public_key: object) -> NoReturn:
-        self._stays()
+    def exchange(self, algorithm: object, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
+        """The secret shared with another key of the curve (SEC 1, 3.3.1); the secret alone leaves the token."""
+        library = binding()
+        attributes, point = library.Attribute, _point(peer_public_key)
+        shown = {attributes.SENSITIVE: False, attributes.EXTRACTABLE: True}
+
+        def work(session: Session) -> bytes:
+            key = session.key(self._uri, library.ObjectClass.PRIVATE_KEY)
+            shared = key.derive_key(
+                library.KeyType.GENERIC_SECRET,
+                8 * ((self.key_size + 7) // 8),
+                mechanism=library.Mechanism.ECDH1_DERIVE,
+                mechanism_param=(library.KDF.NULL, None, point),
+                store=False,
+                template=shown,
+            )
+            return bytes(shared[attributes.VALUE])
+
+        return self._token.run(work)
 
 
 class RemoteEd25519(_Kept, ed25519.Ed25519PrivateKey):
@@ -175,7 +193,8 @@ def _taken(session: Session, uri: TokenUri) -> bool:
 def _generate(session: Session, uri: TokenUri, algorithm: str, decrypting: bool) -> None:
     library = binding()
     attributes, flags = library.Attribute, library.MechanismFlag
-    uses = (flags.DECRYPT | flags.ENCRYPT) if decrypting else (flags.SIGN | flags.VERIFY)
+    opens = (flags.DECRYPT | flags.ENCRYPT) if algorithm.startswith("rsa-") else flags.DERIVE
+    uses = opens if decrypting else (flags.SIGN | flags.VERIFY)
     named: dict[str, Any] = {
         "store": True,
         "label": uri.object or None,
@@ -209,6 +228,10 @@ def _public(session: Session, uri: TokenUri) -> PublicKey:
     if curve not in _CURVES:
         raise KeyUnusable(f"{uri.object}: the token's key is on none of P-256, P-384, P-521, Ed25519")
     return ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve], point)
+
+
+def _point(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 def _inside(point: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -29,7 +29,8 @@ def request(generation: Generation, subject: str, names: Sequence[str] = ()) -> 
     if private is None:
         raise KeyUnusable(f"{generation.entry.name}: {generation.fault}")
     builder = x509.CertificateSigningRequestBuilder().subject_name(named(subject))
-    builder = builder.add_extension(_usage(generation.entry.use), critical=True)
+    agreeing = isinstance(private, ec.EllipticCurvePrivateKey)
+    builder = builder.add_extension(_usage(generation.entry.use, agreeing=agreeing), critical=True)
     if generation.entry.use == "tls":
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -53,13 +54,13 @@ def _hash_of(private: PrivateKey) -> Any:
     return _HASHES.get(private.key_size, hashes.SHA256())
 
 
-def _usage(use: Use) -> x509.KeyUsage:
+def _usage(use: Use, *, agreeing: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=use != "decryption",
         content_commitment=use == "signing",
-        key_encipherment=use == "decryption",
+        key_encipherment=use == "decryption" and not agreeing,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=use == "decryption" and agreeing,
         key_cert_sign=False,
         crl_sign=False,
         encipher_only=False,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -24,18 +24,30 @@ class _Chosen:
     generation: Generation
 
 
+AGAIN = timedelta(seconds=10)
+"""How soon what could not be used is read again: nothing tells when a file's mode or a token is mended."""
+
+
 class Keystore:
-    """Own keys as they were read.  What is active is decided anew at each use, by the time."""
+    """Own keys as they were read.  What is active is decided anew at each use, by the time.
+
+    ``trouble``: what is wrong with any of them, "" where nothing is.
+    """
 
     def __init__(
         self,
         folder: Path,
         generations: tuple[Generation, ...],
         stamp: object = None,
+        trouble: str = "",
     ) -> None:
         self.folder = folder
         self.generations = generations
+        faults = dict.fromkeys(f"{g.entry.name}: {g.fault}" for g in generations if g.fault)
+        self.trouble = "; ".join(faults) or trouble
         self._stamp = stamp
+        self._again = NEVER
+        self._refused = ""
         self._chosen: dict[Use, _Chosen] = {}
 
     @classmethod
@@ -49,22 +61,51 @@ class Keystore:
         entries = inventory.read(folder)
         return cls(folder, tuple(read_generation(folder, entry) for entry in entries), stamp)
 
-    def changed(self) -> bool:
-        """True where keys.toml is not as it was when it was looked at last."""
-        return _stamp(self.folder) != self._stamp
+    def changed(self, now: datetime) -> bool:
+        """True where keys.toml is not as it was when it was looked at last, or it is time to look again at
+        what could not be used."""
+        return _stamp(self.folder) != self._stamp or (
+            bool(self.trouble or self._refused) and now >= self._again
+        )
 
     def renewed(self, now: datetime) -> Keystore:
-        """The keystore as keys.toml has it now; the same one where that did not change.
+        """The keystore as the folder has it now; the same one where that is nothing new.
 
-        Raises KeyUnusable where what is new cannot be used, once for each change: the old is to go on.
+        Raises KeyUnusable and OSError where keys.toml cannot be used, once for each reason: the old is to
+        go on.
         """
-        stamp = _stamp(self.folder)
-        if stamp == self._stamp:
+        if not self.changed(now):
             return self
-        self._stamp = stamp
+        before, self._stamp, self._again = self._stamp, _stamp(self.folder), now + AGAIN
+        try:
+            read = self.reread(now)
+        except (KeyUnusable, OSError) as error:
+            told, self._refused = self._refused, str(error)
+            if told == self._refused:
+                return self
+            raise
+        self._refused = ""
+        return self if read.trouble == self.trouble != "" and read._stamp == before else read
+
+    def reread(self, now: datetime) -> Keystore:
+        """The keystore as the folder has it now, though keys.toml may be the same.
+
+        A key that cannot be used any more goes on as it was, until it is retired; one that left the list,
+        until what is there in its stead can be used.  Raises KeyUnusable where keys.toml cannot be used.
+        """
         read = Keystore.load(self.folder)
-        read.check(now)
-        return read
+        held = {g.entry.name: g for g in self.generations if g.usable}
+        merged = [_kept(g, held.pop(g.entry.name, None)) for g in read.generations]
+        broken = {g.entry.use for g in read.generations if g.fault}
+        merged += [g for g in held.values() if g.entry.use in broken and g.entry.retired_at is None]
+        in_order = tuple(sorted(merged, key=lambda g: (USES.index(g.entry.use), g.entry.generation)))
+        renewed = Keystore(self.folder, in_order, read._stamp, read.trouble)
+        try:
+            renewed.check(now)
+        except KeyUnusable as error:
+            renewed.trouble = renewed.trouble or str(error)
+        renewed._again = now + AGAIN
+        return renewed
 
     def of(self, use: Use) -> tuple[Generation, ...]:
         """The generations of a use, oldest first."""
@@ -173,6 +214,14 @@ class Keystore:
                 standing = "active" if g is active else "broken" if g.fault else _standing(g, now)
                 told[use, g.entry.generation] = standing
         return told
+
+
+def _kept(read: Generation, held: Generation | None) -> Generation:
+    """A generation as it was read; where that cannot be used, what was held of the same key before, or with
+    what a token says against it."""
+    if held is not None and held.entry.key == read.entry.key:
+        return replace(held, entry=read.entry) if read.fault else read
+    return replace(read, fault=read.probe())
 
 
 def _latest(generation: Generation) -> int:

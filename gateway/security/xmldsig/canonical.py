@@ -6,8 +6,8 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.safexml import XML_NS, XmlLimits, parse, xpath_of
-from gateway.security.refused import refusal
+from gateway.safexml import XML_NS, XmlLimits, XmlRefused, parse, xpath_of
+from gateway.security.refused import Refused, refusal
 
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 INCLUSIVE: Final = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
@@ -15,8 +15,8 @@ INCLUSIVE_11: Final = "http://www.w3.org/2006/12/xml-c14n11"
 CANONICAL: Final = frozenset({EXCLUSIVE, INCLUSIVE, INCLUSIVE_11})
 """None with comments; none with an InclusiveNamespaces list."""
 
-_UNBOUNDED: Final = XmlLimits(max_bytes=2**31)
-"""Octets made here, of a tree within its bounds."""
+_WIDER: Final = XmlLimits(max_bytes=2**31, max_attributes=200, max_namespaces=200)
+"""Octets made here, of a tree within its bounds; a part has its ancestors' attributes and namespaces besides."""
 _XML: Final = f"{{{XML_NS}}}"
 _BASE: Final = f"{_XML}base"
 _ID: Final = f"{_XML}id"
@@ -34,7 +34,7 @@ def canonical(root: etree._Element, method: str) -> bytes:
 
 
 def canonical_part(element: etree._Element, method: str) -> bytes:
-    """A part of a document, which must be in its place still.  Raises Refused (SIG015).
+    """A part of a document, which must be in its place still.  Raises Refused (SIG015, XML codes).
 
     Inclusive canonicalisation gives a part its ancestors' namespaces, which the library does, and
     their xml: attributes (Canonical XML, 2.4), which is done here.
@@ -63,7 +63,16 @@ def _by_itself(element: etree._Element) -> etree._Element:
     octets = etree.tostring(element, encoding="utf-8", with_tail=False)
     if None not in scope and octets.count(b"xmlns") == len(scope):
         return element
-    return parse(octets, _UNBOUNDED)
+    return read_again(octets)
+
+
+def read_again(octets: bytes) -> etree._Element:
+    """What was written here, read as it would be elsewhere.  Raises Refused (XML codes), as where two texts
+    have become one that is too long."""
+    try:
+        return parse(octets, _WIDER)
+    except XmlRefused as error:
+        raise Refused(error.findings) from None
 
 
 def _inherited(element: etree._Element, method: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -16,24 +18,21 @@ from lxml import etree
 
 from gateway.model import Finding, Place
 from gateway.model.finding import Severity
+from gateway.security.algorithms import DIGESTERS
 from gateway.security.certificates.trust import Trust
 from gateway.security.cms.material import Material
-from gateway.security.cms.timestamps import MAX_TOKEN, Stamp, read_token
+from gateway.security.cms.timestamps import MAX_TOKEN, Imprint, Stamp, read_token, stated_by
 from gateway.security.policy import Policy
-from gateway.security.refused import Refused
+from gateway.security.refused import Held, Refused
 from gateway.security.xmldsig.canonical import INCLUSIVE, canonical_part
+from gateway.security.xmldsig.grammar import misshapen, octets_of
+from gateway.security.xmldsig.key_info import MAX_CERTIFICATE
 from gateway.security.xmldsig.properties import XADES, XADES_141, Qualifying
-from gateway.security.xmldsig.signature import (
-    C14N_METHOD,
-    MAX_CERTIFICATE,
-    XmlSignature,
-    c14n_of,
-    misshapen,
-    octets_of,
-)
+from gateway.security.xmldsig.signature import C14N_METHOD, XmlSignature, c14n_of
 
-MAX_STAMPS: Final = 16
-"""Stamps of one kind that are looked at: each costs public-key operations."""
+MAX_STAMPS: Final = 4
+MAX_ARCHIVES: Final = 12
+"""Tokens that are looked at, the last of each kind: each costs public-key operations."""
 MAX_MATERIAL: Final = 64
 """Certificates, responses and CRLs that a signature may carry."""
 MAX_CRL: Final = 12 * 1024 * 1024
@@ -56,24 +55,29 @@ _ARCHIVE: Final = "SIG123"
 
 class Stamped(msgspec.Struct, frozen=True):
     """When a signature is known to have existed (None: only now), by which stamps (the signature's own first),
-    whether archive stamps were among them, and what was not believed."""
+    and what was not believed.
+
+    ``own``: how many of the stamps are the signature's own.  ``covers``: the indices, among the unsigned
+    properties, of archive stamps that cover one of those, latest first: each covers what stands before it.
+    """
 
     at: datetime | None
     stamps: tuple[Stamp, ...]
-    archived: bool
+    own: int
+    covers: tuple[int, ...]
     findings: tuple[Finding, ...]
 
 
-def material_of(qualifying: Qualifying) -> Material:
-    """Certificates and revocation values of the unsigned properties; what cannot be read is passed over."""
-    certificates = [c for p in qualifying.unsigned for c in p.iter(_CERTIFICATE)]
-    responses = [r for p in qualifying.unsigned for r in p.iter(*_RESPONSES)]
+def material_of(unsigned: Sequence[etree._Element]) -> Material:
+    """Certificates and revocation values of unsigned properties; what cannot be read is passed over."""
+    certificates = (c for p in unsigned for c in p.iter(_CERTIFICATE))
+    responses = (r for p in unsigned for r in p.iter(*_RESPONSES))
     return Material(_all_octets(certificates, MAX_CERTIFICATE), _all_octets(responses, MAX_CRL))
 
 
 def _all_octets(elements: Iterable[etree._Element], limit: int) -> tuple[bytes, ...]:
     found: list[bytes] = []
-    for element in list(elements)[:MAX_MATERIAL]:
+    for element in islice(elements, MAX_MATERIAL):
         try:
             found.append(octets_of(element, limit))
         except Refused:
@@ -81,17 +85,53 @@ def _all_octets(elements: Iterable[etree._Element], limit: int) -> tuple[bytes, 
     return tuple(found)
 
 
-def is_stamped(qualifying: Qualifying) -> bool:
-    """Whether there are stamps to be judged."""
-    return any(p.tag in (SIGNATURE_STAMP, ARCHIVE_STAMP, _OLD_ARCHIVE_STAMP) for p in qualifying.unsigned)
+class Token(msgspec.Struct, frozen=True):
+    """A time stamp's element, in which unsigned property, at which index of them; the property itself where it
+    holds none."""
+
+    index: int
+    part: etree._Element
+    element: etree._Element
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is over the signature's value alone."""
+        return self.part.tag == SIGNATURE_STAMP
+
+    def octets(self) -> bytes:
+        """Raises Refused (SIG005, SIG013)."""
+        return octets_of(self.element, 2 * MAX_TOKEN)
+
+    def claimed(self) -> datetime | None:
+        """The time that it states, true or not."""
+        try:
+            return stated_by(self.octets()).at
+        except Refused:
+            return None
 
 
-Imprints = dict[int, tuple[bytes, ...]]
-"""What each stamp is made over, in pieces, by its index among the unsigned properties."""
+def tokens_of(qualifying: Qualifying) -> tuple[Token, ...]:
+    """The stamps to be judged, in that order: archive stamps, then the signature's own, each from the last."""
+    archives = _last(qualifying, (ARCHIVE_STAMP, _OLD_ARCHIVE_STAMP), MAX_ARCHIVES)
+    return (*archives, *_last(qualifying, (SIGNATURE_STAMP,), MAX_STAMPS))
 
 
-def imprints_of(signature: XmlSignature, qualifying: Qualifying) -> Imprints:
-    """The imprints of the stamps that will be looked at; a stamp whose imprint cannot be made has none.
+def _last(qualifying: Qualifying, tags: tuple[str, ...], count: int) -> Iterator[Token]:
+    parts = [(index, part) for index, part in enumerate(qualifying.unsigned) if part.tag in tags]
+    found = (
+        Token(index, part, element)
+        for index, part in reversed(parts)
+        for element in (list(islice(part.iterfind(_TOKEN), count)) or [part])
+    )
+    return islice(found, count)
+
+
+Pieces = dict[int, tuple[bytes, ...]]
+"""What each stamp is made over, by its index among the unsigned properties."""
+
+
+def pieces_of(signature: XmlSignature, qualifying: Qualifying, tokens: Iterable[Token]) -> Pieces:
+    """What the stamps are made over; one whose octets cannot be made is not there.
 
     They are taken while the document is whole; afterwards the stamps can be judged without it.  A
     SignatureTimeStamp is made over the canonical SignatureValue (EN 319 132-1, 5.3), an ArchiveTimeStamp over
@@ -108,12 +148,10 @@ def imprints_of(signature: XmlSignature, qualifying: Qualifying) -> Imprints:
     home = qualifying.signed.getparent()
     own = None if home is None else home.getparent()
     others = [held for held in signature.objects if held is not own]
-    found: Imprints = {}
-    for index, stamp in _last_first(qualifying, (SIGNATURE_STAMP,)) + _last_first(
-        qualifying, (ARCHIVE_STAMP,)
-    ):
+    found: Pieces = {}
+    for index, stamp in {token.index: token.part for token in tokens}.items():
         covered = [signature.element[1]]
-        if stamp.tag == ARCHIVE_STAMP:
+        if stamp.tag != SIGNATURE_STAMP:
             covered = [*signature.element[:3], *qualifying.unsigned[:index], *others]
         try:
             method = _method(stamp)
@@ -124,8 +162,8 @@ def imprints_of(signature: XmlSignature, qualifying: Qualifying) -> Imprints:
 
 
 def climb(
-    qualifying: Qualifying,
-    imprints: Imprints,
+    tokens: Sequence[Token],
+    pieces: Pieces,
     referenced: Sequence[bytes],
     trust: Trust,
     policy: Policy,
@@ -133,41 +171,52 @@ def climb(
 ) -> Stamped:
     """Judge the stamps, from the youngest back to the signature's own.
 
-    Each must hold when the next younger one was made.  ``referenced``: the octets of the references, which
-    begin an archive stamp's imprint.
+    Each must hold when the earliest archive stamp behind it, which covers it, was made; else now: two tokens
+    in one property do not cover each other.  ``referenced``: the octets of the references, which begin an
+    archive stamp's imprint.  Raises Held.
     """
+    held: list[tuple[Token, Stamp]] = []
     findings: list[Finding] = []
 
-    def believed(tags: Sequence[str], code: str, seen: datetime, before: Sequence[bytes]) -> Iterator[Stamp]:
-        for index, part in _last_first(qualifying, tags):
-            tokens = part.findall(_TOKEN)[:MAX_STAMPS] or [part]
-            for token in tokens:
-                try:
-                    imprinted = b"".join((*before, *_of(imprints, index, part)))
-                    stamp = read_token(octets_of(token, 2 * MAX_TOKEN), imprinted, trust, policy, seen)
-                except Refused as fault:
-                    findings.append(_not_believed(code, part, fault))
-                    continue
-                yield stamp
-                if code == _ARCHIVE:
-                    seen = min(seen, stamp.at)
+    @cache
+    def imprint(index: int) -> Imprint:
+        part = next(token.part for token in tokens if token.index == index)
+        return _imprint(part, (() if part.tag == SIGNATURE_STAMP else referenced), pieces.get(index))
 
-    archives = list(believed((ARCHIVE_STAMP, _OLD_ARCHIVE_STAMP), _ARCHIVE, now, referenced))
-    seen = min([now, *(stamp.at for stamp in archives)])
-    own = sorted(believed((SIGNATURE_STAMP,), _OWN, seen, ()), key=lambda stamp: stamp.at)
-    stamps = (*own, *reversed(archives)) if own else ()
-    return Stamped(own[0].at if own else None, stamps, bool(archives), tuple(findings))
+    for token in tokens:
+        behind = (stamp.at for other, stamp in held if other.index > token.index and not other.is_own)
+        seen = min([now, *behind])
+        try:
+            stamp = read_token(token.octets(), imprint(token.index), trust, policy, seen)
+        except Held:
+            raise
+        except Refused as fault:
+            findings.append(_not_believed(_OWN if token.is_own else _ARCHIVE, token.part, fault))
+            continue
+        held.append((token, stamp))
+    own = sorted((pair for pair in held if pair[0].is_own), key=lambda pair: pair[1].at)
+    if not own:
+        return Stamped(None, (), 0, (), tuple(findings))
+    first = min(token.index for token, _ in own)
+    archive = [pair for pair in held if not pair[0].is_own]
+    covers = tuple(dict.fromkeys(token.index for token, _ in archive if token.index > first))
+    stamps = tuple(stamp for _, stamp in (*own, *reversed(archive)))
+    return Stamped(own[0][1].at, stamps, len(own), covers, tuple(findings))
 
 
-def _last_first(qualifying: Qualifying, tags: Sequence[str]) -> list[tuple[int, etree._Element]]:
-    found = [(i, part) for i, part in enumerate(qualifying.unsigned) if part.tag in tags]
-    return found[::-1][:MAX_STAMPS]
-
-
-def _of(imprints: Imprints, index: int, part: etree._Element) -> tuple[bytes, ...]:
-    if index not in imprints:
+def _imprint(part: etree._Element, before: Sequence[bytes], pieces: Sequence[bytes] | None) -> Imprint:
+    """Digests of what a stamp is made over, each taken once, and of nothing put together."""
+    if pieces is None or part.tag == _OLD_ARCHIVE_STAMP:
         raise misshapen(part, "CanonicalizationMethod, EncapsulatedTimeStamp", "SIG110")
-    return imprints[index]
+
+    @cache
+    def digest(name: str) -> bytes:
+        made = DIGESTERS[name](b"")
+        for piece in (*before, *pieces):
+            made.update(piece)
+        return made.digest()
+
+    return digest
 
 
 def _method(stamp: etree._Element) -> str:

@@ -24,26 +24,21 @@ from gateway.security.cms.ber import enclose
 from gateway.security.cms.ess import IssuerSerial
 from gateway.security.refused import refusal
 from gateway.security.xmldsig.canonical import CANONICAL
+from gateway.security.xmldsig.grammar import check_attributes, misshapen, octets_of
 from gateway.security.xmldsig.shapes import Place, is_properties, only_named
-from gateway.security.xmldsig.signature import (
-    DIGEST_METHOD,
-    DIGEST_VALUE,
-    MAX_VALUE,
-    XmlSignature,
-    check_attributes,
-    digest_of,
-    misshapen,
-    octets_of,
-)
+from gateway.security.xmldsig.signature import DIGEST_METHOD, DIGEST_VALUE, MAX_VALUE, XmlSignature, digest_of
 
 XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
 XADES_141: Final = "http://uri.etsi.org/01903/v1.4.1#"
 MAX_UNSIGNED: Final = 64
 """Unsigned properties: a signature that is stamped anew every year for fifty years has some."""
+MAX_INSIDE: Final = 4_096
+"""Elements of the properties; the references and values of an archived signature make some hundreds."""
 MAX_NAMED: Final = 8
 """Certificates that a signing-certificate property names: the signer's and its chain."""
 
 _X: Final = f"{{{XADES}}}"
+_IS_LARGE: Final = etree.XPath(f"count(.//*) > {MAX_INSIDE}")
 _PART: Final = "SignedProperties"
 _SIGNATURE_PROPERTIES: Final = frozenset({f"{_X}SignedSignatureProperties"})
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?")
@@ -95,6 +90,8 @@ def read_properties(root: etree._Element, signature: XmlSignature, place: Place)
     qualifying = objects[0][0]
     if qualifying.tag != f"{_X}QualifyingProperties":
         raise refusal("SIG110", XADES, str(qualifying.tag), "QualifyingProperties", line)
+    if _IS_LARGE(qualifying):
+        raise misshapen(qualifying, f"<= {MAX_INSIDE} elements", "SIG110")
     check_attributes(qualifying, _TARGET)
     if qualifying.get("Target") != f"#{signature.element.get('Id', '')}":
         raise refusal(

@@ -9,18 +9,19 @@ import msgspec
 
 from gateway.model import Finding, Place, Proof, Revocation, Signer
 from gateway.model.finding import Severity
-from gateway.security.algorithms import PublicKey, check_key
-from gateway.security.certificates.certificate import public_key_of
+from gateway.security.algorithms import PublicKey
 from gateway.security.certificates.signer_id import SignerId
 from gateway.security.certificates.trust import Chain, Trust
+from gateway.security.cms.cades import check_signing_time, needed_of
+from gateway.security.cms.material import Material, certify_at_any, shown_by
 from gateway.security.policy import LEVELS, Policy
 from gateway.security.refused import Refused, refusal
-from gateway.security.xmldsig.levels import Stamped, climb, imprints_of, is_stamped, material_of
+from gateway.security.xmldsig.levels import Stamped, climb, material_of, pieces_of, tokens_of
 from gateway.security.xmldsig.properties import Identity, Qualifying, identity_of, signer_named
 from gateway.security.xmldsig.shapes import Content
 from gateway.security.xmldsig.signature import XmlSignature
 
-_NOW = Stamped(None, (), False, ())
+_NOW = Stamped(None, (), 0, (), ())
 """Of a signature without stamps: it is known to exist only now."""
 
 Check = Callable[[XmlSignature, bytes, PublicKey], Sequence[bytes] | None]
@@ -49,13 +50,12 @@ def judge_qualified(
     """Judge a signature with qualifying properties.
 
     The chain must hold when the signature is first known to have existed: at its time stamp, or now.  Raises
-    Refused: SIG011..SIG013, SIG030, SIG048, SIG111, SIG120, and the codes of certificates.
+    Refused: SIG011..SIG013, SIG030, SIG048, SIG111, SIG120, SIG216, and the codes of certificates.
     """
-    _check_time(properties, policy, now)
     leaf = signer_named(signature.certificates, properties)
     signer = identity_of(leaf)
     wanted = SignerId(issuer=signer.issuer, serial=signer.serial)
-    material = material_of(properties)
+    material = material_of(properties.unsigned)
     bundle = _bundle(signature.certificates, material.certificates, policy)
     # What the sender brought to be judged by is judged, whether or not the operator asks for it.
     asked = policy.revocation == "off" and bool(material.responses)
@@ -64,19 +64,23 @@ def judge_qualified(
     def chain_at(at: datetime | None) -> tuple[Chain, Proof]:
         return trust.prove(bundle, asking, now, wanted, material.responses, at)
 
-    if not is_stamped(properties):
+    tokens = tokens_of(properties)
+    if not tokens:
         chain, proof = chain_at(None)
         content, _ = take(check(signature, chain.certificates[0], chain.key))
-        stamped = _NOW
+        stamped, shown = _NOW, proof
     else:
         # The time at which the chain must hold is not known before the stamps are read.
-        key = check_key(public_key_of(signer.certificate), policy, "certificate")
-        theirs = check(signature, leaf, key)
-        imprints = imprints_of(signature, properties)
+        times = filter(None, (token.claimed() for token in tokens if token.is_own))
+        known = certify_at_any(trust, bundle, policy, wanted, now, times)
+        theirs = check(signature, leaf, known.key)
+        pieces = pieces_of(signature, properties, tokens)
         content, referenced = take(theirs)
-        stamped = climb(properties, imprints, referenced, trust, policy, now)
+        stamped = climb(tokens, pieces, referenced, trust, policy, now)
         chain, proof = chain_at(stamped.at)
-    level, findings = _level(properties, stamped, proof, claimed=bool(material.responses))
+        shown = shown_by(material, proof, trust, bundle, asking, wanted, now, stamped.at)
+    check_signing_time(properties.signed_at, stamped.stamps[: stamped.own], policy, now)
+    level, findings = _level(signature, properties, stamped, shown, material)
     if LEVELS.index(level) < LEVELS.index(policy.level):
         raise Refused(
             (*refusal("SIG120", policy.level, level or "XML-DSig", "Signature").findings, *findings)
@@ -89,12 +93,6 @@ def judge_qualified(
         policy=properties.policy,
     )
     return Judged(content, told, _with_stamps(proof, stamped), findings)
-
-
-def _check_time(properties: Qualifying, policy: Policy, now: datetime) -> None:
-    latest = now + policy.clock_skew
-    if properties.signed_at is not None and properties.signed_at > latest:
-        raise refusal("SIG048", f"<= {latest.isoformat()}", properties.signed_at.isoformat(), "SigningTime")
 
 
 def _bundle(certificates: Iterable[bytes], more: Iterable[bytes], policy: Policy) -> tuple[bytes, ...]:
@@ -127,10 +125,10 @@ def _readable(der: bytes) -> Identity | None:
 
 
 def _level(
-    properties: Qualifying, stamped: Stamped, proof: Proof, *, claimed: bool
+    signature: XmlSignature, properties: Qualifying, stamped: Stamped, shown: Proof, material: Material
 ) -> tuple[str, tuple[Finding, ...]]:
-    """The level that was proven, and what of a higher one was not believed.  ``claimed``: revocation values
-    came with the signature."""
+    """The level that was proven, and what of a higher one was not believed.  ``shown``: what the revocation
+    values that came with the signature show by themselves."""
     findings = list(stamped.findings)
     level = "B"
     if properties.signed_at is None:
@@ -138,12 +136,19 @@ def _level(
         findings.append(_remark("SIG116", expected="SigningTime"))
     if stamped.at is None or not level:
         return level, tuple(findings)
-    if not claimed:
+    if not material.responses:
         return "T", tuple(findings)
-    if proof.revocation is not Revocation.GOOD:
-        findings.append(_remark("SIG122", found=proof.revocation.value))
+    if shown.revocation is not Revocation.GOOD:
+        findings.append(_remark("SIG122", found=shown.revocation.value))
         return "T", tuple(findings)
-    return ("LTA" if stamped.archived else "LT"), tuple(findings)
+    if not stamped.covers:
+        return "LT", tuple(findings)
+    needed = needed_of(shown, material).difference(signature.certificates)
+    for index in stamped.covers:
+        covered = material_of(properties.unsigned[:index])
+        if needed.issubset((*covered.certificates, *covered.responses)):
+            return "LTA", tuple(findings)
+    return "LT", (*findings, _remark("SIG220"))
 
 
 def _remark(code: str, expected: str = "", found: str = "") -> Finding:

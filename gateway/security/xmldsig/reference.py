@@ -30,6 +30,7 @@ from gateway.security.xmldsig.verifying import prove, read_document, verified_xm
 
 _LOG = logging.getLogger("gateway.security")
 
+_MISSHAPEN: Final = "SIG005"
 _METHODS: Final = {method.value: method for method in SignatureMethod}
 _DIGESTS: Final = {digest.value: digest for digest in DigestAlgorithm}
 
@@ -54,12 +55,16 @@ def verify_by_reference(body: bytes, trust: Trust, policy: Policy, now: datetime
 def verify_by_both(body: bytes, trust: Trust, policy: Policy, now: datetime) -> Verified:
     """Verify with both engines and believe them only where they agree.
 
-    A disagreement is refused (SIG090) and logged as an alarm: either engine has a defect.
+    A disagreement is refused (SIG090) and logged as an alarm: either engine has a defect.  That signxml asks
+    the schema of everything around, which nobody signed and anybody may have changed, is none: that is refused
+    as misshapen (SIG005).
     """
     ours = _verdict(verify_xml, body, trust, policy, now)
     theirs = _verdict(verify_by_reference, body, trust, policy, now)
     if isinstance(ours, Refused) and isinstance(theirs, Refused):
         raise ours
+    if isinstance(theirs, Refused) and theirs.code == _MISSHAPEN:
+        raise theirs
     if isinstance(ours, Verified) and isinstance(theirs, Verified) and ours.content == theirs.content:
         return ours
     said = {"fast": _said(ours), "signxml": _said(theirs)}
@@ -86,7 +91,7 @@ def _said(verdict: Verified | Refused) -> str:
 def _ask(body: bytes, signature: XmlSignature, certificate: bytes, now: datetime) -> Sequence[bytes]:
     """The octets that signxml finds each reference to cover, signed by the certificate.
 
-    The algorithms are those that the policy has admitted for this signature.  Raises Refused (SIG012)."""
+    The algorithms are those that the policy has admitted for this signature.  Raises Refused (SIG005, SIG012)."""
     profile = signature.profile
     methods = [uri for uri, algorithm in XML_SIGNATURES.items() if algorithm == profile.algorithm]
     used = {target.digest for target in profile.targets}
@@ -102,8 +107,13 @@ def _ask(body: bytes, signature: XmlSignature, certificate: bytes, now: datetime
         default_reference_c14n_method=CanonicalizationMethod.CANONICAL_XML_1_0,
     )
     signer = read_certificate(certificate)
+    if signature.element.tail:
+        # signxml takes it out together with the signature, wherever anybody has moved that to.
+        raise refusal(_MISSHAPEN, "no text behind it", signature.element.tail, "Signature")
     try:
         found = XMLVerifier().verify(body, x509_cert=signer, expect_config=expected)
+    except etree.DocumentInvalid as error:
+        raise refusal(_MISSHAPEN, "the schema of XML-Signature", str(error), "Signature") from None
     except (
         SignXMLException,
         InvalidSignature,

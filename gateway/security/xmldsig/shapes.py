@@ -12,30 +12,36 @@ from typing import Final
 import msgspec
 from lxml import etree
 
-from gateway.safexml import XML_NS, XSI_NS, XmlLimits, parse, xpath_of
+from gateway.safexml import XML_NS, XSI_NS, xpath_of
 from gateway.security import policy as shapes
 from gateway.security.base64 import from_base64
 from gateway.security.refused import refusal
-from gateway.security.xmldsig.canonical import CANONICAL, EXCLUSIVE, INCLUSIVE, canonical, canonical_part
+from gateway.security.xmldsig.canonical import (
+    CANONICAL,
+    EXCLUSIVE,
+    INCLUSIVE,
+    canonical,
+    canonical_part,
+    read_again,
+)
+from gateway.security.xmldsig.grammar import check_attributes, misshapen
 from gateway.security.xmldsig.signature import (
     BASE64,
     ENVELOPED,
-    OBJECT,
     PROPERTIES_TYPE,
     Target,
     XmlSignature,
-    check_attributes,
-    misshapen,
 )
 
 _WSU_ID: Final = "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd}Id"
 _XML_ID: Final = f"{{{XML_NS}}}id"
 IDS: Final = ("Id", "ID", "id", _XML_ID, _WSU_ID)
 """Attributes that some reader takes for an identifier; a referenced one must be unique over them all."""
-_NAMED: Final = etree.XPath("//@*[. = $id]")
+_NAMED: Final = etree.XPath(
+    "(//*[@Id = $id or @ID = $id or @id = $id or @xml:id = $id or @wsu:Id = $id])[position() < 3]",
+    namespaces={"wsu": _WSU_ID[1:-3]},
+)
 _OBJECT_ATTRIBUTES: Final = frozenset({"Id", "MimeType", "Encoding"})
-_UNBOUNDED: Final = XmlLimits(max_bytes=2**31)
-"""Octets made here, of a tree within its bounds; canonical, they may be somewhat longer."""
 _XSI: Final = XSI_NS.encode()
 _XSI_TYPE: Final = f"{{{XSI_NS}}}type"
 _WRAPPED: Final = 2
@@ -138,8 +144,8 @@ def only_named(root: etree._Element, identifier: str, place: etree._Element) -> 
         raise refusal("SIG103", xpath_of(place), f"#{identifier}", "Reference", place.sourceline or 0)
     found = _NAMED(root, id=identifier)
     assert isinstance(found, list)
-    named = [str(value.attrname) for value in found if isinstance(value, etree._ElementUnicodeResult)]
-    count = sum(name in IDS for name in named)
+    named = [element for element in found if isinstance(element, etree._Element)]
+    count = sum(element.get(name) == identifier for element in named for name in IDS)
     if count != 1:
         raise refusal("SIG102", "1", f"{count} x {identifier}", "Reference", place.sourceline or 0)
 
@@ -152,18 +158,24 @@ def _enveloped_by(root: etree._Element, signature: XmlSignature, target: Target)
     check_attributes(inside[0], _OBJECT_ATTRIBUTES)
     element = inside[0]
     if target.transforms != (BASE64,):
-        texts = [element.text, *(child.tail for child in element)]
-        if len(element) != 1 or any(text and not text.isspace() for text in texts):
+        if not _holds_only(element, 1):
             raise misshapen(element, "1", "SIG104")
         element = element if target.uri == f"#{element.get('Id')}" else element[0]
     _check_part(root, target, element)
     return element
 
 
+def _holds_only(element: etree._Element, count: int) -> bool:
+    """Whether it has so many children, and no text."""
+    if len(element) != count:
+        return False
+    texts = (element.text, *(child.tail for child in element))
+    return not any(text and not text.isspace() for text in texts)
+
+
 def _beside(root: etree._Element, signature: XmlSignature, target: Target) -> etree._Element:
     """The content next to the signature: both are all that the root holds."""
-    texts = [root.text, *(child.tail for child in root)]
-    if len(root) != _WRAPPED or any(text and not text.isspace() for text in texts):
+    if not _holds_only(root, _WRAPPED):
         raise refusal("SIG105", str(_WRAPPED), str(len(root)), xpath_of(root), root.sourceline or 0)
     content = root[1] if root[0] is signature.element else root[0]
     _check_part(root, target, content)
@@ -210,13 +222,15 @@ def take(root: etree._Element, signature: XmlSignature, place: Place) -> Content
     if target.transforms == (BASE64,):
         return Content(_from_base64(element), None)
     octets = canonical_part(element, method)
-    covered = element[0] if element.tag == OBJECT else element
+    # The signature's own Object is around the content; one that lies elsewhere is the content.
+    around = any(element is held for held in signature.objects)
+    covered = element[0] if around else element
     # A copy has a document of its own: no path leads from it to what stood around the signed element.
     document = deepcopy(covered)
     document.tail = None
     if _XSI in octets:
-        signed = parse(octets, _UNBOUNDED)
-        _check_types(document, signed[0] if element.tag == OBJECT else signed)
+        signed = read_again(octets)
+        _check_types(document, signed[0] if around else signed)
     return Content(octets, document)
 
 
@@ -226,7 +240,7 @@ def take_whole(root: etree._Element, signature: XmlSignature, target: Target) ->
     method = c14n_of_target(target)
     octets = canonical(root, method)
     if method == EXCLUSIVE and _XSI in octets:
-        _check_types(root, parse(octets, _UNBOUNDED))
+        _check_types(root, read_again(octets))
     return Content(octets, root)
 
 

@@ -7,18 +7,27 @@ Nothing is resolved or computed here but the canonical SignedInfo: what the refe
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
 from lxml import etree
 
-from gateway.safexml import XML_NS, local_name, xpath_of
+from gateway.safexml import xpath_of
 from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES, Algorithm
 from gateway.security.base64 import from_base64
 from gateway.security.policy import Policy
-from gateway.security.refused import Refused, refusal
+from gateway.security.refused import refusal
 from gateway.security.xmldsig.canonical import CANONICAL, canonical_part
+from gateway.security.xmldsig.grammar import (
+    algorithm_of,
+    check_attributes,
+    check_blank,
+    misshapen,
+    octets_of,
+)
+from gateway.security.xmldsig.key_info import certificates_of
 from gateway.security.xmldsig.parameters import PARAMETERS, pss_of
 
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
@@ -28,9 +37,6 @@ OBJECT_TYPE: Final = f"{DS}Object"
 PROPERTIES_TYPE: Final = "http://uri.etsi.org/01903#SignedProperties"
 MAX_VALUE: Final = 4_096
 """Characters of a digest or signature value in base64; RSA of 8192 bits takes 1,368."""
-
-MAX_CERTIFICATE: Final = 32_768
-"""Characters of a certificate in base64."""
 
 MAX_REFERENCES: Final = 3
 """The content, the signed properties, the key's certificates: there is nothing else to refer to."""
@@ -47,16 +53,18 @@ _SIGNATURE_METHOD: Final = f"{{{DS}}}SignatureMethod"
 _REFERENCE: Final = f"{{{DS}}}Reference"
 _TRANSFORMS: Final = f"{{{DS}}}Transforms"
 _TRANSFORM: Final = f"{{{DS}}}Transform"
-_X509_DATA: Final = f"{{{DS}}}X509Data"
-_X509_CERTIFICATE: Final = f"{{{DS}}}X509Certificate"
 _PARTS: Final = [_SIGNED_INFO, _SIGNATURE_VALUE, _KEY_INFO]
-_MAX_OBJECTS: Final = 2
-"""An enveloping signature's content, and the properties."""
-_KEY_HINTS: Final = frozenset({_X509_DATA, f"{{{DS}}}KeyName", f"{{{DS}}}KeyValue"})
-"""Children of KeyInfo that may stand there.  Only certificates are read; a KeyValue is no reason to
-trust anything, and what would have to be fetched (RetrievalMethod) is refused."""
+_MAX_PARTS: Final = 5
+"""Those, an enveloping signature's content, and the properties."""
+_MAX_INSIDE: Final = 40
+"""Elements inside SignedInfo: three references with all that they may have make 26."""
+MAX_SIGNED_INFO: Final = 16_384
+"""Octets of SignedInfo, canonical; with the namespaces around it an inclusive one may have some thousands."""
+_IS_LARGE: Final = etree.XPath(
+    f"count(.//*) > {_MAX_INSIDE} or string-length() > {MAX_SIGNED_INFO}"
+    f" or descendant-or-self::*/@*[string-length() > {MAX_VALUE}]"
+)
 
-_ID: Final = frozenset({"Id"})
 _URI: Final = re.compile(r"(?:#[\w.-]{1,256}|cid:[!-~]{1,256})?")
 """The document, an Id in it, or the part beside it by its Content-ID; nothing that would be fetched, and
 no XPointer."""
@@ -64,7 +72,6 @@ _NO_URI: Final = "no URI"
 _REFERENCE_ATTRIBUTES: Final = frozenset({"Id", "URI", "Type"})
 _TYPES: Final = frozenset({"", OBJECT_TYPE, PROPERTIES_TYPE})
 _TRANSFORM_URIS: Final = frozenset({ENVELOPED, BASE64, *CANONICAL})
-_XML_ATTRIBUTES: Final = frozenset(f"{{{XML_NS}}}{name}" for name in ("lang", "space", "base", "id"))
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -90,7 +97,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 class XmlSignature(msgspec.Struct, frozen=True):
     """What a signature says; ``signed_info``: the canonical octets that its value covers; ``digests``: the
-    values of the references, in their order."""
+    values of the references, in their order; ``around``: see `remember`."""
 
     element: etree._Element
     signed_info: bytes
@@ -100,6 +107,7 @@ class XmlSignature(msgspec.Struct, frozen=True):
     key_info: etree._Element
     certificates: tuple[bytes, ...]
     objects: tuple[etree._Element, ...]
+    around: tuple[bytes, bytes] | None = None
 
 
 def read_signature(root: etree._Element, policy: Policy) -> XmlSignature:
@@ -109,16 +117,16 @@ def read_signature(root: etree._Element, policy: Policy) -> XmlSignature:
     grammar.  Whether the algorithms are admitted is not asked yet.
     """
     signature = _only_signature(root)
-    children = list(signature)
+    children = list(islice(signature, _MAX_PARTS + 1))
     tags = [child.tag for child in children]
     if tags[:2] == _PARTS[:2] and _KEY_INFO not in tags:
         raise refusal("SIG020", "KeyInfo", "", "Signature", signature.sourceline or 0)
-    if tags[:3] != _PARTS or len(tags) > 3 + _MAX_OBJECTS or any(tag != OBJECT for tag in tags[3:]):
+    if tags[:3] != _PARTS or len(tags) > _MAX_PARTS or any(tag != OBJECT for tag in tags[3:]):
         raise misshapen(signature, "SignedInfo, SignatureValue, KeyInfo")
     check_attributes(signature)
     signed_info, value, key_info = children[:3]
-    octets = canonical_part(signed_info, _c14n_of(signed_info))
-    profile, digests = _read_signed_info(signed_info, octets)
+    octets = _canonical_info(signed_info)
+    profile, digests, around = _read_signed_info(signed_info, octets)
     return XmlSignature(
         element=signature,
         signed_info=octets,
@@ -126,9 +134,27 @@ def read_signature(root: etree._Element, policy: Policy) -> XmlSignature:
         digests=digests,
         value=octets_of(value, MAX_VALUE),
         key_info=key_info,
-        certificates=_certificates(key_info, policy),
+        certificates=certificates_of(key_info, policy),
         objects=tuple(children[3:]),
+        around=around,
     )
+
+
+def _canonical_info(signed_info: etree._Element) -> bytes:
+    """Nobody is known yet: what is much larger than its grammar allows is not canonicalised at all."""
+    if _IS_LARGE(signed_info):
+        _check_references(list(islice(signed_info.iterchildren(), 2, MAX_REFERENCES + 3)), signed_info)
+        raise misshapen(signed_info, f"<= {_MAX_INSIDE} elements, {MAX_SIGNED_INFO} octets")
+    octets = canonical_part(signed_info, _c14n_of(signed_info))
+    if len(octets) > MAX_SIGNED_INFO:
+        raise misshapen(signed_info, f"<= {MAX_SIGNED_INFO} octets")
+    return octets
+
+
+def _check_references(references: Sequence[etree._Element], signed_info: etree._Element) -> None:
+    if not 1 <= len(references) <= MAX_REFERENCES or any(r.tag != _REFERENCE for r in references):
+        line = signed_info.sourceline or 0
+        raise refusal("SIG010", f"1..{MAX_REFERENCES}", str(len(references)), "Reference", line)
 
 
 _KNOWN: dict[tuple[bytes, bytes], Profile] = {}
@@ -141,37 +167,44 @@ _MAX_KNOWN: Final = 1_024
 _BEFORE_DIGEST: Final = b"DigestValue>"
 
 
-def _read_signed_info(signed_info: etree._Element, octets: bytes) -> tuple[Profile, tuple[bytes, ...]]:
+def remember(signature: XmlSignature) -> None:
+    """Spare the next message of the same sender the walk through SignedInfo.  Only for a signature that held:
+    a stranger leaves nothing behind here, and drives nobody out."""
+    if signature.around is not None and signature.around not in _KNOWN:
+        if len(_KNOWN) >= _MAX_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[signature.around] = signature.profile
+
+
+def _read_signed_info(
+    signed_info: etree._Element, octets: bytes
+) -> tuple[Profile, tuple[bytes, ...], tuple[bytes, bytes] | None]:
+    """The profile, the digests, and what the profile may be remembered by."""
     start = octets.find(_BEFORE_DIGEST) + len(_BEFORE_DIGEST)
     end = octets.find(b"</", start)
-    known = (octets[:start], octets[end:])
+    around = (octets[:start], octets[end:])
     # Of a start tag with attributes the end tag would be found: what stands behind that is no value.
     if octets[octets.rfind(b"<", 0, start) :][:2] == b"</":
-        return _walk(signed_info)
+        return *_walk(signed_info), None
     try:
         value = from_base64(octets[start:end])
     except ValueError:
-        return _walk(signed_info)
-    profile = _KNOWN.get(known)
+        return *_walk(signed_info), None
+    profile = _KNOWN.get(around)
     if profile is not None:
-        return profile, (value,)
+        return profile, (value,), around
     profile, walked = _walk(signed_info)
-    if walked == (value,) and len(octets) <= MAX_VALUE:
-        if len(_KNOWN) >= _MAX_KNOWN:
-            _KNOWN.clear()
-        _KNOWN[known] = profile
-    return profile, walked
+    return profile, walked, around if walked == (value,) and len(octets) <= MAX_VALUE else None
 
 
 def _walk(signed_info: etree._Element) -> tuple[Profile, tuple[bytes, ...]]:
     check_attributes(signed_info)
+    check_blank(signed_info)
     children = list(signed_info)
     if len(children) < 2 or children[1].tag != _SIGNATURE_METHOD:
         raise misshapen(signed_info, "CanonicalizationMethod, SignatureMethod, Reference")
     references = children[2:]
-    if not 1 <= len(references) <= MAX_REFERENCES or any(r.tag != _REFERENCE for r in references):
-        line = signed_info.sourceline or 0
-        raise refusal("SIG010", f"1..{MAX_REFERENCES}", str(len(references)), "Reference", line)
+    _check_references(references, signed_info)
     uri, algorithm = _method(children[1])
     read = [_reference(reference) for reference in references]
     targets = tuple(target for target, _ in read)
@@ -212,11 +245,11 @@ def c14n_of(method: etree._Element, part: str) -> str:
 
 
 def _only_signature(root: etree._Element) -> etree._Element:
-    found = list(root.iter(SIGNATURE))
+    found = list(islice(root.iter(SIGNATURE), 2))
     if not found:
         raise refusal("SIG001", expected="ds:Signature", part="Signature", line=root.sourceline or 0)
     if len(found) > 1:
-        raise refusal("SIG003", "1", str(len(found)), "Signature", found[1].sourceline or 0)
+        raise refusal("SIG003", "1", "> 1", "Signature", found[1].sourceline or 0)
     if found[0] is not root and found[0].getparent() is not root:
         place = xpath_of(found[0])
         raise refusal("SIG004", f"{xpath_of(root)}/Signature", place, "Signature", found[0].sourceline or 0)
@@ -227,6 +260,7 @@ def _reference(reference: etree._Element) -> tuple[Target, bytes]:
     """What it refers to, and the digest's value."""
     line = reference.sourceline or 0
     check_attributes(reference, _REFERENCE_ATTRIBUTES)
+    check_blank(reference)
     uri, kind = reference.get("URI"), reference.get("Type", "")
     if uri is None or _URI.fullmatch(uri) is None:
         raise refusal("SIG010", 'URI=""', _NO_URI if uri is None else f"URI={uri}", "Reference", line)
@@ -254,6 +288,7 @@ def digest_of(method: etree._Element, part: str) -> str:
 
 def _transforms(transforms: etree._Element) -> tuple[str, ...]:
     """The names of at most two transforms of the closed list."""
+    check_blank(transforms)
     children = list(transforms)
     line = transforms.sourceline or 0
     if not 1 <= len(children) <= 2 or any(child.tag != _TRANSFORM for child in children):
@@ -262,75 +297,3 @@ def _transforms(transforms: etree._Element) -> tuple[str, ...]:
     if not _TRANSFORM_URIS.issuperset(uris):
         raise refusal("SIG009", ENVELOPED, ", ".join(uris), "Reference", line)
     return uris
-
-
-def _certificates(key_info: etree._Element, policy: Policy) -> tuple[bytes, ...]:
-    found: list[bytes] = []
-    for hint in key_info:
-        if hint.tag not in _KEY_HINTS:
-            raise misshapen(key_info, "X509Data")
-        if hint.tag == _X509_DATA:
-            found += [_certificate(c) for c in hint if c.tag == _X509_CERTIFICATE]
-    if not found:
-        raise refusal("SIG020", "X509Certificate", "", "KeyInfo", key_info.sourceline or 0)
-    if len(found) > policy.max_certificates:
-        line = key_info.sourceline or 0
-        raise refusal("SIG028", f"<= {policy.max_certificates}", str(len(found)), "KeyInfo", line)
-    return tuple(found)
-
-
-def _certificate(element: etree._Element) -> bytes:
-    text = element.text or ""
-    if len(element) or len(text) > MAX_CERTIFICATE:
-        raise misshapen(element, f"base64, <= {MAX_CERTIFICATE} characters")
-    try:
-        return _decoded(text)
-    except ValueError:
-        raise _no_base64(element) from None
-
-
-@lru_cache(maxsize=1_024)
-def _decoded(text: str) -> bytes:
-    """A sender's certificates are the same in every message."""
-    return from_base64(text.encode())
-
-
-def algorithm_of(element: etree._Element, code: str = "SIG005") -> str:
-    """The Algorithm attribute of an element that has no parameters.
-
-    Parameters are how HMACOutputLength, XSLT, XPath and prefix lists come in; none is understood.
-    """
-    if len(element) or element.keys() != ["Algorithm"]:
-        line = element.sourceline or 0
-        raise refusal(code, "Algorithm", ", ".join(_names(element)), xpath_of(element), line)
-    return element.get("Algorithm", "")
-
-
-def octets_of(element: etree._Element, limit: int) -> bytes:
-    """The octets of an element that holds nothing but base64, which may be broken into lines."""
-    text = element.text or ""
-    if len(element) or len(text) > limit:
-        raise misshapen(element, f"base64, <= {limit} characters")
-    try:
-        return from_base64(text.encode())
-    except ValueError:
-        raise _no_base64(element) from None
-
-
-def _no_base64(element: etree._Element) -> Refused:
-    return refusal("SIG013", expected="base64", part=xpath_of(element), line=element.sourceline or 0)
-
-
-def check_attributes(element: etree._Element, allowed: frozenset[str] = _ID) -> None:
-    """Raises Refused (SIG005) where an element has others; xml: attributes change nothing here."""
-    if not allowed.issuperset(element.keys()) and not (allowed | _XML_ATTRIBUTES).issuperset(element.keys()):
-        raise misshapen(element, ", ".join(sorted(allowed)))
-
-
-def misshapen(element: etree._Element, expected: str, code: str = "SIG005") -> Refused:
-    """The refusal of an element that holds something else than expected."""
-    return refusal(code, expected, ", ".join(_names(element)), xpath_of(element), element.sourceline or 0)
-
-
-def _names(element: etree._Element) -> list[str]:
-    return [*map(str, element.attrib), *(local_name(child) for child in element)]

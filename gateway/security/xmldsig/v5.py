@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -20,7 +21,9 @@ from gateway.security.certificates.trust import Trust
 from gateway.security.policy import V5, Policy
 from gateway.security.refused import Refused, refusal
 from gateway.security.verified import SEAL, XML, XMLDSIG, Verified
-from gateway.security.xmldsig.signature import MAX_CERTIFICATE, MAX_VALUE, misshapen, octets_of
+from gateway.security.xmldsig.grammar import misshapen, octets_of
+from gateway.security.xmldsig.key_info import MAX_CERTIFICATE
+from gateway.security.xmldsig.signature import MAX_VALUE
 
 _ALGORITHMS: Final = (Algorithm("rsa", "sha256"), Algorithm("rsa", "sha1"))
 """The envelope names none: the policy and its profile say which are tried, the stronger first."""
@@ -79,7 +82,7 @@ def _parts(root: etree._Element) -> tuple[etree._Element, etree._Element, etree.
 
 
 def _one(parent: etree._Element, name: str) -> etree._Element:
-    found = [child for child in parent if local_name(child) == name]
+    found = list(islice((child for child in parent if local_name(child) == name), 2))
     if len(found) != 1:
         raise misshapen(parent, f"1 {name}", _CODE)
     if name != "Body" and name != "Signature" and len(found[0]):

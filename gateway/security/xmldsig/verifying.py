@@ -40,7 +40,7 @@ from gateway.security.xmldsig.shapes import (
     take,
     take_whole,
 )
-from gateway.security.xmldsig.signature import XmlSignature, read_signature
+from gateway.security.xmldsig.signature import XmlSignature, read_signature, remember
 from gateway.security.xmldsig.v5 import is_v5, verify_v5
 
 Check = Callable[[XmlSignature, bytes, PublicKey], Sequence[bytes] | None]
@@ -116,6 +116,7 @@ def prove(
         return _taken(root, signature, place, properties, policy, theirs, beside)
 
     judged = judge_qualified(signature, properties, trust, policy, now, check, take_content)
+    remember(signature)
     signer = msgspec.structs.replace(judged.signer, algorithm=profile.algorithm.name, profile=legacy)
     return Proven(judged.content, place.shape, signer, judged.proof, judged.findings)
 
@@ -141,6 +142,7 @@ def _prove_plain(
     # The key first: the document is not canonicalised for a sender that nobody knows.
     chain, proof = trust.prove(signature.certificates, policy, now)
     theirs = check(signature, chain.certificates[0], chain.key)
+    remember(signature)
     if isinstance(place, str):
         content = take_whole(root, signature, profile.targets[0])
         _check_digests(signature, (content.octets,), theirs)

@@ -54,7 +54,7 @@ held = Table(
     time_column("deadline"),
     text_column("findings"),  # JSON: what it waits for
     text_column("certificates"),  # JSON: the chain that nobody could speak of, base64 of DER
-    text_column("became"),  # the submission that it was settled as, "" while it waits
+    text_column("became"),  # the submission that it was settled as, "" while it waits, its own id: unanswered
     UniqueConstraint("id"),
     UniqueConstraint("partner", "digest"),
 )

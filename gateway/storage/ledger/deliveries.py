@@ -1,0 +1,79 @@
+"""What couriers carry, and the decisions that they bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from gateway.model import Delivery, Handover, Outgoing
+from gateway.storage import courier, deciding
+from gateway.storage.ledger.opened import Opened
+from gateway.storage.records import Addressed, Recorded
+
+
+class Deliveries(Opened):
+    """Deliveries to the back end and to partners; decisions with their answers."""
+
+    def claim_due(
+        self, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
+    ) -> list[Delivery]:
+        """Lease due deliveries in order of arrival; one that failed steps aside and holds nobody up.
+
+        ``destination``: a whole name, or a kind with its colon (``push:``).  ``attempts`` of each are
+        those before this one.
+        """
+        return self._write(lambda c: courier.claim_due(c, destination, owner, now, lease, limit))
+
+    def destinations(self, kind: str, now: datetime) -> tuple[str, ...]:
+        """The destinations of a kind (``push:``) at which something can be claimed now."""
+        return self._read(lambda c: courier.destinations(c, kind, now))
+
+    def claim_in_order(
+        self, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
+    ) -> list[Delivery]:
+        """As claim_due, but nothing passes an earlier delivery to the same destination."""
+        return self._write(lambda c: courier.claim_in_order(c, destination, owner, now, lease, limit))
+
+    def handovers(self, deliveries: Sequence[Delivery]) -> list[Handover]:
+        """The declarations these carry, in order; one whose payload is no accepted message is left out."""
+        return self._read(lambda c: courier.handovers(c, deliveries))
+
+    def outgoings(self, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
+        """The messages to partners these carry, by outgoing id."""
+        return self._read(lambda c: courier.outgoings(c, deliveries))
+
+    def done(self, ids: Sequence[str], at: datetime) -> int:
+        """These arrived, and what was pushed is thereby acknowledged; how many were not known to have."""
+        return self._attest(lambda c, page: courier.done(c, ids, at, page))
+
+    def retry(self, delivery_id: str, due_at: datetime, error: str) -> bool:
+        """This attempt failed; due again at a later time.  False where it is no longer due."""
+        return self._write(lambda c: courier.retry(c, delivery_id, due_at, error))
+
+    def dead(self, delivery_id: str, error: str, at: datetime) -> bool:
+        """Not tried again until revived.  False where it is no longer due."""
+        return self._attest(lambda c, page: courier.dead(c, delivery_id, error, at, page))
+
+    def due(self, destination: str, limit: int) -> list[Delivery]:
+        """Deliveries that wait, for a courier or for their next time; ``destination`` as for claim_due."""
+        return self._read(lambda c: courier.due(c, destination, limit))
+
+    def dead_letters(self, destination: str, limit: int) -> list[Delivery]:
+        """Dead deliveries, oldest first; ``destination`` as for claim_due."""
+        return self._read(lambda c: courier.dead_letters(c, destination, limit))
+
+    def revive(self, ids: Sequence[str], now: datetime) -> int:
+        """Dead deliveries become due now; how many did."""
+        return self._attest(lambda c, page: courier.revive(c, ids, now, page))
+
+    def resend(self, outgoing_id: str, now: datetime) -> bool:
+        """Offer a message once more, delivered or not, in the mailbox and by push.  False: unknown."""
+        return self._attest(lambda c, page: courier.resend(c, outgoing_id, now, page))
+
+    def record(self, batch: Sequence[Recorded]) -> tuple[str, ...]:
+        """Store decisions with their answers in one transaction; the ids of those that were new."""
+        return self._attest(lambda c, page: deciding.record(c, batch, page))
+
+    def routes(self, message_ids: Sequence[str]) -> dict[str, Addressed]:
+        """How to answer about messages, by message id; unknown ones are left out."""
+        return self._read(lambda c: deciding.routes(c, message_ids))

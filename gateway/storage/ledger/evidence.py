@@ -1,0 +1,108 @@
+"""The journal, its checkpoints, and archives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from gateway.evidence.archives import Row
+from gateway.evidence.gathered import Gathered, Sealed
+from gateway.security import SigningKey
+from gateway.storage import adopting, auditing, comparing, evidence, retention
+from gateway.storage.auditing import Audited, Breach
+from gateway.storage.ledger.opened import Opened
+from gateway.storage.retention import Archived
+
+
+class Evidence(Opened):
+    """What proves later what was stored."""
+
+    def cover(
+        self,
+        key: SigningKey,
+        now: datetime,
+        limit: int = evidence.MAX_ENTRIES,
+        known: evidence.Known | None = None,
+    ) -> Sealed | None:
+        """Sign a checkpoint over at most ``limit`` journal entries that none holds yet; None: there is none.
+
+        Raises Unsound where the last checkpoint's signer is not ``known``, ValueError where the key cannot
+        sign at ``now``.
+        """
+        return self._attest(lambda c, page: evidence.cover(c, key, now, page, limit, known))
+
+    def stamp(self, number: int, token: bytes, at: datetime, chain: Sequence[bytes]) -> bool:
+        """Keep a verified time stamp over a checkpoint's signature, its time and its signer's chain (DER);
+        False where it has one."""
+        return self._attest(lambda c, page: evidence.stamp(c, number, token, at, chain, page))
+
+    def unstamped(self) -> Sealed | None:
+        """The newest checkpoint, where it has no time stamp."""
+        return self._read(evidence.unstamped)
+
+    def named(self, identity: str) -> list[str]:
+        """Ids of the submissions that an id or a reference means."""
+        return self._read(lambda c: evidence.submission_named(c, identity))
+
+    def audit(
+        self,
+        tell: Callable[[Breach], None],
+        known: evidence.Known,
+        stamped: auditing.Stamped,
+        progress: auditing.Progress = lambda count: None,
+    ) -> Audited:
+        """Verify the journal and everything that it speaks of, as of one moment; each breach is told as it
+        is found, the first of a chain first."""
+
+        def walk(connection: Connection) -> Audited:
+            audit = auditing.Audit(connection, known, stamped, progress)
+            for breach in audit.breaches():
+                tell(breach)
+            for breach in comparing.breaches(connection, audit.audited, progress):
+                tell(breach)
+            return audit.audited
+
+        return self._read(walk)
+
+    def checkpoint(self, number: int) -> Sealed | None:
+        """A checkpoint by its number."""
+        return self._read(lambda c: evidence.checkpoint(c, number))
+
+    def adopt(self, limit: int = 1_000) -> int:
+        """Journal, as they are found now, at most ``limit`` things of which no entry speaks; how many."""
+        return self._attest(lambda c, page: adopting.adopt(c, page, limit))
+
+    def old(self, before: datetime, after: str, limit: int) -> tuple[list[str], str]:
+        """Ids of submissions received before a time that may be archived, of a page behind ``after``; and
+        where the page ends, "" where it is the last."""
+        return self._read(lambda c: retention.old(c, before, after, limit))
+
+    def dump(self, ids: Sequence[str]) -> list[Row]:
+        """The rows that leave with these submissions when they are archived."""
+        return self._read(lambda c: retention.dump(c, ids))
+
+    def remove(self, ids: Sequence[str], rows: Sequence[Row], name: str, digest: str) -> None:
+        """Take archived submissions out.  Raises retention.Changed where they are not as the rows say."""
+        self._attest(lambda c, page: retention.remove(c, ids, rows, name, digest, page))
+
+    def restore(self, ids: Sequence[str], rows: Sequence[Row]) -> list[str]:
+        """Bring submissions back with the rows of their archive; those that were away."""
+        return self._attest(lambda c, page: retention.restore(c, ids, rows, page))
+
+    def archives(self) -> list[Archived]:
+        """Archive files in which something is."""
+        return self._read(retention.archives)
+
+    def archive_of(self, submission: str) -> str:
+        """The archive file in which a submission is, "" where it is here."""
+        return self._read(lambda c: retention.archive_of(c, submission))
+
+    def attested_digests(self, submission: str) -> set[str]:
+        """The digests of the archive files that it went into, as the journal has them."""
+        return self._read(lambda c: retention.attested_digests(c, submission))
+
+    def gather(self, submission: str) -> Gathered | None:
+        """All that is stored about a submission; None where it is unknown."""
+        return self._read(lambda c: evidence.gather(c, submission))

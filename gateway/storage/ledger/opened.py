@@ -1,0 +1,48 @@
+"""A ledger opened and closed; every part of it stands on this."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Self
+
+from gateway.storage.database import Database
+from gateway.storage.journal import Journal
+from gateway.storage.migrations import migrate, require_current
+
+
+def utc_now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+class Opened:
+    """An open ledger: how its methods read, write, and write with an entry in the journal."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read = database.read
+        self._write = database.write
+        self.clock = utc_now
+        """Gives the times of journal entries, aware."""
+        self._attest = Journal(database, lambda: self.clock()).write
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False) -> Self:
+        """Open ``sqlite:///FILE`` or ``postgresql://...``; ``create``: make or migrate its tables first.
+
+        Raises ValueError for another URL, LedgerMissing where there is no ledger, SchemaOlder where it
+        must be migrated first, SchemaNewer where a newer gateway made it.
+        """
+        if create:
+            migrate(url)
+        database = Database(url)
+        try:
+            database.read(require_current)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._database.close()
