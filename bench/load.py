@@ -1,16 +1,24 @@
 """A load of signed messages over TLS, from a process of its own; prints one JSON line.
 
-Each connection sends one message, waits for its signed answer, and sends the next.
+    python -m bench.load PORT PARTNER PILE CONNECTIONS SECONDS [--type T] [--rate R]
+
+Each connection sends one message, waits for its signed answer, and sends the next (a closed loop: as fast
+as the gateway can).  With ``--rate`` messages are due at times of their own, so many a second on the average
+and as irregularly as partners send (an open loop): the time of each counts from when it was due, whether or
+not a connection was free then.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import random
 import socket
 import ssl
-import sys
 import threading
 import time
+from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 
@@ -24,18 +32,15 @@ def context(folder: Path) -> ssl.SSLContext:
 class Connection:
     """One keep-alive connection: just enough HTTP/1.1 to measure the other side, not this one."""
 
-    def __init__(self, tls: ssl.SSLContext, port: int) -> None:
+    def __init__(self, tls: ssl.SSLContext, port: int, media_type: str = "application/xml") -> None:
         plain = socket.create_connection(("127.0.0.1", port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = tls.wrap_socket(plain, server_hostname="localhost")
+        self._head = f"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n".encode()
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Submit; (status, Cvan-Outcome)."""
-        head = (
-            b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/xml\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(body)
-        )
-        self._socket.sendall(head + body)
+        self._socket.sendall(b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body))
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._more()
@@ -54,41 +59,60 @@ class Connection:
         return data
 
 
+def arrivals(rate: float, seconds: float) -> Iterator[float]:
+    """When messages are due, in seconds from the beginning: a Poisson process, the same at each run."""
+    chance, due = random.Random(1), 0.0
+    while (due := due + chance.expovariate(rate)) < seconds:
+        yield due
+
+
 def run(
-    port: int, folder: Path, messages: list[bytes], connections: int, seconds: float
+    port: int,
+    folder: Path,
+    pile: list[Path],
+    connections: int,
+    seconds: float,
+    rate: float = 0.0,
+    media_type: str = "application/xml",
 ) -> dict[str, object]:
-    """Offer the messages for so many seconds, or until none is left."""
+    """Offer the messages for so many seconds, or until none is left.  Raises ConnectionError."""
     tls = context(folder)
-    waiting = iter(messages)
+    due = arrivals(rate, seconds) if rate else repeat(0.0)
+    waiting = zip(due, pile, strict=False)
     lock = threading.Lock()
     times: list[float] = []
     wrong: list[str] = []
     ready = threading.Barrier(connections + 1)
 
     def one() -> None:
-        connection = Connection(tls, port)
+        connection = Connection(tls, port, media_type)
         ready.wait()
         while time.perf_counter() < stop[0]:
             with lock:
-                body = next(waiting, None)
-            if body is None:
+                at, path = next(waiting, (0.0, None))
+            if path is None:
                 return
-            began = time.perf_counter()
+            body = path.read_bytes()
+            if rate:
+                time.sleep(max(0.0, start[0] + at - time.perf_counter()))
+            began = start[0] + at if rate else time.perf_counter()
             status, outcome = connection.post(body)
             times.append(time.perf_counter() - began)
             if (status, outcome) != (200, b"accepted"):
                 wrong.append(f"{status} {outcome.decode()}")
 
-    stop = [float("inf")]
+    start, stop = [0.0], [float("inf")]
     threads = [threading.Thread(target=one) for _ in range(connections)]
     for thread in threads:
         thread.start()
-    began = time.perf_counter()
-    stop[0] = began + seconds
     ready.wait()
+    start[0] = time.perf_counter()
+    stop[0] = start[0] + seconds
     for thread in threads:
         thread.join()
-    took = time.perf_counter() - began
+    took = time.perf_counter() - start[0]
+    if not times:
+        raise ConnectionError("nothing was answered")
     times.sort()
     count = len(times)
     return {
@@ -101,7 +125,23 @@ def run(
     }
 
 
+def main() -> None:
+    """Load, and say how it went."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("port", type=int)
+    arguments.add_argument("partner", type=Path)
+    arguments.add_argument("pile", type=Path)
+    arguments.add_argument("connections", type=int)
+    arguments.add_argument("seconds", type=float)
+    arguments.add_argument("--type", default="application/xml")
+    arguments.add_argument("--rate", type=float, default=0.0)
+    asked = arguments.parse_args()
+    pile = sorted(asked.pile.iterdir())
+    figures = run(
+        asked.port, asked.partner, pile, asked.connections, asked.seconds, asked.rate, asked.type
+    )
+    print(json.dumps(figures))
+
+
 if __name__ == "__main__":
-    port, folder, pile, connections, seconds = sys.argv[1:]
-    bodies = [p.read_bytes() for p in sorted(Path(pile).iterdir())]
-    print(json.dumps(run(int(port), Path(folder), bodies, int(connections), float(seconds))))
+    main()

@@ -13,7 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from gateway import outbound, routing, security
 from gateway.adapter import Backend, BackendUnavailable, Handover
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
-from gateway.delivery.courier import Courier, log
+from gateway.delivery.courier import Courier, bring_forward, log
 from gateway.handbook import Handbook
 from gateway.model import ACCEPTED, Channel, Decision, Delivery, Event, Outgoing
 from gateway.storage import Addressed, GroupCommit, Recorded
@@ -62,6 +62,8 @@ class BackendCourier(Courier):
         self._unsaid_by: Handbook | None = None
 
     async def round(self) -> bool:
+        if self.set_back():
+            await bring_forward(self._commits, self.name, self._clock())
         handed = await self._hand_over()
         decided = await self._bring_back()
         return handed or decided

@@ -10,8 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gateway.adapter import BackendUnavailable
+from gateway.model import Delivery
 from gateway.security import KeyUnusable
-from gateway.storage import LedgerUnavailable
+from gateway.storage import GroupCommit, LedgerUnavailable
 
 log = logging.getLogger("gateway.delivery")
 
@@ -19,6 +20,21 @@ IDLE = timedelta(seconds=0.5)
 """How long a courier that found nothing sleeps: another process may have added work unseen."""
 AFTER_FAILURE = timedelta(seconds=2)
 """The pause after a round that failed as a whole (the ledger, the back end or the signing key is away)."""
+SET_BACK_SECONDS = 2.0
+"""By so much, the wall clock has not drifted: somebody set it back."""
+BROUGHT_FORWARD = 10_000
+"""Deliveries that are due at once after that, of one kind; what is beyond keeps its time."""
+
+
+async def bring_forward(commits: GroupCommit, destination: str, now: datetime) -> None:
+    """Let what was put off go at once: by a clock that was wrong, it would wait as long as that was ahead.
+
+    ``destination``: one, or a kind of them with the colon.
+    """
+    late: list[Delivery] = await commits.call("due", destination, BROUGHT_FORWARD)
+    for delivery in late:
+        if delivery.due_at > now:
+            await commits.call("retry", delivery.id, now, delivery.error)
 
 
 class Courier:
@@ -34,10 +50,16 @@ class Courier:
         self._alarm: Any = None
         self._poked = False
         self._running: Deferred[Any] | None = None
+        self._ahead: float | None = None
 
     async def round(self) -> bool:
         """Do what is due; True where there may be more at once."""
         raise TypeError("a courier says what its round is")
+
+    def set_back(self) -> bool:
+        """True where the wall clock was set back since this was last asked."""
+        before, self._ahead = self._ahead, self._clock().timestamp() - self._reactor.seconds()
+        return before is not None and self._ahead < before - SET_BACK_SECONDS
 
     def start(self) -> None:
         """Begin the loop."""

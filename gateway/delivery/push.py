@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
-from gateway.delivery.courier import Courier, log
+from gateway.delivery.courier import Courier, bring_forward, log
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Outgoing, Partner
 from gateway.storage import GroupCommit
@@ -64,6 +64,8 @@ class PushCourier(Courier):
 
     async def round(self) -> bool:
         """Claim for partners that have room and send without waiting for the slow ones."""
+        if self.set_back():
+            await bring_forward(self._commits, self.name, self._clock())
         started = False
         partners = self._handbook().register.partners
         waiting: tuple[str, ...] = await self._commits.call("destinations", self.name, self._clock())

@@ -23,6 +23,7 @@ from gateway.intake import Numbers, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
 from gateway.operations.revoking import newest
+from gateway.operations.setaside import SetAside
 from gateway.security import Keystore, KeyUnusable, SigningKey
 from gateway.storage import Ledger, LedgerError, Overloaded
 
@@ -125,6 +126,7 @@ class Workshop:
         self._begin = (home, chosen or settings.load(home))
         self._reactor = reactor
         self._processes = processes
+        self._aside = SetAside(home)
         self._pool = self._new_pool() if ready else None
 
     def work(
@@ -132,8 +134,10 @@ class Workshop:
     ) -> Deferred[Worked]:
         """As intake.work, elsewhere; fires on the reactor's thread.
 
-        Fails as intake.work does, and with Overloaded where the worker ended over it.
+        Fails as intake.work does, and with Overloaded where the worker ended over it.  Raises
+        inbound.Unreadable for a message that ended several.
         """
+        self._aside.check(submission)
         done: Deferred[Worked] = Deferred()
         pool = self._pool = self._pool or self._new_pool()
         try:
@@ -142,7 +146,7 @@ class Workshop:
             pool = self._replace(pool)
             future = pool.submit(_work, submission, sunk, at)
         call: Callable[..., None] = self._reactor.callFromThread
-        future.add_done_callback(lambda ended: call(self._ended, ended, done, pool))
+        future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, submission))
         return done
 
     def renew(self) -> None:
@@ -155,10 +159,18 @@ class Workshop:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ended(self, future: Future[Worked], done: Deferred[Worked], pool: ProcessPoolExecutor) -> None:
+    def _ended(
+        self,
+        future: Future[Worked],
+        done: Deferred[Worked],
+        pool: ProcessPoolExecutor,
+        submission: Submission,
+    ) -> None:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenProcessPool):
-            log.error("a worker ended over its message")
+            if pool is self._pool:
+                # The first of those that fail together: it was being worked on, the others waited for it.
+                self._aside.ended_over(submission)
             self._replace(pool)
         if future.cancelled() or isinstance(error, BrokenProcessPool):
             done.errback(Overloaded("no worker"))

@@ -38,9 +38,10 @@ _XML_ID: Final = f"{{{XML_NS}}}id"
 IDS: Final = ("Id", "ID", "id", _XML_ID, _WSU_ID)
 """Attributes that some reader takes for an identifier; a referenced one must be unique over them all."""
 _NAMED: Final = etree.XPath(
-    "(//*[@Id = $id or @ID = $id or @id = $id or @xml:id = $id or @wsu:Id = $id])[position() < 3]",
-    namespaces={"wsu": _WSU_ID[1:-3]},
+    "(//@*[. = $id][string-length(local-name()) = 2][name() = 'Id' or name() = 'ID' or name() = 'id'"
+    " or name() = 'xml:id' or (local-name() = 'Id' and namespace-uri() = $wsu)])[position() < 3]"
 )
+"""Two are enough: there may be a million."""
 _OBJECT_ATTRIBUTES: Final = frozenset({"Id", "MimeType", "Encoding"})
 _XSI: Final = XSI_NS.encode()
 _XSI_TYPE: Final = f"{{{XSI_NS}}}type"
@@ -142,12 +143,10 @@ def only_named(root: etree._Element, identifier: str, place: etree._Element) -> 
     too, under whatever name an identifier may have."""
     if identifier not in [place.get(name) for name in IDS]:
         raise refusal("SIG103", xpath_of(place), f"#{identifier}", "Reference", place.sourceline or 0)
-    found = _NAMED(root, id=identifier)
+    found = _NAMED(root, id=identifier, wsu=_WSU_ID[1:-3])
     assert isinstance(found, list)
-    named = [element for element in found if isinstance(element, etree._Element)]
-    count = sum(element.get(name) == identifier for element in named for name in IDS)
-    if count != 1:
-        raise refusal("SIG102", "1", f"{count} x {identifier}", "Reference", place.sourceline or 0)
+    if len(found) != 1:
+        raise refusal("SIG102", "1", f"{len(found)} x {identifier}", "Reference", place.sourceline or 0)
 
 
 def _enveloped_by(root: etree._Element, signature: XmlSignature, target: Target) -> etree._Element:
