@@ -15,6 +15,8 @@ GUIDES = (
     DOCS / "edifact.md",
     DOCS / "signatures.md",
     DOCS / "operator.md",
+    DOCS / "deployment.md",
+    DOCS / "alerts.md",
     DOCS / "office.md",
     DOCS / "register.md",
     DOCS / "keys.md",
