@@ -304,6 +304,15 @@ def test_the_core_imports_no_clock_no_socket_no_database() -> None:
         assert not re.search(r"import (time|socket|random|os|sqlalchemy|twisted)\b|now\(|utcnow|open\(", source)
 
 
+@pytest.mark.parametrize("name", [b"GoodsShipment", b"Consignment", b"stranger"])
+def test_a_tree_as_deep_as_the_parser_takes_is_judged(world: World, name: bytes) -> None:
+    deep = b"<%b>" % name * 240 + b"</%b>" % name * 240
+    document = declaration("LRN-DEEP").replace(b"</Declaration>", deep + b"</Declaration>")
+    verdict = inspect_xml(world, document).verdict
+    assert verdict.outcome is Outcome.REJECTED
+    assert {f.code[:3] for m in verdict.messages for f in m.findings} == {"XML"}
+
+
 # -- no sender can break the journey ----------------------------------------------------------------
 
 Edit = tuple[float, int, bytes]

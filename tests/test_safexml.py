@@ -139,11 +139,12 @@ def nested(depth: int) -> bytes:
 
 
 def test_depth_is_bounded() -> None:
-    parse(nested(100))
-    finding = refused(nested(101))
-    assert finding.code == "XML007"
-    assert finding.place.xpath.count("/a") == 101
-    assert refused(nested(10_000)).code == "XML007"
+    parse(nested(256))
+    for depth in (257, 258, 10_000):
+        finding = refused(nested(depth))
+        assert (finding.code, finding.expected) == ("XML007", "256")
+    finding = refused(nested(101), XmlLimits(max_depth=100))
+    assert (finding.code, finding.place.xpath.count("/a")) == ("XML007", 101)
     assert refused(nested(6), XmlLimits(max_depth=5)).code == "XML007"
     parse(nested(5), XmlLimits(max_depth=5))
 

@@ -18,8 +18,8 @@ from gateway.safexml import xpath_of
 from gateway.security.algorithms import RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES, Algorithm
 from gateway.security.base64 import from_base64
 from gateway.security.policy import Policy
-from gateway.security.refused import refusal
-from gateway.security.xmldsig.canonical import CANONICAL, canonical_part
+from gateway.security.refused import Refused, refusal
+from gateway.security.xmldsig.canonical import CANONICAL, EXCLUSIVE, canonical_part
 from gateway.security.xmldsig.grammar import (
     algorithm_of,
     check_attributes,
@@ -141,14 +141,20 @@ def read_signature(root: etree._Element, policy: Policy) -> XmlSignature:
 
 
 def _canonical_info(signed_info: etree._Element) -> bytes:
-    """Nobody is known yet: what is much larger than its grammar allows is not canonicalised at all."""
-    if _IS_LARGE(signed_info):
-        _check_references(list(islice(signed_info.iterchildren(), 2, MAX_REFERENCES + 3)), signed_info)
-        raise misshapen(signed_info, f"<= {_MAX_INSIDE} elements, {MAX_SIGNED_INFO} octets")
-    octets = canonical_part(signed_info, _c14n_of(signed_info))
+    """Nobody is known yet: what is much larger than its grammar allows is canonicalised at most in the way that
+    costs less than its parse did."""
+    method = _c14n_of(signed_info)
+    if method != EXCLUSIVE and _IS_LARGE(signed_info):
+        raise _too_large(signed_info)
+    octets = canonical_part(signed_info, method)
     if len(octets) > MAX_SIGNED_INFO:
-        raise misshapen(signed_info, f"<= {MAX_SIGNED_INFO} octets")
+        raise _too_large(signed_info)
     return octets
+
+
+def _too_large(signed_info: etree._Element) -> Refused:
+    _check_references(list(islice(signed_info.iterchildren(), 2, MAX_REFERENCES + 3)), signed_info)
+    return misshapen(signed_info, f"<= {_MAX_INSIDE} elements, {MAX_SIGNED_INFO} octets")
 
 
 def _check_references(references: Sequence[etree._Element], signed_info: etree._Element) -> None:
