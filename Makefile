@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .demo/home
 
-.PHONY: demo run test bench bench-edifact lint clean
+.PHONY: demo run test bench bench-edifact chaos lint clean
 
 $(VENV)/.ready: setup.cfg setup.py pyproject.toml conf/constraints.txt gateway/syntax/_plain.c
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ bench: $(VENV)/.ready-test
 bench-edifact: $(VENV)/.ready-test
 	$(BIN)/python -m bench.edifact
 	$(BIN)/python -m bench.edifact_peers
+
+chaos: $(VENV)/.ready-test
+	$(BIN)/python -m tests.chaos
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info

@@ -36,7 +36,9 @@ class Connection:
         plain = socket.create_connection(("127.0.0.1", port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = tls.wrap_socket(plain, server_hostname="localhost")
-        self._head = f"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n".encode()
+        self._head = (
+            f"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n".encode()
+        )
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Submit; (status, Cvan-Outcome)."""
@@ -82,7 +84,13 @@ def run(
     lock = threading.Lock()
     times: list[float] = []
     wrong: list[str] = []
-    ready = threading.Barrier(connections + 1)
+    start, stop = [0.0], [float("inf")]
+
+    def begin() -> None:
+        start[0] = time.perf_counter()
+        stop[0] = start[0] + seconds
+
+    ready = threading.Barrier(connections, begin)
 
     def one() -> None:
         connection = Connection(tls, port, media_type)
@@ -101,13 +109,9 @@ def run(
             if (status, outcome) != (200, b"accepted"):
                 wrong.append(f"{status} {outcome.decode()}")
 
-    start, stop = [0.0], [float("inf")]
     threads = [threading.Thread(target=one) for _ in range(connections)]
     for thread in threads:
         thread.start()
-    ready.wait()
-    start[0] = time.perf_counter()
-    stop[0] = start[0] + seconds
     for thread in threads:
         thread.join()
     took = time.perf_counter() - start[0]
@@ -137,9 +141,7 @@ def main() -> None:
     arguments.add_argument("--rate", type=float, default=0.0)
     asked = arguments.parse_args()
     pile = sorted(asked.pile.iterdir())
-    figures = run(
-        asked.port, asked.partner, pile, asked.connections, asked.seconds, asked.rate, asked.type
-    )
+    figures = run(asked.port, asked.partner, pile, asked.connections, asked.seconds, asked.rate, asked.type)
     print(json.dumps(figures))
 
 

@@ -124,8 +124,8 @@ def main() -> None:
     """Serve until killed."""
     home, authority, database = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     own = home / "keystore" / "own"
-    pem = (own / "tls.key.pem").read_text() + (own / "tls.crt.pem").read_text()
-    trusted = ssl.Certificate.loadPEM(authority.read_text())
+    pem = (own / "tls.key.pem").read_bytes() + (own / "tls.crt.pem").read_bytes()
+    trusted = ssl.Certificate.loadPEM(authority.read_bytes())
     tls = ssl.PrivateCertificate.loadPEM(pem).options(trusted)
     site = Site(Messages(home, authority, database))
     loop: Any = reactor

@@ -23,6 +23,12 @@ POOL = 5
 UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """The database is away, locked or out of connections: worth trying again later."""
 
+READ_ONLY = "25006"
+"""PostgreSQL's word that it takes nothing now, as a standby or one that was set so: likewise."""
+
+DURABLE = {"options": "-c synchronous_commit=on"}
+"""A server's default may be off; a handover that was taken needs the commit on disk."""
+
 
 class Books:
     """The database of one office.  May be used from any thread."""
@@ -33,7 +39,7 @@ class Books:
         if parsed.get_backend_name() == "sqlite":
             options["connect_args"] = {"timeout": BUSY_SECONDS}
         else:
-            options |= {"pool_size": POOL, "max_overflow": POOL}
+            options |= {"pool_size": POOL, "max_overflow": POOL, "connect_args": DURABLE}
         self.engine = sa.create_engine(parsed, **options)
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
@@ -78,6 +84,10 @@ def _available() -> Iterator[None]:
     try:
         yield
     except UNAVAILABLE as error:
+        raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
+    except sa.exc.InternalError as error:
+        if getattr(error.orig, "sqlstate", "") != READ_ONLY:
+            raise
         raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
 
 

@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 BATCH = 50
 """Handovers and decisions in one round: enough to share commits, few enough to stay quick."""
-LEASE = timedelta(seconds=4)
+LEASE = timedelta(seconds=3)
 """Another process, or this one after a fault, takes over what was claimed and not finished within this
-time: less than the five seconds that are promised.  A handover that was only slow is then made twice, and
-its key sees to it that it counts once."""
+time, and a courier looks within a second: less than the five that are promised.  A handover that was only
+slow is then made twice, and its key sees to it that it counts once."""
 
 
 class BackendCourier(Courier):

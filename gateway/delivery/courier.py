@@ -22,6 +22,8 @@ AFTER_FAILURE = timedelta(seconds=2)
 """The pause after a round that failed as a whole (the ledger, the back end or the signing key is away)."""
 SET_BACK_SECONDS = 2.0
 """By so much, the wall clock has not drifted: somebody set it back."""
+AFTER_SET_BACK_SECONDS = 30.0
+"""So long, what was begun by the clock as it was may still be committed."""
 BROUGHT_FORWARD = 10_000
 """Deliveries that are due at once after that, of one kind; what is beyond keeps its time."""
 
@@ -51,15 +53,20 @@ class Courier:
         self._poked = False
         self._running: Deferred[Any] | None = None
         self._ahead: float | None = None
+        self._astray = 0.0
 
     async def round(self) -> bool:
         """Do what is due; True where there may be more at once."""
         raise TypeError("a courier says what its round is")
 
     def set_back(self) -> bool:
-        """True where the wall clock was set back since this was last asked."""
-        before, self._ahead = self._ahead, self._clock().timestamp() - self._reactor.seconds()
-        return before is not None and self._ahead < before - SET_BACK_SECONDS
+        """True where the wall clock was set back since this was last asked, or a moment ago."""
+        steady: float = self._reactor.seconds()
+        before, self._ahead = self._ahead, self._clock().timestamp() - steady
+        if before is not None and self._ahead < before - SET_BACK_SECONDS:
+            log.warning("the clock was set back by %.0f s", before - self._ahead)
+            self._astray = steady + AFTER_SET_BACK_SECONDS
+        return steady < self._astray
 
     def start(self) -> None:
         """Begin the loop."""

@@ -51,14 +51,15 @@ class Reader:
                     self._unread_group(child)
                 else:
                     holder = target.at(entry.chain, entry.repeat, entry.sequence)
-                    if entry.chain:
+                    if entry.chain and self.marks is not None:
                         self._mark(holder, -1, trigger, 0, 0)
                     self._group(entry.plan, child, holder)
 
     def _segment(self, rule: Rule, segment: Segment, target: Target) -> None:
         if rule.chain:
             target = target.at(rule.chain, rule.repeat, rule.sequence)
-            self._mark(target, -1, segment, 0, 0)
+            if self.marks is not None:
+                self._mark(target, -1, segment, 0, 0)
         elements = segment.elements
         places, cells = rule.places, rule.cells
         known = len(cells)
@@ -245,11 +246,13 @@ def _place(segment: Segment, element: int, component: int) -> Place:
 
 
 def _attributes(field: Field, elements: Elements, base: int) -> Attributes:
-    found: Attributes = ()
+    if not field.attributes:
+        return ()
+    found: list[tuple[str, str]] = []
     for attribute in field.attributes:
-        at = base + attribute.element
+        at, spot = base + attribute.element, attribute.component
         if at < len(elements):
             components = elements[at]
-            if attribute.component < len(components) and components[attribute.component]:
-                found = (*found, (attribute.name, components[attribute.component]))
-    return found
+            if spot < len(components) and components[spot]:
+                found.append((attribute.name, components[spot]))
+    return tuple(found)

@@ -62,12 +62,14 @@ class Target:
         """The class as a value, in WCO order; None where nothing was filled in."""
         values, shape = self.values, self.shape
         found = tuple([v for i in shape.value_order if (v := values[i]) is not None])
-        entities = []
+        entities, kids = [], self.kids
         for slot in shape.kid_order:
-            for kid in self.kids[slot] or ():
-                entity = kid.freeze()
-                if entity is not None:
-                    entities.append(entity)
+            below = kids[slot]
+            if below is not None:
+                for kid in below:
+                    entity = kid.freeze()
+                    if entity is not None:
+                        entities.append(entity)
         if not found and not entities:
             return None
         return Entity(shape.name, found, tuple(entities))

@@ -117,6 +117,7 @@ class Channel(http.HTTPChannel):
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         """A line of the header; none counts after a refusal."""
         if not self.over:
+            self._in_head = self._in_head or not self.requests
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802

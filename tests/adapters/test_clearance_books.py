@@ -234,6 +234,40 @@ def test_a_database_that_is_away_is_said_so(partners: Partners, tmp_path: Path) 
         Clearance.open(f"postgresql+psycopg://nobody@/none?host={tmp_path}", CONF)
 
 
+def test_a_database_that_takes_nothing_now_is_unavailable_then_well_again(postgres_url: str) -> None:
+    name = sa.make_url(postgres_url).database
+    partners = Partners(postgres_url)
+    partners.file(goods("L1", FREE))
+    _read_only(postgres_url, name, "on")
+    partners.clearance.books.engine.dispose()
+    with pytest.raises(BackendUnavailable, match="read-only"):
+        partners.file(goods("L2", FREE))
+    _read_only(postgres_url, name, "off")
+    partners.clearance.books.engine.dispose()
+    assert kinds(partners.file(goods("L2", FREE)))[0] is K.REGISTERED
+    partners.close()
+
+
+def _read_only(url: str, name: str | None, word: str) -> None:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SET default_transaction_read_only = off")
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {word}')
+    engine.dispose()
+
+
+def test_what_is_taken_is_on_disk_whatever_the_server_s_default(postgres_url: str) -> None:
+    name = sa.make_url(postgres_url).database
+    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    engine.dispose()
+    partners = Partners(postgres_url)
+    with partners.clearance.books.reading() as reading:
+        assert reading.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    partners.close()
+
+
 def test_a_lost_connection_is_unavailable_then_well_again(postgres_url: str) -> None:
     partners = Partners(postgres_url)
     partners.file(goods("L1", FREE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -235,3 +236,32 @@ def test_stopping_waits_for_what_is_under_way(round_: Round, postman: Postman) -
     postman.slow[TRADER.id].pop().callback(None)
     assert ended.called
     assert round_.due(TRADER) == 0
+
+
+def test_what_was_put_off_by_a_clock_that_was_ahead_goes_once_it_is_set_back(
+    round_: Round, postman: Postman, reactor: StillReactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = round_.message()
+    ahead = timedelta(hours=3)
+    monkeypatch.setattr(round_.courier, "_clock", lambda: reactor.now() + ahead)
+    postman.refusing[TRADER.id] = away()
+    round_.go()
+    assert postman.to(TRADER.id) == [message]
+    del postman.refusing[TRADER.id]
+    ahead = timedelta(0)
+    reactor.advance(5)
+    round_.go()
+    assert postman.to(TRADER.id) == [message] * 2
+    assert round_.due(TRADER) == 0
+
+
+def test_a_clock_that_runs_on_brings_nothing_forward(
+    round_: Round, postman: Postman, reactor: StillReactor
+) -> None:
+    round_.message()
+    postman.refusing[TRADER.id] = away(retry_after=100)
+    round_.go()
+    for _ in range(9):
+        reactor.advance(10)
+        round_.go()
+    assert len(postman.sent) == 1

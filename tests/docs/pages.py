@@ -15,6 +15,7 @@ GUIDES = (
     DOCS / "edifact.md",
     DOCS / "signatures.md",
     DOCS / "operator.md",
+    DOCS / "durability.md",
     DOCS / "deployment.md",
     DOCS / "alerts.md",
     DOCS / "office.md",

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from gateway.model import Declaration, Entity, Kind, Severity, Value, parse_pointer
 from gateway.rules import RuleBook, judge, load
 from gateway.rules.judgement import MAX_FINDINGS, Judgement
+from gateway.rules.plan import Node
+from gateway.rules.row import When
 
 from .conftest import MAPPINGS
 from .trees import NOW, cargo, changed, consignment, entity, goods, sample
@@ -319,3 +321,26 @@ def test_many_warnings_do_not_hide_an_error(book: RuleBook) -> None:
     judgement.tell(row, (None, root, 1), expected="", found="", severity=Severity.ERROR)
     assert [f.severity for f in judgement.findings].count(Severity.ERROR) == 1
     assert len(judgement.findings) == MAX_FINDINGS + 2
+
+
+few = st.sampled_from(["", "A", "B", "C"])
+some = st.frozensets(few, max_size=2)
+conditions = st.builds(
+    When,
+    path=st.sampled_from(["ID", "/ID", "Party/ID"]),
+    among=some,
+    outside=some,
+    matches=st.sampled_from(["", "[AB]"]),
+    present=st.none() | st.booleans(),
+)
+holders = st.lists(st.tuples(st.sampled_from(["ID", "Name"]), few), max_size=3).map(
+    lambda pairs: Entity("Party", tuple(Value(name, text) for name, text in pairs))
+)
+
+
+@given(st.lists(conditions, min_size=1, max_size=2), holders, holders)
+def test_a_condition_made_ready_holds_where_it_holds(asked, holder, root):
+    node = Node()
+    node.branch(tuple(asked))
+    holds, _ = node.branches[0]
+    assert holds(holder, root) is all(condition.holds(holder, root) for condition in asked)

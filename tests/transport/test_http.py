@@ -145,6 +145,23 @@ def test_a_late_header_is_told_so(open_gateway):
     assert codes(heard) == ["API4081"]
 
 
+def test_a_header_begun_behind_a_whole_request_has_its_time_too(open_gateway):
+    gateway = open_gateway(Bounds(header_seconds=0.4))
+    gateway.office.slow = 0.2
+    whole, begun = post(length(8), body=b"SLOW one"), b"POST /v1/messages HTTP/1.1\r\nHost: loc"
+    for first in (LIVE, whole):
+        heard = gateway.say(first + begun, "van")
+        assert heard.startswith(b"HTTP/1.1 200 ")
+        assert heard.count(b"HTTP/1.1 408 ") == 1
+
+
+def test_a_body_begun_behind_a_whole_request_has_its_time_too(open_gateway):
+    gateway = open_gateway(Bounds(body_grace=0.3, body_rate=1_000_000))
+    heard = gateway.say(LIVE + post(length(8), body=b"half"), "van")
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert heard.count(b"HTTP/1.1 408 ") == 1
+
+
 @pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01\x02\x00"])
 def test_a_handshake_that_never_ends_is_cut_off(open_gateway, hello):
     gateway = open_gateway(Bounds(header_seconds=0.4))

@@ -215,6 +215,25 @@ def test_metrics_by_partner_only_where_configured():
     assert 'partner="P1"' in metrics.exposition().decode()
 
 
+def test_metrics_count_each_kind_of_answer_by_itself():
+    metrics = Metrics()
+    for outcome, repeated in (
+        ("accepted", False),
+        ("accepted", True),
+        ("rejected", False),
+        ("accepted", False),
+    ):
+        metrics.submitted(outcome, repeated=repeated, partner="P1")
+    for operation, status in (("a", 200), ("a", 400), ("b", 200), ("a", 200)):
+        metrics.requested(operation, status, 0.02)
+    text = metrics.exposition().decode()
+    assert 'cvan_submissions_total{outcome="accepted",repeated="false"} 2.0' in text
+    assert 'cvan_submissions_total{outcome="accepted",repeated="true"} 1.0' in text
+    assert 'cvan_requests_total{operation="a",status="200"} 2.0' in text
+    assert 'cvan_requests_total{operation="a",status="400"} 1.0' in text
+    assert 'cvan_request_seconds_count{operation="a"} 3.0' in text
+
+
 @given(st.text(max_size=50))
 def test_a_senders_reference_cannot_add_a_header(reference):
     outgoing = Outgoing("o1", "P", "green", "s1.2", reference, "application/xml", b"", AT)

@@ -127,6 +127,11 @@ class Gateway:
             env={**os.environ, "CVAN_HOME": str(home)},
         )
 
+    @property
+    def pid(self) -> int:
+        """Of the process that supervises the doors."""
+        return self._process.pid
+
     def wait(self) -> str:
         """The address once it serves.  Raises NotStarted where it does not."""
         until = time.monotonic() + START_SECONDS

@@ -1,0 +1,31 @@
+"""Processor time of a process and all below it, from Linux's /proc: it counts no waiting for one's turn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+UTIME, STIME = 11, 12
+"""Fields of /proc/PID/stat behind the name (proc(5): 14 and 15)."""
+
+
+def spent(pid: int) -> float:
+    """Seconds, of the kernel for it too; 0.0 where there is no /proc.  A process that ended is not counted."""
+    return sum(_seconds(one) for one in _tree(pid))
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text().split():
+            yield from _tree(int(child))
+
+
+def _seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[UTIME]) + int(fields[STIME])) / TICK
