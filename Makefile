@@ -29,7 +29,7 @@ lint: $(VENV)/.ready-test
 	$(BIN)/lint-imports
 
 test: $(VENV)/.ready-test lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --durations=40
 
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m bench.journey
