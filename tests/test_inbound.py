@@ -301,7 +301,9 @@ def test_the_core_imports_no_clock_no_socket_no_database() -> None:
     assert len(sources) > 3
     for path in sources:
         source = path.read_text("utf-8")
-        assert not re.search(r"import (time|socket|random|os|sqlalchemy|twisted)\b|now\(|utcnow|open\(", source)
+        assert not re.search(
+            r"import (time|socket|random|os|sqlalchemy|twisted)\b|now\(|utcnow|open\(", source
+        )
 
 
 @pytest.mark.parametrize("name", [b"GoodsShipment", b"Consignment", b"stranger"])

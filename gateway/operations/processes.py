@@ -23,9 +23,11 @@ from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
 from gateway.operations import signals
+from gateway.operations.couriers import deliver
+from gateway.operations.doors import open_door, open_operations
 from gateway.operations.keywatch import KeyWatch
 from gateway.operations.presence import Presence
-from gateway.operations.server import Server, deliver, now, open_door, open_operations
+from gateway.operations.server import Server, now
 
 log = logging.getLogger("gateway.processes")
 

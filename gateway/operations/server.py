@@ -1,17 +1,14 @@
-"""The server: one home's rooms wired together.
+"""What every process of a home has: settings, ledger, knowledge and keys as they are now, and an orderly end.
 
-The first process supervises and delivers; each door is a process of its own, so that a reactor that
-answers partners never waits for a back end, and a second core is a second door.
+The first process supervises and delivers (:mod:`couriers`); each door is a process of its own (:mod:`doors`),
+so that a reactor that answers partners never waits for a back end, and a second core is a second door.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, TypeVar
@@ -21,25 +18,14 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from adapters.clearance import Clearance
-from adapters.clearance import load as load_clearance
 from gateway import transport
-from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.handbook import Handbook
 from gateway.inbound import LATE
-from gateway.intake import Intake, Numbers
-from gateway.model import Outgoing, Partner, Register, Verdict
+from gateway.intake import Numbers
+from gateway.model import Register, Verdict
 from gateway.operations import settings
-from gateway.operations.archiving import Daily
-from gateway.operations.expiring import ExpiryWatch
 from gateway.operations.keywatch import gauge
-from gateway.operations.notary import Notary
-from gateway.operations.publicword import PublicWord
-from gateway.operations.revoking import Callers, follow, keep_asking, newest
-from gateway.operations.services import Doorkeeping
-from gateway.operations.tally import keep_tally
-from gateway.operations.witnessing import Witness
-from gateway.operations.workshop import Workshop
+from gateway.operations.revoking import follow, newest
 from gateway.security import Keystore, Revocations, SigningKey, TlsKey
 from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
 
@@ -54,20 +40,6 @@ BROKEN = (ValueError, OSError, transport.Unusable)
 
 T = TypeVar("T")
 Stop = Callable[[], object]
-
-
-class PushSender:
-    """transport.Push as the courier wants it."""
-
-    def __init__(self, push: transport.Push) -> None:
-        self._push = push
-
-    async def send(self, outgoing: Outgoing, partner: Partner) -> None:
-        """Carry one message; raises Undeliverable."""
-        try:
-            await self._push.send(outgoing, partner)
-        except transport.PushFailed as failed:
-            raise Undeliverable(str(failed), failed.retry, failed.retry_after) from failed
 
 
 class Server:
@@ -138,6 +110,14 @@ class Server:
         """Read knowledge and keys again; the old stays in use where the new is broken."""
         done: Deferred[None] = self._reloading.run(lambda: Deferred.fromCoroutine(self._reload()))
         return done.addErrback(lambda failure: log.error("not reloaded: %s", failure.getTraceback()))
+
+    def aside(self) -> Callable[..., Deferred[Any]]:
+        """Threads for signing with a key in a token.  One is at it, as a token takes one at a time of a process;
+        the other makes the next ready."""
+        pool = ThreadPool(0, 2, "signing")
+        pool.start()
+        self.on_stop(pool.stop)
+        return lambda function, *args: deferToThreadPool(self._reactor, pool, function, *args)
 
     def _commits(self) -> GroupCommit:
         commit = self.settings.commit
@@ -220,159 +200,6 @@ class Server:
             return None
         log.info("%s reloaded", name)
         return made
-
-
-def deliver(server: Server, reactor: Any) -> Callable[[], None]:
-    """Start the couriers; returns what wakes them."""
-    chosen = server.settings
-    pool = ThreadPool(1, 2, "backend")
-    pool.start()
-    server.on_stop(pool.stop)
-    notarise(server, reactor)
-    folder = server.home / "conf" / "clearance"
-    clearance = Clearance.open(settings.database_url(server.home, chosen.database.clearance), folder)
-    server.on_stop(clearance.close)
-    server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    tls = transport.ClientTls(server.home / chosen.keys.push_trust, own=server.presented)
-    server.on_hangup("TLS to receivers", tls.reload)
-    sender = transport.Push(reactor, tls, server.metrics)
-    push = PushCourier(PushSender(sender), server.commits, server.handbook, reactor, now, owner)
-    backend = BackendCourier(
-        BACKEND,
-        clearance,
-        server.commits,
-        server.numbers.take,
-        server.handbook,
-        server,
-        reactor,
-        pool,
-        now,
-        owner,
-        on_decided=push.poke,
-        on_answered=server.metrics.answered,
-    )
-    workshop = Workshop(server.home, reactor, chosen, ready=False)
-    server.on_stop(workshop.stop)
-    server.on_reload(workshop.renew)
-    held = Intake(
-        server.commits,
-        server.numbers,
-        server.handbook,
-        server,
-        now,
-        BACKEND,
-        workshop,
-        backend.poke,
-        refresh=server.refresh,
-        aside=aside(server, reactor),
-        on_verdict=server.count_late,
-    )
-    keep_asking(server, held, reactor, pool, owner, now)
-    server.on_stop(keep_tally(server.commits, server.metrics, reactor))
-    server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
-    server.on_stop(sender.close)
-    for courier in (push, backend):
-        courier.start()
-        server.on_stop(courier.stop)
-
-    def wake() -> None:
-        backend.poke()
-        push.poke()
-
-    return wake
-
-
-def aside(server: Server, reactor: Any) -> Callable[..., Deferred[Any]]:
-    """Threads for signing with a key in a token.  One is at it, as a token takes one at a time of a process;
-    the other makes the next ready."""
-    pool = ThreadPool(0, 2, "signing")
-    pool.start()
-    server.on_stop(pool.stop)
-    return lambda function, *args: deferToThreadPool(reactor, pool, function, *args)
-
-
-def notarise(server: Server, reactor: Any) -> None:
-    """Sign checkpoints over the journal from now on, and a last one when everything else has ended."""
-    chosen = server.settings.journal
-    witness = Witness(server.home)
-    notary = Notary(
-        server.commits, lambda: server.keys, server.handbook, now, chosen.entries, witness, chosen.tsa
-    )
-    server.metrics.checkpoint(notary.age)
-    server.on_stop(notary.round)
-    server.on_stop(notary.start(reactor, chosen.seconds))
-    kept = server.settings.retention
-    if kept.archive:
-        folder = server.home / kept.archive
-        daily = Daily(server.commits, lambda: server.signing(now()), folder, kept.years, now)
-        server.on_stop(daily.start(reactor))
-
-
-def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable[[], None]) -> None:
-    """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives."""
-    chosen = server.settings
-    tls = transport.ServerTls(server.presented, server.home / chosen.keys.trust)
-    server.on_hangup("TLS", tls.reload)
-    # Nothing is to fail any more: workers begin here, and who leaves them behind hears of it at length.
-    workshop = Workshop(server.home, reactor, chosen)
-    server.on_stop(workshop.stop)
-    server.on_reload(workshop.renew)
-    intake = Intake(
-        server.commits,
-        server.numbers,
-        server.handbook,
-        server,
-        now,
-        BACKEND,
-        workshop,
-        on_settled,
-        timedelta(hours=chosen.trust.hold_hours),
-        refresh=server.refresh,
-        aside=aside(server, reactor),
-        on_verdict=server.count_late,
-    )
-    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
-    server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
-
-
-def open_operations(server: Server, reactor: Any, port: int) -> None:
-    """Health and metrics of this process, on loopback or where the settings say."""
-    intake = Intake(server.commits, server.numbers, server.handbook, server, now, BACKEND)
-    services = Doorkeeping(intake, server.commits, server.handbook)
-    door = door_of(server, reactor, services, transport.FOR_OPERATORS)
-    host = server.settings.listen.operations_host
-    opened = transport.listen_operations(reactor, door, now=now, port=port, interface=host, anywhere=True)
-    server.on_stop(opened.stop)
-
-
-def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any = None) -> transport.Door:
-    """A door with the home's bounds."""
-    limits = server.settings.limits
-    bounds = transport.Bounds(
-        max_bytes=limits.max_bytes,
-        per_minute=limits.per_minute,
-        in_flight=limits.in_flight,
-        connections=limits.connections,
-        connections_per_address=limits.connections_per_address,
-    )
-    chosen = transport.DoorSettings(bounds=bounds)
-    if operations is not None:
-        chosen = transport.DoorSettings(bounds=bounds, operations=operations)
-    refusals = transport.RefusalLog(reactor, now)
-    server.on_stop(refusals.flush)
-    return transport.Door(
-        services,
-        server.metrics,
-        transport.AccessLog(),
-        now=now,
-        seconds=reactor.seconds,
-        randomness=secrets.token_bytes,
-        settings=chosen,
-        refusals=refusals,
-        unfit=Callers(server, now).unfit,
-        tax_codes=PublicWord(server.handbook, now).tax_codes,
-    )
 
 
 def now() -> datetime:

@@ -1,0 +1,82 @@
+"""The doors of one process: to partners, and to operators."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from gateway import transport
+from gateway.intake import Intake
+from gateway.operations.publicword import PublicWord
+from gateway.operations.revoking import Callers
+from gateway.operations.server import BACKEND, Server, now
+from gateway.operations.services import Doorkeeping
+from gateway.operations.workshop import Workshop
+
+
+def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable[[], None]) -> None:
+    """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives."""
+    chosen = server.settings
+    tls = transport.ServerTls(server.presented, server.home / chosen.keys.trust)
+    server.on_hangup("TLS", tls.reload)
+    # Nothing is to fail any more: workers begin here, and who leaves them behind hears of it at length.
+    workshop = Workshop(server.home, reactor, chosen)
+    server.on_stop(workshop.stop)
+    server.on_reload(workshop.renew)
+    intake = Intake(
+        server.commits,
+        server.numbers,
+        server.handbook,
+        server,
+        now,
+        BACKEND,
+        workshop,
+        on_settled,
+        timedelta(hours=chosen.trust.hold_hours),
+        refresh=server.refresh,
+        aside=server.aside(),
+        on_verdict=server.count_late,
+    )
+    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
+    server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
+
+
+def open_operations(server: Server, reactor: Any, port: int) -> None:
+    """Health and metrics of this process, on loopback or where the settings say."""
+    intake = Intake(server.commits, server.numbers, server.handbook, server, now, BACKEND)
+    services = Doorkeeping(intake, server.commits, server.handbook)
+    door = door_of(server, reactor, services, transport.FOR_OPERATORS)
+    host = server.settings.listen.operations_host
+    opened = transport.listen_operations(reactor, door, now=now, port=port, interface=host, anywhere=True)
+    server.on_stop(opened.stop)
+
+
+def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any = None) -> transport.Door:
+    """A door with the home's bounds."""
+    limits = server.settings.limits
+    bounds = transport.Bounds(
+        max_bytes=limits.max_bytes,
+        per_minute=limits.per_minute,
+        in_flight=limits.in_flight,
+        connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
+    )
+    chosen = transport.DoorSettings(bounds=bounds)
+    if operations is not None:
+        chosen = transport.DoorSettings(bounds=bounds, operations=operations)
+    refusals = transport.RefusalLog(reactor, now)
+    server.on_stop(refusals.flush)
+    return transport.Door(
+        services,
+        server.metrics,
+        transport.AccessLog(),
+        now=now,
+        seconds=reactor.seconds,
+        randomness=secrets.token_bytes,
+        settings=chosen,
+        refusals=refusals,
+        unfit=Callers(server, now).unfit,
+        tax_codes=PublicWord(server.handbook, now).tax_codes,
+    )
