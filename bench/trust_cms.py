@@ -26,11 +26,10 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 ATTACHED, DETACHED = "application/pkcs7-mime", "multipart/signed"
 ALGORITHMS = (("rsa", "rsa"), ("p256", "P-256"))
 SIZES = (2_000, 20_000, 5_000_000)
-LARGE = 1_000_000
-MOST, MOST_LARGE = {ATTACHED: 3.0, DETACHED: 4.0}, {ATTACHED: 1.5, DETACHED: 2.0}
-"""What ours may cost of raw.  The wish is 1.5 throughout.  Large messages keep it; a small one has 35 us of raw, most
-of it in the library, and some 45 us of checks in Python beside it, detached 25 us more of MIME and base64, which raw
-has not.  Bare asn1crypto, without a single check, takes as long."""
+MOST = 1.5
+"""What ours may cost of raw.  Large messages keep it.  A small one has some 35 us of raw, nearly all of it in the
+library, and 40 us of checks in Python beside it, detached 25 us more of MIME and base64, which raw has not; bare
+asn1crypto, without a single check, takes as long."""
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -118,7 +117,6 @@ def _of_size(
     der, beside = _apart(value, body)
     public = key.certificates[0].public_key()
     assert isinstance(public, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
-    most = (MOST_LARGE if len(content) >= LARGE else MOST)[envelope]
     form = "attached" if envelope == ATTACHED else "detached"
     verifying = Case(
         name=f"verify CMS, {form}",
@@ -127,7 +125,7 @@ def _of_size(
         raw=lambda: raw_verify(der, beside, public),
         ours=lambda: verify(body, value, trust, Policy(), NOW),
         peers={"asn1crypto": lambda: peer_verify(der, beside, public)},
-        most=most,
+        most=MOST,
     )
     around = (bytes(100), bytes(1_200))
     signing = Case(
@@ -137,7 +135,7 @@ def _of_size(
         raw=lambda: raw_sign(content, private, around),
         ours=lambda: sign_cms(content, "application/edifact", key, envelope, NOW),
         peers={"cryptography": lambda: _pkcs7(content, key, private, envelope)},
-        most=most,
+        most=MOST,
     )
     return [verifying, signing]
 

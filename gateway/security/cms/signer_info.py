@@ -23,6 +23,7 @@ from gateway.security.cms.structures import (
     IssuerAndSerial,
     SignedData,
     SignerInfo,
+    octets_of,
 )
 from gateway.security.refused import refusal
 
@@ -30,12 +31,10 @@ T = TypeVar("T")
 
 _ONCE = frozenset({CONTENT_TYPE, MESSAGE_DIGEST})
 _LATE = b"\x18"
-_CERTIFICATES, _CRLS = b"\xa0", b"\xa1"
 
 
 class OneSigner(msgspec.Struct, frozen=True):
-    """SignedData of exactly one signer, and its parts as they stood in the DER: what is digested, compared or
-    remembered is never written anew.
+    """SignedData of exactly one signer, and its parts as they stood in the DER, which has one form only.
 
     ``certificates`` and ``crls``: of any kind.  ``fields``: of the SignerInfo.
     """
@@ -75,22 +74,16 @@ class Attributes(msgspec.Struct, frozen=True):
         return parts_of(attribute, values)
 
 
-def one_signer(der: bytes, signed: SignedData, part: str = "SignerInfo") -> OneSigner:
-    """The parts of a ContentInfo, which was read as ``signed``.
+def one_signer(signed: SignedData, part: str = "SignerInfo") -> OneSigner:
+    """The parts of SignedData.
 
     Raises ValueError where unreadable, Refused (SIG042) where there is not exactly one signer."""
     infos = signed.signer_infos.as_list()
     if len(infos) != 1:
         raise refusal("SIG042", "1", str(len(infos)), part)
     info: SignerInfo = infos[0].parse(SignerInfo)
-    _, (content, _) = elements_in(der, 0)
-    ((data, _),) = elements_in(der, content)
-    held: dict[bytes, tuple[bytes, ...]] = {}
-    *optional, (last, _) = elements_in(der, data)[3:]
-    for start, _ in optional:
-        held[der[start : start + 1]] = parts_of(der, start)
-    ((only_info, _),) = elements_in(der, last)
-    return OneSigner(signed, info, held.get(_CERTIFICATES, ()), held.get(_CRLS, ()), parts_of(der, only_info))
+    certificates, crls = (tuple(map(octets_of, held or ())) for held in (signed.certificates, signed.crls))
+    return OneSigner(signed, info, certificates, crls, parts_of(octets_of(infos[0])))
 
 
 def read_attributes(one: OneSigner, content_type: ObjectIdentifier) -> Attributes:
@@ -135,7 +128,7 @@ def signer_id(one: OneSigner) -> SignerId:
     """Whom the SignerInfo names."""
     sid = one.info.sid
     if isinstance(sid, IssuerAndSerial):
-        return SignerId(issuer=parts_of(one.fields[1])[0], serial=sid.serial)
+        return SignerId(issuer=octets_of(sid.issuer), serial=sid.serial)
     return SignerId(key_id=sid)
 
 

@@ -197,7 +197,7 @@ def _read(token: bytes) -> _Opened:
     inside = signed.encapsulated
     if inside.content_type != TST_INFO or inside.content is None:
         raise refusal("SIG200", TST_INFO.dotted_string, inside.content_type.dotted_string, PART)
-    return _Opened(token, one_signer(token, signed, PART), inside.content, _stated(inside.content))
+    return _Opened(token, one_signer(signed, PART), inside.content, _stated(inside.content))
 
 
 def _stated(content: bytes) -> TstInfo:

@@ -54,9 +54,8 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """A ContentInfo in DER: its type, its content, and that read where it is SignedData."""
+    """A ContentInfo: its type, its content, and that read where it is SignedData."""
 
-    der: bytes
     type: ObjectIdentifier
     content: TLV
     signed: SignedData | None
@@ -81,7 +80,7 @@ def verify_signed_data(
     signed = _signed_data(info)
     contents = _contents(signed, detached)
     try:
-        return _verify_signer(one_signer(info.der, signed), contents, trust, policy, now)
+        return _verify_signer(one_signer(signed), contents, trust, policy, now)
     except ValueError:
         raise refusal("SIG040", "DER", "", "SignerInfo") from None
 
@@ -111,7 +110,7 @@ def _decoded(body: bytes) -> Content:
     if info.content_type == SIGNED_DATA and len(body) > MAX_AROUND:
         _check_around(body)
     signed = info.content.parse(SignedData) if info.content_type == SIGNED_DATA else None
-    return Content(body, info.content_type, info.content, signed)
+    return Content(info.content_type, info.content, signed)
 
 
 def _check_around(body: bytes) -> None:
