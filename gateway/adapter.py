@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.model import Decision, Handover
 
-__all__ = ["Backend", "BackendUnavailable", "Handover"]
+__all__ = ["Backend", "BackendUnavailable", "Handover", "Publication", "Publisher", "Unpublishable"]
 
 
 class BackendUnavailable(Exception):
@@ -30,3 +30,36 @@ class Backend(Protocol):
 
     def confirm(self, decision_ids: Sequence[str]) -> None:
         """These decisions are durable at the gateway and need not be offered again."""
+
+
+class Publication(NamedTuple):
+    """One document for others to read.
+
+    ``id``: what the broker, and whoever reads, deduplicates on.  ``subject``: tokens joined by points.
+    ``headers``: its CloudEvents attributes, as ``ce-type``; printable ASCII.  ``again``: an earlier attempt
+    may have succeeded unheard.
+    """
+
+    id: str
+    subject: str
+    headers: Mapping[str, str]
+    payload: bytes
+    again: bool = False
+
+
+class Unpublishable(Exception):
+    """The broker will never take the publication of this ``id``; nothing is said of the others."""
+
+    def __init__(self, identity: str, reason: str) -> None:
+        super().__init__(reason)
+        self.id = identity
+
+
+class Publisher(Protocol):
+    """What every broker does.  Calls block; the gateway makes them away from its reactor, one at a time."""
+
+    def publish(self, batch: Sequence[Publication]) -> None:
+        """Publish durably, each once: when this returns the broker has confirmed every one.
+
+        Raises BackendUnavailable and Unpublishable; then some may have been published (ids tell).
+        """

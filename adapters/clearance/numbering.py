@@ -29,6 +29,10 @@ class Numbers:
             self._year, self._office.country, self._office.registration_code, self._last, LETTERS[kind]
         )
 
+    def skip(self, count: int) -> None:
+        """Never give out the next so many: somebody may hold them from before a backup was restored."""
+        self._last = (self._found() if self._last is None else self._last) + count
+
     def _found(self) -> int:
         """The last number of the transactions before; a new year's counter begins at 0."""
         query = sa.select(tables.counter.c.value).where(tables.counter.c.name == self._counter)

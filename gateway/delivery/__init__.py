@@ -2,6 +2,7 @@
 
 from gateway.delivery.backend import BackendCourier
 from gateway.delivery.backoff import delay
+from gateway.delivery.publishing import Naming, PublishCourier
 from gateway.delivery.push import PushCourier, Sender, Undeliverable
 
-__all__ = ["BackendCourier", "PushCourier", "Sender", "Undeliverable", "delay"]
+__all__ = ["BackendCourier", "Naming", "PublishCourier", "PushCourier", "Sender", "Undeliverable", "delay"]

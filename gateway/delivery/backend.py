@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from gateway import outbound, routing, security
 from gateway.adapter import Backend, BackendUnavailable, Handover
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
+from gateway.delivery.breaker import Breakers
 from gateway.delivery.courier import Courier, bring_forward, log
 from gateway.handbook import Handbook
-from gateway.model import ACCEPTED, Channel, Decision, Delivery, Event, Outgoing
-from gateway.storage import Addressed, GroupCommit, Recorded
+from gateway.model import ACCEPTED, Channel, Decision, DecisionKind, Delivery, Event, Outgoing
+from gateway.storage import Addressed, GroupCommit, Recorded, decision_due
 
 T = TypeVar("T")
 
@@ -26,6 +28,10 @@ LEASE = timedelta(seconds=3)
 """Another process, or this one after a fault, takes over what was claimed and not finished within this
 time, and a courier looks within a second: less than the five that are promised.  A handover that was only
 slow is then made twice, and its key sees to it that it counts once."""
+
+
+NOT_HANDED_OVER = "The gateway did not hand this message over to customs: {why}"
+NOT_HANDED_OVER_VI = "Cổng không chuyển thông điệp này đến hải quan: {why}"
 
 
 class BackendCourier(Courier):
@@ -45,8 +51,10 @@ class BackendCourier(Courier):
         owner: str,
         on_decided: Callable[[], None] = lambda: None,
         on_answered: Callable[[bool], None] = lambda in_time: None,
+        publish: str = "",
     ) -> None:
-        """``on_answered``: told of each first decision for which a time was agreed, whether it came in time."""
+        """``on_answered``: told of each first decision for which a time was agreed, whether it came in time.
+        ``publish``: the broker that decisions go to as well, "" for none."""
         super().__init__(reactor, clock)
         self.name = f"backend:{name}"
         self._backend = backend
@@ -58,22 +66,31 @@ class BackendCourier(Courier):
         self._owner = owner
         self._on_decided = on_decided
         self._on_answered = on_answered
+        self._publish = publish
         self._unsaid: set[str] = set()
         self._unsaid_by: Handbook | None = None
+        self._breakers = Breakers(self.name, commits, clock)
+        self._answers = f"answer:{name}"
 
     async def round(self) -> bool:
         if self.set_back():
             await bring_forward(self._commits, self.name, self._clock())
         handed = await self._hand_over()
+        told = await self._tell_skipped()
         decided = await self._bring_back()
-        return handed or decided
+        return handed or told or decided
 
     # -- there -----------------------------------------------------------------------------------
 
     async def _hand_over(self) -> bool:
         call = self._commits.call
-        due: list[Delivery] = await call("claim_due", self.name, self._owner, self._clock(), LEASE, BATCH)
+        await self._breakers.look()
+        room = await self._breakers.room(self.name, BATCH)
+        if not room:
+            return False
+        due: list[Delivery] = await call("claim_due", self.name, self._owner, self._clock(), LEASE, room)
         if not due:
+            await self._breakers.unused(self.name)
             return False
         handovers: list[Handover] = await call("handovers", due)
         known = {h.delivery for h in handovers}
@@ -83,25 +100,34 @@ class BackendCourier(Courier):
         try:
             await self._in_thread(self._backend.hand_over, handovers, self._clock())
         except BackendUnavailable as error:
-            for delivery in due:
-                await self._again(delivery, str(error))
+            await self._away([d.id for d in due], error)
             return False
         except Exception:  # noqa: BLE001 - one poison declaration must not hold up its neighbours
             log.exception("handover failed; each alone", extra={"courier": self.name})
             await self._one_by_one(due, handovers)
             return True
+        await self._breakers.worked(self.name)
         await call("done", list(known), self._clock())
         return True
 
+    async def _away(self, ids: Sequence[str], error: BackendUnavailable) -> None:
+        """The back end takes nothing from anybody: what waits for it has not been attempted."""
+        again = await self._breakers.failed(self.name, str(error))
+        await self._commits.call("put_back", self._owner, ids, again, str(error))
+
     async def _one_by_one(self, due: Sequence[Delivery], handovers: Sequence[Handover]) -> None:
         by_id = {d.id: d for d in due}
-        for handover in handovers:
+        for nth, handover in enumerate(handovers):
             try:
                 await self._in_thread(self._backend.hand_over, [handover], self._clock())
+            except BackendUnavailable as error:
+                await self._away([h.delivery for h in handovers[nth:]], error)
+                return
             except Exception as error:  # noqa: BLE001
                 log.exception("handover failed", extra={"delivery": handover.delivery})
                 await self._again(by_id[handover.delivery], type(error).__name__)
             else:
+                await self._breakers.worked(self.name)
                 await self._commits.call("done", [handover.delivery], self._clock())
 
     async def _again(self, delivery: Delivery, error: str) -> None:
@@ -111,6 +137,26 @@ class BackendCourier(Courier):
             return
         due_at = self._clock() + delay(attempts, random.random())  # noqa: S311 - jitter, not a secret
         await self._commits.call("retry", delivery.id, due_at, error)
+
+    async def _tell_skipped(self) -> bool:
+        """Who filed hears what an operator decided not to hand over; the message is refused by us."""
+        call, now = self._commits.call, self._clock()
+        if self._answers not in await call("destinations", self._answers.partition(":")[0] + ":", now):
+            return False
+        due: list[Delivery] = await call("claim_due", self._answers, self._owner, now, LEASE, BATCH)
+        if not due:
+            return False
+        why: dict[str, str] = await call("reasons", due)
+        decisions = [_not_handed_over(d, why.get(d.id, ""), now) for d in due]
+        batch, _, _ = await self._said(decisions, now)
+        await call("record", [self._published(answer, now) for answer in batch])
+        told = {answer.decision.id for answer in batch}
+        await call("done", [d.id for d in due if d.id in told], now)
+        for delivery in [d for d in due if d.id not in told]:
+            self._unsaid.discard(delivery.id)
+            await self._again(delivery, "the refusal cannot be said")
+        self._on_decided()
+        return True
 
     # -- and back --------------------------------------------------------------------------------
 
@@ -124,11 +170,25 @@ class BackendCourier(Courier):
         decisions = [d for d in offered if d.id not in self._unsaid]
         if not decisions:
             return False
+        now = self._clock()
+        batch, addressed, handbook = await self._said(decisions, now)
+        batch = [self._published(answer, now) for answer in batch]
+        new: tuple[str, ...] = await self._commits.call("record", batch)
+        self._tell_answered([d for d in decisions if d.id in new], addressed, handbook)
+        await self._in_thread(self._backend.confirm, [answer.decision.id for answer in batch])
+        self._on_decided()
+        return True
+
+    async def _said(
+        self, decisions: Sequence[Decision], now: datetime
+    ) -> tuple[list[Recorded], dict[str, Addressed], Handbook]:
+        """The decisions that can be said, with the signed messages that say them; to whom each goes; and
+        the register by which they go."""
+        handbook = self._handbook()
         addressed: dict[str, Addressed] = await self._commits.call("routes", [d.message for d in decisions])
         if any(to.route.partner not in handbook.register.partners for to in addressed.values()):
             # Registered a moment ago, and already filing: whether it is pushed to stands in the ledger.
             handbook = handbook.with_register(await self._commits.call("refreshed", handbook.register))
-        now = self._clock()
         numbered = list(zip(decisions, self._numbers(len(decisions)), strict=True))
         key = self._key.signing(now)
 
@@ -140,11 +200,13 @@ class BackendCourier(Courier):
 
         # A key in a token may take its time: not on the reactor's thread.
         batch = await self._in_thread(say) if key.remote else say()
-        new: tuple[str, ...] = await self._commits.call("record", batch)
-        self._tell_answered([d for d in decisions if d.id in new], addressed, handbook)
-        await self._in_thread(self._backend.confirm, [answer.decision.id for answer in batch])
-        self._on_decided()
-        return True
+        return batch, addressed, handbook
+
+    def _published(self, answer: Recorded, now: datetime) -> Recorded:
+        if not self._publish:
+            return answer
+        due = decision_due(self._publish, answer.decision.id, now)
+        return msgspec.structs.replace(answer, published=due)
 
     def _tell_answered(
         self, new: Sequence[Decision], addressed: Mapping[str, Addressed], handbook: Handbook
@@ -217,3 +279,15 @@ class BackendCourier(Courier):
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         done: T = await deferToThreadPool(self._reactor, self._pool, function, *args)
         return done
+
+
+def _not_handed_over(delivery: Delivery, why: str, now: datetime) -> Decision:
+    """Our own word on a message that customs never gets, by an operator's decision."""
+    return Decision(
+        delivery.id,
+        delivery.payload,
+        DecisionKind.REFUSED,
+        now,
+        statement=NOT_HANDED_OVER.format(why=why),
+        statement_vi=NOT_HANDED_OVER_VI.format(why=why),
+    )

@@ -11,14 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
+from gateway.delivery.breaker import Breakers
 from gateway.delivery.courier import Courier, bring_forward, log
+from gateway.delivery.leases import LEASE, Leases
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Outgoing, Partner
 from gateway.storage import GroupCommit
 
-LEASE = timedelta(seconds=60)
-"""Longer than any push may take (transport.push bounds one attempt to half of it), so that no other
-process sends it at the same time; after a crash, this long until it is sent again."""
 AT_ONCE = 4
 """Messages under way to one partner."""
 
@@ -59,6 +58,8 @@ class PushCourier(Courier):
         self._commits = commits
         self._handbook = handbook
         self._owner = owner
+        self._leases = Leases(commits, reactor, clock, owner)
+        self._breakers = Breakers(self.name, commits, clock)
         self._under_way: dict[str, int] = {}
         self._sends: set[Deferred[None]] = set()
 
@@ -68,17 +69,24 @@ class PushCourier(Courier):
             await bring_forward(self._commits, self.name, self._clock())
         started = False
         partners = self._handbook().register.partners
+        await self._breakers.look()
         waiting: tuple[str, ...] = await self._commits.call("destinations", self.name, self._clock())
         for destination in waiting:
             partner = partners.get(destination.removeprefix(self.name))
             room = AT_ONCE - self._under_way.get(partner.id, 0) if partner is not None else 0
             if partner is None or room <= 0 or not partner.push_url or not partner.active:
                 continue
+            room = await self._breakers.room(destination, room)
+            if not room:
+                continue
             due: list[Delivery] = await self._commits.call(
                 "claim_due", destination, self._owner, self._clock(), LEASE, room
             )
             outgoings: dict[str, Outgoing] = await self._commits.call("outgoings", due) if due else {}
             for delivery in due:
+                if delivery.id in self._leases:
+                    self._leases.hold(delivery.id)  # under way here still; its lease had ended, and is anew
+                    continue
                 outgoing = outgoings.get(delivery.payload)
                 if outgoing is None:
                     await self._commits.call("dead", delivery.id, "no such message", self._clock())
@@ -94,11 +102,13 @@ class PushCourier(Courier):
 
     def _begin(self, delivery: Delivery, outgoing: Outgoing, partner: Partner) -> None:
         self._under_way[partner.id] = self._under_way.get(partner.id, 0) + 1
+        self._leases.hold(delivery.id)
         send = Deferred.fromCoroutine(self._send(delivery, outgoing, partner))
         self._sends.add(send)
-        send.addBoth(self._ended, partner.id, send)
+        send.addBoth(self._ended, partner.id, delivery.id, send)
 
-    def _ended(self, result: object, partner: str, send: Deferred[None]) -> None:
+    def _ended(self, result: object, partner: str, delivery: str, send: Deferred[None]) -> None:
+        self._leases.let_go(delivery)
         if isinstance(result, Failure):
             # Not the partner's fault; the delivery is tried again when its lease has run out.
             log.error("push not settled: %s", result.getErrorMessage(), extra={"partner": partner})
@@ -112,9 +122,16 @@ class PushCourier(Courier):
         except Undeliverable as failure:
             await self._failed(delivery, failure)
         else:
+            await self._breakers.worked(delivery.destination)
             await self._commits.call("done", [delivery.id], self._clock())
 
     async def _failed(self, delivery: Delivery, failure: Undeliverable) -> None:
+        if failure.retry:
+            await self._breakers.failed(delivery.destination, failure.reason, failure.retry_after)
+        else:  # it answered, and about this message
+            await self._breakers.worked(delivery.destination)
+        if not self._leases.ours(delivery.id):
+            return
         attempts = delivery.attempts + 1
         if not failure.retry or attempts >= GIVE_UP_AFTER:
             await self._commits.call("dead", delivery.id, failure.reason, self._clock())

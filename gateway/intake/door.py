@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -57,7 +58,7 @@ class Intake:
 
     ``hold``: how long one waits for what nobody could tell.  ``refresh``: brings ``handbook`` up to the
     ledger's register; without it, the register is read here.  ``aside``: where signing is done that has to
-    wait for another device.
+    wait for another device.  ``publish``: the broker that accepted declarations go to as well.
     """
 
     def __init__(
@@ -74,13 +75,14 @@ class Intake:
         refresh: Callable[[], Awaitable[object]] | None = None,
         aside: Aside | None = None,
         on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+        publish: str = "",
     ) -> None:
         self._commits = commits
         self._numbers = numbers
         self._handbook = handbook
         self._key = key
         self._clock = clock
-        self._backend = backend
+        self._settlement = partial(settlement, backend=backend, publish=publish)
         self._workers = workers
         self._on_settled = on_settled
         self._on_verdict = on_verdict
@@ -190,14 +192,12 @@ class Intake:
     async def _judged(self, submission: Submission, sunk: Finding | None) -> Settlement:
         worked, now = await self._worked(submission, sunk)
         pushed = self._is_pushed(worked)
-        return settlement(submission, worked, self._backend, now, claim=sunk is None, pushed=pushed)
+        return self._settlement(submission, worked, now=now, claim=sunk is None, pushed=pushed)
 
     async def _resumed(self, submission: Submission, sunk: Finding | None) -> Settlement:
         worked, now = await self._worked(submission, sunk, submission.received_at)
         pushed = self._is_pushed(worked)
-        return settlement(
-            submission, worked, self._backend, now, claim=sunk is None, pushed=pushed, held=True
-        )
+        return self._settlement(submission, worked, now=now, claim=sunk is None, pushed=pushed, held=True)
 
     async def _worked(
         self, submission: Submission, sunk: Finding | None, at: datetime | None = None

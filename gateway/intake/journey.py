@@ -12,7 +12,7 @@ from gateway import inbound, outbound, routing, security
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Event, Finding, Judged, Outcome, Outgoing, Revocation, Submission, Verdict
 from gateway.model.finding import worst
-from gateway.storage import Ledger, Settlement
+from gateway.storage import Ledger, Settlement, declaration_due
 
 HELD = "held"
 """The timeline's word for a submission that waits until it can be judged."""
@@ -157,11 +157,13 @@ def settlement(
     claim: bool,
     pushed: bool = False,
     held: bool = False,
+    publish: str = "",
 ) -> Settlement:
     """All that one submission brings about, to be committed together.
 
     ``pushed``: who filed gets its messages pushed; the receipt only where the submission was ``held``, else
-    it is the answer to the submission itself.
+    it is the answer to the submission itself.  ``publish``: the broker that accepted declarations go to as
+    well, "" for none.
     """
     verdict = worked.verdict
     media_type, body = worked.receipt
@@ -190,10 +192,18 @@ def settlement(
         for ordinal, refusal_type, refusal in worked.refusals
     )
     deliveries = tuple(
-        Delivery(f"{submission.id}.{m.ordinal}", f"backend:{backend}", f"{submission.id}.{m.ordinal}", now)
+        Delivery(
+            f"{submission.id}.{m.ordinal}",
+            f"backend:{backend}",
+            f"{submission.id}.{m.ordinal}",
+            now,
+            lane=_lane(verdict.route.principal, m),
+        )
         for m in verdict.messages
         if m.outcome is Outcome.ACCEPTED
     )
+    if publish:
+        deliveries += tuple(declaration_due(publish, d.payload, now) for d in deliveries)
     if pushed:
         carried = (receipt, *answers) if held else answers
         deliveries += tuple(Delivery(f"{a.id}.p", f"push:{a.partner}", a.id, now) for a in carried)
@@ -208,6 +218,13 @@ def settlement(
         register=worked.register,
         entitled=tuple(m.ordinal for m in verdict.messages if _entitled(m)),
     )
+
+
+def _lane(principal: str, message: Judged) -> str:
+    """One lane for all that is filed about a declaration: under customs' number for it where the message
+    names one, which nobody knows before the original is there, else under the principal's own reference."""
+    number = "" if message.declaration is None else message.declaration.registration.strip()
+    return f"{principal} {number or message.lrn}" if number or message.lrn else ""
 
 
 def _entitled(message: Judged) -> bool:

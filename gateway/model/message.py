@@ -182,7 +182,8 @@ class Outgoing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something due at a destination: ``backend:NAME`` (``payload``: a message's id) or
-    ``push:PARTNER`` (``payload``: an outgoing's id).  ``id`` is what the receiver deduplicates on."""
+    ``push:PARTNER`` (``payload``: an outgoing's id).  ``id`` is what the receiver deduplicates on.
+    ``lane``: within a lane of a destination nothing passes what came before; "" where no order is kept."""
 
     id: str
     destination: str
@@ -190,6 +191,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     due_at: datetime
     attempts: int = 0
     error: str = ""
+    lane: str = ""
 
 
 class Handover(msgspec.Struct, frozen=True):

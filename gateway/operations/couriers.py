@@ -20,6 +20,7 @@ from gateway.operations import settings
 from gateway.operations.archiving import Daily
 from gateway.operations.expiring import ExpiryWatch
 from gateway.operations.notary import Notary
+from gateway.operations.publication import publish
 from gateway.operations.revoking import keep_asking
 from gateway.operations.server import BACKEND, Server, now
 from gateway.operations.tally import keep_tally
@@ -57,6 +58,12 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     server.on_hangup("TLS to receivers", tls.reload)
     sender = transport.Push(reactor, tls, server.metrics)
     push = PushCourier(PushSender(sender), server.commits, server.handbook, reactor, now, owner)
+    published = publish(server, reactor, owner)
+
+    def decided() -> None:
+        push.poke()
+        published()
+
     backend = BackendCourier(
         BACKEND,
         clearance,
@@ -68,8 +75,9 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         pool,
         now,
         owner,
-        on_decided=push.poke,
+        on_decided=decided,
         on_answered=server.metrics.answered,
+        publish=chosen.broker,
     )
     workshop = Workshop(server.home, reactor, chosen, ready=False)
     server.on_stop(workshop.stop)
@@ -86,6 +94,7 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         refresh=server.refresh,
         aside=server.aside(),
         on_verdict=server.count_late,
+        publish=chosen.broker,
     )
     keep_asking(server, held, reactor, pool, owner, now)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
@@ -97,7 +106,7 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
 
     def wake() -> None:
         backend.poke()
-        push.poke()
+        decided()
 
     return wake
 

@@ -38,6 +38,7 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
         refresh=server.refresh,
         aside=server.aside(),
         on_verdict=server.count_late,
+        publish=chosen.broker,
     )
     door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
@@ -60,8 +61,14 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         max_bytes=limits.max_bytes,
         per_minute=limits.per_minute,
         in_flight=limits.in_flight,
+        at_work=limits.at_work,
+        target=limits.target_ms / 1000,
+        patience=limits.patience_ms / 1000,
+        urgent=frozenset(limits.urgent),
         connections=limits.connections,
         connections_per_address=limits.connections_per_address,
+        handshakes=limits.handshakes,
+        handshakes_per_address=limits.handshakes_per_address,
     )
     chosen = transport.DoorSettings(bounds=bounds)
     if operations is not None:
@@ -75,6 +82,7 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         now=now,
         seconds=reactor.seconds,
         randomness=secrets.token_bytes,
+        later=lambda call: reactor.callLater(0, call),
         settings=chosen,
         refusals=refusals,
         unfit=Callers(server, now).unfit,

@@ -22,7 +22,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
-from gateway.operations import signals
+from gateway.operations import publication, signals
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
 from gateway.operations.keywatch import KeyWatch
@@ -46,9 +46,10 @@ class NotOpened(Exception):
 
 
 def supervise(home: Path, reactor: Any) -> None:
-    """Serve a home until a signal says stop.  Raises NotOpened, InUse."""
+    """Serve a home until a signal says stop.  Raises NotOpened, InUse, BadSettings."""
     _steady(reactor)
     signals.supervise(reactor)
+    publication.check(home)
     presence = Presence(home)
     server = Server(home, reactor)
     listen = server.settings.listen

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway import handbook as handbooks
 from gateway import security, syntax
-from gateway.model import Register
+from gateway.model import Register, Role
 
 LAST_PORT = 65_535
 Port = Annotated[int, msgspec.Meta(ge=0, le=LAST_PORT)]
@@ -119,13 +119,21 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Default bounds of a partner: octets of a body, submissions a minute and at once.  And of a door
-    process: open connections in all, and from one address (that of a balancer counts for all behind it)."""
+    process: submissions worked on at once; how long one may be inside where more comes than can be done, and
+    wait in a burst; open connections and TLS handshakes a second, in all and from one address (that of a
+    balancer counts for all behind it).  ``urgent``: the roles that may call messages urgent."""
 
     max_bytes: Octets = 10_485_760
     per_minute: Count = 6_000
     in_flight: Count = 64
+    at_work: Count = 32
+    target_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 500
+    patience_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1_000
+    urgent: tuple[Role, ...] = (Role.PORT, Role.CUSTOMS, Role.BANK)
     connections: Count = 2_000
     connections_per_address: Count = 128
+    handshakes: Count = 200
+    handshakes_per_address: Count = 100
 
 
 class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):
@@ -183,6 +191,24 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tsa: Annotated[str, msgspec.Meta(pattern="^(https?://.+)?$")] = ""
 
 
+class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The broker (NATS JetStream) that accepted declarations and decisions are published to; no ``servers``:
+    none.  ``stream``: its name there, ``create``: made where it is not there.  ``root``: the first token of
+    subjects.  ``source``: CloudEvents' source.  Files are relative to the home, "" for none: ``trust``, PEM
+    anchors of the servers; ``certificate`` and ``key``, what the gateway proves itself with; ``credentials``,
+    a token, or a user and a password, by line."""
+
+    servers: tuple[str, ...] = ()
+    stream: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] = "CVAN"
+    create: bool = False
+    root: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] = "cvan"
+    source: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,255}$")] = "/cvan"
+    trust: str = ""
+    certificate: str = ""
+    key: str = ""
+    credentials: str = ""
+
+
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long submissions stay in the ledger, and the folder into which older ones are archived once a
     day, relative to the home; "": nothing is archived but by command."""
@@ -206,6 +232,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit: Commit = Commit()
     journal: Journal = Journal()
     retention: Retention = Retention()
+    publish: Publish = Publish()
+
+    @property
+    def broker(self) -> str:
+        """The broker that is published to, "" for none."""
+        return "jetstream" if self.publish.servers else ""
 
 
 class BadSettings(Exception):

@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 
 from gateway import transport
-from gateway.storage import Counts, GroupCommit, LedgerUnavailable, Overloaded
+from gateway.delivery.breaker import state_of
+from gateway.storage import Breaker, Counts, GroupCommit, LedgerUnavailable, Overloaded
 
 log = logging.getLogger("gateway.tally")
 
@@ -30,6 +31,7 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
     """Tell the metrics how many deliveries are due and how many are dead, and how late the first are."""
     try:
         counts: Counts = await commits.call("counts")
+        broken: dict[str, Breaker] = await commits.call("breakers", "")
     except (LedgerUnavailable, Overloaded) as away:
         # An error here would end the loop for good; the ledger will be back.
         log.warning("the deliveries cannot be counted: %s", away)
@@ -37,4 +39,5 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
     metrics.deliveries("due", counts.due)
     metrics.deliveries("dead", counts.dead)
     now = datetime.now(UTC)
+    metrics.failing({to: state_of(breaker, now) for to, breaker in broken.items()})
     metrics.overdue({to: (now - at).total_seconds() for to, at in counts.oldest_due_at.items()})

@@ -1,11 +1,13 @@
 """The ledger: what was acknowledged is here, durably, and nothing leaves this room but plain values."""
 
 from gateway.storage.auditing import Audited, Breach
+from gateway.storage.breaking import Breaker
 from gateway.storage.database import LedgerError, LedgerMissing, LedgerUnavailable
 from gateway.storage.groupcommit import GroupCommit, Overloaded
 from gateway.storage.holding import Holding
 from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
+from gateway.storage.publishing import carries_decision, decision_due, declaration_due
 from gateway.storage.records import (
     Addressed,
     Clash,
@@ -27,6 +29,7 @@ __all__ = [
     "Addressed",
     "Audited",
     "Breach",
+    "Breaker",
     "Clash",
     "Counts",
     "Entry",
@@ -51,5 +54,8 @@ __all__ = [
     "Status",
     "Taken",
     "Written",
+    "carries_decision",
+    "decision_due",
+    "declaration_due",
     "migrate",
 ]

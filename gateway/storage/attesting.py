@@ -138,7 +138,7 @@ def decided(page: Page, one: Recorded, record: DecisionRecord) -> None:
     of = Attested(
         record=digest(record),
         sent={} if one.outgoing is None else {one.outgoing.id: digest(outgoing_record(one.outgoing))},
-        due={} if one.delivery is None else due((one.delivery,)),
+        due=due(one.due),
         events=events_of(one.events),
         ids=(one.decision.id,),
     )

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, and_, func, select
 
 from gateway.evidence import entries
 from gateway.evidence.entries import Entry, sha256
 from gateway.evidence.records import digest
 from gateway.model import Event
-from gateway.storage import attesting, matching, tables
+from gateway.storage import attesting, matching, publishing, tables
 from gateway.storage.auditing import Audited, Breach, Progress
 from gateway.storage.codec import moment, submission_of
 from gateway.storage.matching import UNREADABLE, readable
@@ -23,6 +23,7 @@ AT_ONCE = 200
 
 _j = tables.journal.c
 _s, _m, _o, _d = tables.submission.c, tables.message.c, tables.outgoing.c, tables.delivery.c
+_n = tables.decision.c
 Entries = Mapping[str, Sequence[Entry]]
 
 
@@ -231,6 +232,11 @@ class _Fate:
         befell = self._of(delivery.id) | self._of(delivery.payload)
         if entries.ADOPTED in self._kinds:
             return True
+        skipped = entries.SKIPPED in self._of(delivery.id)
+        if delivery.state == tables.SKIPPED:
+            return skipped
+        if skipped and entries.RESENT not in befell:
+            return False
         if delivery.state == tables.DONE:
             return bool(befell & {entries.DELIVERED, entries.ACKNOWLEDGED})
         if delivery.state == tables.DEAD:
@@ -244,10 +250,12 @@ class _Fate:
 
 def _strays(connection: Connection) -> Iterator[Breach]:
     """Outgoings and deliveries of which no entry speaks."""
+    published = and_(_n.id == _d.payload, _d.id == _n.id + publishing.OF_DECISION)
     joined = tables.delivery.outerjoin(tables.outgoing, _o.id == _d.payload)
+    joined = joined.outerjoin(tables.decision, published)
     for table, source, about in (
         (tables.outgoing, tables.outgoing, _o.about),
-        (tables.delivery, joined, _d.payload),
+        (tables.delivery, joined, func.coalesce(_n.message, _d.payload)),
     ):
         position, spoken = 0, dict[str, set[str]]()
         while True:

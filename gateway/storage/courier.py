@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, publishing, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
@@ -28,10 +28,27 @@ from gateway.storage.settling import insert_events
 MAX_ERROR = 500
 """Characters of a failed attempt's error that are kept."""
 
+LONGEST_LEASE = timedelta(seconds=60)
+"""What any lease may last (gateways before the renewing of leases took so long ones).  One that seems to
+last longer was taken by a clock that was ahead, and counts as ended: nobody waits until then."""
+
+_LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
 _d = tables.delivery.c
 _o = tables.outgoing.c
 _due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
 _dead = _d.state == text(f"'{tables.DEAD}'")
+_earlier = tables.delivery.alias("earlier")
+_its_turn = or_(
+    _d.lane == "",
+    ~exists().where(
+        _earlier.c.lane == _d.lane,
+        _earlier.c.position < _d.position,
+        _earlier.c.destination == _d.destination,
+        text("earlier.state IN ('due', 'dead') AND earlier.lane != ''"),  # as the index of lanes says it
+    ),
+)
+"""Nothing of its lane that came before is still to arrive; what was given up holds it until somebody
+decides, or it could arrive after what follows it."""
 
 
 def claim_due(
@@ -39,12 +56,12 @@ def claim_due(
 ) -> list[Delivery]:
     """Due deliveries in order of arrival, now leased to the owner; ``attempts`` are those before.
 
-    One that failed steps aside until its next time and holds nobody up.
+    One that failed steps aside until its next time and holds nobody up but those behind it in its lane.
     """
     at = micros(now)
     ready = (
         select(tables.delivery)
-        .where(_due, _d.due_at <= at, _d.lease_until <= at, _to(destination))
+        .where(_due, _d.due_at <= at, _free_at(at), _to(destination), _its_turn)
         .order_by(_arrival(destination))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -55,7 +72,7 @@ def claim_due(
 def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
     """The destinations of a kind (``push:``) at which something can be claimed now."""
     at = micros(now)
-    ready = select(_d.destination).where(_due, _d.due_at <= at, _d.lease_until <= at, _to(kind))
+    ready = select(_d.destination).where(_due, _d.due_at <= at, _free_at(at), _to(kind))
     return tuple(connection.scalars(ready.distinct().order_by(_d.destination)))
 
 
@@ -80,6 +97,16 @@ def claim_in_order(
         if len(rows) >= limit:
             break
     return _lease(connection, rows, owner, micros(now + lease))
+
+
+def renew(connection: Connection, owner: str, ids: Sequence[str], until: datetime) -> set[str]:
+    """Hold on to what the owner still holds, until a later time; the ids of these.
+
+    Whoever takes over writes a name of his own: what another one took is not touched, whenever its lease
+    ends.  A lease that ended and that nobody took goes on.
+    """
+    held = update(tables.delivery).where(_d.id.in_(ids), _due, _d.lease_owner == owner)
+    return set(connection.scalars(held.values(lease_until=micros(until)).returning(_d.id)))
 
 
 def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Handover]:
@@ -138,6 +165,14 @@ def retry(connection: Connection, delivery: str, due_at: datetime, error: str) -
     return connection.execute(changed.values(**values)).rowcount > 0
 
 
+def put_back(connection: Connection, owner: str, ids: Sequence[str], due_at: datetime, error: str) -> int:
+    """The destination took nothing from anybody: due again, and the attempt was none.  How many the owner
+    still held."""
+    held = update(tables.delivery).where(_d.id.in_(ids), _due, _d.lease_owner == owner)
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **_free()}
+    return connection.execute(held.values(**values)).rowcount
+
+
 def dead(connection: Connection, delivery: str, error: str, at: datetime, page: Page) -> bool:
     """No further attempt until someone revives it, as its timeline says.  False where no longer due."""
     values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **_free()}
@@ -169,18 +204,34 @@ def dead_letters(connection: Connection, destination: str, limit: int) -> list[D
     return [_delivery(row) for row in connection.execute(letters)]
 
 
-def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page) -> int:
+def found(connection: Connection, delivery: str) -> tuple[Delivery, str] | None:
+    """A delivery with its state (``due``, ``done``, ``dead``, ``skipped``); None where unknown."""
+    row = connection.execute(select(tables.delivery).where(_d.id == delivery)).first()
+    return None if row is None else (_delivery(row), row.state)
+
+
+def ahead(connection: Connection, delivery: Delivery) -> str:
+    """The delivery that is the first of its lane to have not arrived, "" where it is this one or has no lane."""
+    if not delivery.lane:
+        return ""
+    waits = text("state IN ('due', 'dead') AND lane != ''")
+    of = select(_d.id).where(_d.lane == delivery.lane, _d.destination == delivery.destination, waits)
+    first = connection.scalar(of.order_by(_d.position).limit(1))
+    return "" if first is None or first == delivery.id else first
+
+
+def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page, note: str = "") -> int:
     """Dead deliveries become due now, with their attempts counted anew; how many did."""
     changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
     values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0}
     rows = connection.execute(changed.values(**values).returning(_d.id, _d.payload)).all()
     about = _abouts(connection, rows)
     for row in rows:
-        attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,))
+        attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,), note=note)
     return len(rows)
 
 
-def resend(connection: Connection, outgoing: str, now: datetime, page: Page) -> bool:
+def resend(connection: Connection, outgoing: str, now: datetime, page: Page, note: str = "") -> bool:
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
     pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
@@ -188,23 +239,27 @@ def resend(connection: Connection, outgoing: str, now: datetime, page: Page) -> 
     offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
     about = connection.scalar(offered.values(acknowledged_at=None).returning(_o.about))
     if about is not None:
-        attesting.happened(page, entries.RESENT, about, (outgoing,))
+        attesting.happened(page, entries.RESENT, about, (outgoing,), note=note)
     return about is not None
 
 
 def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, page: Page) -> None:
-    """One line each in the timelines: about the message, or about what the outgoing was about."""
+    """One line each in the timelines: about the message, or about what the outgoing was about.  What is
+    published is no matter of the parties: the journal has it, their timelines do not."""
     about = _abouts(connection, rows)
-    events = [Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows]
-    insert_events(connection, events)
-    for row, event in zip(rows, events, strict=True):
-        attesting.happened(page, what, event.about, (row.id,), (event,))
+    events = {r.id: Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows}
+    told = {i: (e,) for i, e in events.items() if not e.detail.startswith(publishing.PREFIX)}
+    insert_events(connection, [event for (event,) in told.values()])
+    for identity, event in events.items():
+        attesting.happened(page, what, event.about, (identity,), told.get(identity, ()))
 
 
 def _abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
-    """What the outgoings among the deliveries' payloads are about, by outgoing id."""
+    """What the outgoings and decisions among the deliveries' payloads are about, by their ids."""
     wanted = select(_o.id, _o.about).where(_o.id.in_([row.payload for row in rows]))
-    return {row.id: row.about for row in connection.execute(wanted)}
+    about = {row.id: row.about for row in connection.execute(wanted)}
+    decisions = [row.payload for row in rows if publishing.carries_decision(row.id)]
+    return about | publishing.messages_decided(connection, decisions)
 
 
 def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) -> list[Delivery]:
@@ -218,10 +273,15 @@ def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) 
 def _head(rows: Iterable[Any], at: int) -> list[Any]:
     head = []
     for row in rows:
-        if row.due_at > at or row.lease_until > at:
+        if row.due_at > at or at < row.lease_until <= at + _LONGEST:
             break
         head.append(row)
     return head
+
+
+def _free_at(at: int) -> ColumnElement[bool]:
+    """Nobody holds it: no lease, one that ended, or one by a clock that was ahead."""
+    return or_(_d.lease_until <= at, _d.lease_until > at + _LONGEST)
 
 
 def _to(destination: str) -> ColumnElement[bool]:
@@ -248,6 +308,7 @@ def _delivery(row: Any) -> Delivery:
         due_at=moment(row.due_at),
         attempts=row.attempts,
         error=row.error,
+        lane=row.lane,
     )
 
 

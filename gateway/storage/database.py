@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, true
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
@@ -46,6 +46,11 @@ SILENT_SERVER = {
 own defaults are for ever and two hours.  What the URL says counts more."""
 
 _AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock detected
+_READ_ONLY = "25006"  # a standby, or a server that was told to take nothing
+_AWAY = frozenset({_READ_ONLY, "25P03", "57P01", "57P02", "57P03", "57P05"})
+"""Likewise where it ended the session for idling, is stopping, crashed, or is not there yet."""
+_AWAY_CLASSES = ("08", "53", "58")  # connection; no room, memory or connections; the machine's own fault
+_WAITED = "SyncRepWaitForLSN"  # where PostgreSQL says, in whatever language, that it waits no longer
 
 
 class LedgerError(Exception):
@@ -89,6 +94,10 @@ class Database:
         if self.dialect == "sqlite":
             _require_file(Path(str(parsed.database)), create)
         self.engine = _sqlite(parsed) if self.dialect == "sqlite" else _postgresql(parsed)
+        self._unconfirmed = _Unconfirmed()
+        if self.dialect == "postgresql":
+            event.listen(self.engine, "connect", self._unconfirmed.heed)
+            event.listen(self.engine, "checkin", _of_no_kind)
         self._writer = self.engine.execution_options(ledger_write=True)
         self._reader = self.engine
         if self.dialect == "postgresql":
@@ -117,26 +126,72 @@ class Database:
         with self._turn:
             return self._repeat(self._writer, work)
 
+    def confirm(self) -> None:
+        """Return once all that is visible now is where an acknowledged commit has to be.
+
+        A commit that nobody waited for to its end (its connection broke, its server ended) may be visible
+        and on no standby yet.  Any later commit that writes waits for what is before it too.  Elsewhere
+        what is visible is durable.  Raises LedgerUnavailable.
+        """
+        if self.dialect == "postgresql":
+            self.write(lambda c: c.execute(select(func.pg_logical_emit_message(true(), "cvan", ""))).all())
+
     def _repeat(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         for tried in range(1, MAX_TRIES + 1):
+            self._unconfirmed.here = False
             try:
                 with engine.begin() as connection:
-                    return work(connection)
+                    result = work(connection)
             except DBAPIError as error:
+                if _state(error) == _READ_ONLY:
+                    self.engine.dispose()  # the next connection may find who took over
                 if tried == MAX_TRIES or not _passing(error):
                     raise _translated(error) from error
+            else:
+                if self._unconfirmed.here:
+                    raise LedgerUnavailable("committed, and not known to be on the standby")
+                return result
             time.sleep(PAUSE_SECONDS * 2 ** (tried - 1))
         raise AssertionError("unreachable")
 
 
+class _Unconfirmed(threading.local):
+    """Whether PostgreSQL gave up waiting for the standby in this thread's transaction.
+
+    A commit whose wait was cancelled succeeds, with no more than a warning, and is on one server only.
+    """
+
+    here = False
+
+    def heed(self, dbapi: Any, _record: object) -> None:
+        """Listen to a new connection's warnings; they come in the thread that commits."""
+        dbapi.add_notice_handler(self._noticed)
+
+    def _noticed(self, diagnostic: Any) -> None:
+        self.here = self.here or diagnostic.source_function == _WAITED
+
+
+def _of_no_kind(dbapi: Any, _record: object) -> None:
+    """After a read a connection would begin its next transaction with READ WRITE, against what the server was
+    told (``default_transaction_read_only``, to take it out of service): it leaves that to the server."""
+    if dbapi is not None and not dbapi.closed:
+        dbapi.read_only = None
+
+
 def _passing(error: DBAPIError) -> bool:
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN
+    return error.connection_invalidated or _state(error) in _AGAIN
+
+
+def _state(error: DBAPIError) -> str:
+    """PostgreSQL's word for what happened, "" where it gave none."""
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _translated(error: DBAPIError) -> LedgerError:
     # The statement's parameters (message content) stay out of the text, which ends in logs.
     text = f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"
-    if isinstance(error, OperationalError | InterfaceError):
+    away = _state(error) in _AWAY or _state(error).startswith(_AWAY_CLASSES)
+    if away or isinstance(error, OperationalError | InterfaceError):
         return LedgerUnavailable(text)
     return LedgerError(text)
 

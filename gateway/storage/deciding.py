@@ -51,7 +51,7 @@ def record(connection: Connection, batch: Sequence[Recorded], page: Page) -> tup
     if fresh:
         connection.execute(_decided, [_change(one) for one in fresh])
     insert_outgoings(connection, [one.outgoing for one in fresh if one.outgoing is not None])
-    insert_deliveries(connection, [one.delivery for one in fresh if one.delivery is not None])
+    insert_deliveries(connection, [delivery for one in fresh for delivery in one.due])
     insert_events(connection, [event for one in fresh for event in one.events])
     for one in fresh:
         row = rows[one.decision.id]

@@ -56,13 +56,19 @@ class Clash(msgspec.Struct, frozen=True):
 class Recorded(msgspec.Struct, frozen=True):
     """One decision with the answer that carries it, stored together or not at all.
 
-    ``outgoing``: None where there is nobody to answer.
+    ``outgoing``: None where there is nobody to answer.  ``published``: the delivery to a broker, if any.
     """
 
     decision: Decision
     outgoing: Outgoing | None = None
     delivery: Delivery | None = None
     events: tuple[Event, ...] = ()
+    published: Delivery | None = None
+
+    @property
+    def due(self) -> tuple[Delivery, ...]:
+        """Its deliveries."""
+        return tuple(d for d in (self.delivery, self.published) if d is not None)
 
 
 class Addressed(msgspec.Struct, frozen=True):

@@ -25,6 +25,9 @@ MAX_ERROR = 500
 MET_DAILY = timedelta(days=1)
 """How often a certificate counts as met because it is registered."""
 
+LONGEST_LEASE = timedelta(hours=1)
+"""What a lease of a certificate may last; one that seems to last longer was taken by a clock that was ahead."""
+
 _c = tables.certificate.c
 _l = tables.learned.c
 _r = tables.credential.c
@@ -124,9 +127,10 @@ def claim_certificates(
     Those that expired, and those not seen for ``idle``, are asked after no more.
     """
     at = micros(now)
+    free = or_(_c.lease_until <= at, _c.lease_until > micros(now + LONGEST_LEASE))
     ready = (
         select(tables.certificate)
-        .where(_c.due_at <= at, _c.lease_until <= at, _c.not_after >= at, _c.last_seen >= micros(now - idle))
+        .where(_c.due_at <= at, free, _c.not_after >= at, _c.last_seen >= micros(now - idle))
         .order_by(_c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -266,6 +266,7 @@ def _delivery_row(delivery: Delivery) -> tuple[Any, ...]:
         "",
         tables.DUE,
         delivery.error,
+        claim_of(delivery.lane),
     )
 
 

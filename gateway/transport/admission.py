@@ -6,15 +6,26 @@ Times are seconds on any clock that never runs backwards, given by the caller.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 
 import msgspec
 
-from gateway.model import Finding, Partner
+from gateway.model import Finding, Partner, Role
+from gateway.transport.line import Drain, Rank
 
 READS_PER_SUBMISSION = 4  # status, mailbox, fetch, acknowledge: what one submission's answers cost
 MAX_RETRY = 120  # seconds; a longer wait tells a client nothing better
 SMOOTHING = 0.1  # weight of the newest duration in the mean that Retry-After is computed from
+STEP = 1.0  # seconds over which those that were turned away are counted
+GREED = 2  # places that a partner may hold for each that is left free, where it holds one already
+URGENT_SHARE = 0.25  # of a partner's rate: what it may claim to be urgent
+URGENT_OCTETS = 65_536  # of the largest urgent message: a gate message or a payment has some thousand
+BULK_OCTETS = 65_536  # what is larger is worked on beside the reactor, for as long as it takes
+# Of all places, for a class and those that yield to it: bulk never fills the door, nor do declarations.
+PORTIONS = {Rank.A: 1.0, Rank.B: 0.875, Rank.C: 0.5}
+URGENCY = re.compile(r"(?:^|,)[ \t]*u=([0-7])(?=[ \t]*(?:[,;]|$))")  # RFC 9218, 4.1
+MOST_URGENT, USUAL_URGENCY = 2, 3  # up to which "urgent" is meant; what is meant where nothing is said
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -23,7 +34,10 @@ class Bounds(msgspec.Struct, frozen=True):
     ``max_bytes``: of one body (10 MB: what customs' peers take in one interchange).
     ``per_minute``: submissions, and the burst.  ``in_flight``: of one partner.
     ``total_in_flight``, ``total_bytes``: of all partners, bodies held in memory.
-    Connections: of one partner, of one address, of all.
+    ``at_work``: submissions of all partners worked on at once; the others that are inside wait for their
+    turn.  ``target``: seconds that one may be inside where more comes than can be done; ``patience``: that one
+    may wait in a burst.  ``urgent``: the roles whose word for urgent is taken.
+    Connections: of one partner, of one address, of all.  ``handshakes``: a second, of all and of one address.
     Seconds: header from its first octet (or TLS) to its end; idle between requests; answer.
     Body: ``grace`` seconds, then at least ``body_rate`` octets/s on the average.
     """
@@ -33,6 +47,12 @@ class Bounds(msgspec.Struct, frozen=True):
     in_flight: int = 16
     total_in_flight: int = 256
     total_bytes: int = 268_435_456
+    at_work: int = 32
+    target: float = 0.5
+    patience: float = 1.0
+    urgent: frozenset[Role] = frozenset({Role.PORT, Role.CUSTOMS, Role.BANK})
+    handshakes: int = 200
+    handshakes_per_address: int = 100
     connections_per_partner: int = 64
     connections_per_address: int = 128
     connections: int = 2_000
@@ -44,13 +64,16 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Pass(msgspec.Struct):
-    """Leave to be inside: who, since when, how many octets of memory it holds, at most how many."""
+    """Leave to be inside: who, since when, how many octets of memory it holds, at most how many; of which
+    class, and whether it is worked on."""
 
     partner: str
     since: float
     limit: int
     held: int = 0
+    rank: Rank = Rank.B
     open: bool = True
+    at_work: bool = False
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -82,51 +105,95 @@ class Bucket:
         return (1 - self.filled) * 60 / self.per_minute
 
 
-class Admission:
-    """The state of the bounds.  Memory grows with the number of registered partners only."""
+class Turned:
+    """How many were turned away of late: those in the last whole step, and since."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self) -> None:
+        self._step = 0
+        self._last = 0
+        self._count = 0
+
+    def one(self, now: float) -> int:
+        """One more is; how many that makes."""
+        step = int(now / STEP)
+        if step != self._step:
+            self._last = self._count if step == self._step + 1 else 0
+            self._step, self._count = step, 0
+        self._count += 1
+        return max(self._last, self._count)
+
+
+class Admission:
+    """The state of the bounds.  Memory grows with the number of registered partners only.
+
+    ``drain``: how many are done a second while others wait.
+    """
+
+    def __init__(self, bounds: Bounds, drain: Drain | None = None) -> None:
         self.bounds = bounds
         self.inside: Counter[str] = Counter()
+        self.held: Counter[str] = Counter()
         self.connections: Counter[str] = Counter()
         self.total_inside = 0
         self.bytes_held = 0
         self.mean_seconds = 1.0
-        self._buckets: dict[tuple[str, bool], Bucket] = {}
+        self._drain = drain or Drain()
+        self._turned = Turned()
+        self._buckets: dict[tuple[str, str], Bucket] = {}
 
-    def enter(self, partner: Partner, length: int | None, now: float) -> Pass | Held:
+    @property
+    def places(self) -> int:
+        """For all that are inside: what is done within the target, where it is known how fast that goes; at
+        least twice what is at work, so that it can be found out."""
+        most = self.bounds.total_in_flight
+        if not self._drain.rate:
+            return most
+        return min(most, max(2 * self.bounds.at_work, int(self._drain.rate * self.bounds.target)))
+
+    def rank(self, partner: Partner, priority: str, length: int | None, now: float) -> Rank:
+        """The class of a submission of ``length`` octets (None: not announced) with this Priority header
+        (RFC 9218): anybody may yield, who was agreed to be urgent may say so of a part of what it sends."""
+        said = URGENCY.search(priority)
+        urgency = int(said[1]) if said else USUAL_URGENCY
+        if urgency > USUAL_URGENCY or length is None or length > BULK_OCTETS:
+            return Rank.C
+        if urgency > MOST_URGENT or length > URGENT_OCTETS or self.bounds.urgent.isdisjoint(partner.roles):
+            return Rank.B
+        return Rank.B if self._bucket(partner, "urgent", URGENT_SHARE, now).take(now) else Rank.A
+
+    def enter(self, partner: Partner, length: int | None, now: float, rank: Rank = Rank.B) -> Pass | Held:
         """A submission whose body has ``length`` octets (None: not announced) wants in."""
         limit = partner.limits.max_bytes or self.bounds.max_bytes
         if length is not None and length > limit:
             return too_large(limit, length)
-        full = self._full(partner, length or 0)
+        full = self._full(partner, length or 0, rank, now)
         if full is not None:
             return full
-        bucket = self._bucket(partner, reads=False, now=now)
+        bucket = self._bucket(partner, "sent", 1, now)
         wait = bucket.take(now)
         if wait:
             return _rate(bucket.per_minute, wait)
         self.inside[partner.id] += 1
         self.total_inside += 1
-        self.bytes_held += length or 0
-        return Pass(partner.id, now, limit, length or 0)
+        self._hold(partner.id, length or 0)
+        return Pass(partner.id, now, limit, length or 0, rank)
 
     def read(self, partner: Partner, now: float) -> Held | None:
         """A small call (status, mailbox) wants in: bound by rate only."""
-        bucket = self._bucket(partner, reads=True, now=now)
+        bucket = self._bucket(partner, "read", READS_PER_SUBMISSION, now)
         wait = bucket.take(now)
         return _rate(bucket.per_minute, wait) if wait else None
 
-    def grow(self, leave: Pass, received: int) -> Held | None:
+    def grow(self, leave: Pass, received: int, now: float) -> Held | None:
         """The body has grown to ``received`` octets: still within the bounds?"""
         if received > leave.limit:
             return too_large(leave.limit, received)
         more = received - leave.held
         if more > 0:
-            if self.bytes_held + more > self.bounds.total_bytes:
-                return self._busy()
+            if not self._fits(leave.partner, more, others=self.held[leave.partner] - leave.held):
+                return self.busy(now)
             leave.held = received
-            self.bytes_held += more
+            self._hold(leave.partner, more)
         return None
 
     def leave(self, leave: Pass, now: float) -> None:
@@ -138,8 +205,16 @@ class Admission:
         if not self.inside[leave.partner]:
             del self.inside[leave.partner]
         self.total_inside -= 1
-        self.bytes_held -= leave.held
+        self._hold(leave.partner, -leave.held)
         self.mean_seconds += SMOOTHING * (now - leave.since - self.mean_seconds)
+
+    def busy(self, now: float) -> Held:
+        """There is no room: when those that are inside, and those turned away as late as this one, will have
+        been done, were all of them to come again."""
+        turned = self._turned.one(now)
+        if not self._drain.rate:
+            return Held(503, Finding("API503"), self._turn())
+        return Held(503, Finding("API503"), _whole((self.total_inside + turned) / self._drain.rate))
 
     def attach(self, partner: str) -> Held | None:
         """A connection has proven to be a partner's; refused where it has too many."""
@@ -156,31 +231,64 @@ class Admission:
         if not self.connections[partner]:
             del self.connections[partner]
 
-    def _full(self, partner: Partner, length: int) -> Held | None:
+    def _full(self, partner: Partner, length: int, rank: Rank, now: float) -> Held | None:
         bound = partner.limits.in_flight or self.bounds.in_flight
-        if self.inside[partner.id] >= bound:
+        mine = self.inside[partner.id]
+        if mine >= bound:
             finding = Finding("API4291", expected=str(bound), found=str(bound + 1))
             return Held(429, finding, self._turn())
-        if self.total_inside >= self.bounds.total_in_flight:
-            return self._busy()
-        if self.bytes_held + length > self.bounds.total_bytes:
-            return self._busy()
-        return None
+        # Who has nothing inside, or is urgent, finds a place wherever there is one: its turn comes first.
+        places = self.places if mine and rank is not Rank.A else self.bounds.total_in_flight
+        free = math.ceil(places * PORTIONS[rank]) - self.total_inside
+        if free <= 0 or mine > GREED * free:
+            return self.busy(now)
+        return None if self._fits(partner.id, length, others=self.held[partner.id]) else self.busy(now)
 
-    def _busy(self) -> Held:
-        return Held(503, Finding("API503"), self._turn())
+    def _fits(self, partner: str, more: int, others: int) -> bool:
+        """Memory for ``more`` octets; for who holds some already (``others``), so that as many stay free."""
+        free = self.bounds.total_bytes - self.bytes_held - more
+        return free >= 0 and (not others or others + more <= GREED * free)
+
+    def _hold(self, partner: str, octets: int) -> None:
+        self.bytes_held += octets
+        self.held[partner] += octets
+        if not self.held[partner]:
+            del self.held[partner]
 
     def _turn(self) -> int:
         """Seconds until a place is free, judged by how long submissions take of late."""
         return _whole(self.mean_seconds)
 
-    def _bucket(self, partner: Partner, *, reads: bool, now: float) -> Bucket:
-        rate = partner.limits.per_minute or self.bounds.per_minute
-        rate *= READS_PER_SUBMISSION if reads else 1
-        bucket = self._buckets.get((partner.id, reads))
+    def _bucket(self, partner: Partner, kind: str, share: float, now: float) -> Bucket:
+        rate = max(1, int((partner.limits.per_minute or self.bounds.per_minute) * share))
+        bucket = self._buckets.get((partner.id, kind))
         if bucket is None or bucket.per_minute != rate:
-            bucket = self._buckets[partner.id, reads] = Bucket(rate, now)
+            bucket = self._buckets[partner.id, kind] = Bucket(rate, now)
         return bucket
+
+
+class Handshakes:
+    """TLS handshakes begun in this second, in all and by address: each costs as much as a message does, and
+    whoever begins one has proven nothing yet."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._second = -1
+        self._begun: Counter[str] = Counter()
+        self._total = 0
+
+    def begin(self, address: str, now: float) -> bool:
+        """True where one more may begin; it is counted then."""
+        if int(now) != self._second:
+            self._second, self._total = int(now), 0
+            self._begun.clear()
+        if self._total >= self._bounds.handshakes:
+            return False
+        if self._begun[address] >= self._bounds.handshakes_per_address:
+            return False
+        self._begun[address] += 1
+        self._total += 1
+        return True
 
 
 def body_due(bounds: Bounds, started: float, received: int) -> float:

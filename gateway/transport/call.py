@@ -50,6 +50,9 @@ class Head(msgspec.Struct, frozen=True):
 MAX_FIELDS = 16  # of a query: no operation knows more than three
 
 
+LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+
 class Reply(msgspec.Struct, frozen=True):
     """A reply: status, headers in order, body.  ``close``: the connection ends with it."""
 
@@ -61,6 +64,11 @@ class Reply(msgspec.Struct, frozen=True):
     def header(self, name: str) -> str:
         """The first value of a header (any case), or ""."""
         return next((v for n, v in self.headers if n.lower() == name.lower()), "")
+
+    @property
+    def is_for_later(self) -> bool:
+        """True where nothing is wrong with the request but its time, and the connection goes on."""
+        return not self.close and self.status in LATER and bool(self.header("Retry-After"))
 
     def octets(self, *, date: bytes, close: bool, bodiless: bool = False) -> bytes:
         """The whole HTTP/1.1 response.  ``date``: the Date field's value; ``bodiless``: to a HEAD.

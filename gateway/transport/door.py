@@ -23,10 +23,11 @@ from gateway.transport.authentication import CHALLENGE, TaxCodes, authenticate, 
 from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
-from gateway.transport.metrics import Metrics
+from gateway.transport.metrics import ADMITTED, LATE, Metrics
 from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import OPERATIONS, Body, Operation, Routes
 from gateway.transport.services import Overloaded, Refusal, Services
+from gateway.transport.turns import Late, Later, Turns
 
 # Signed by nothing but its own security segments, which takes an agreement: taken in, and offered to nobody.
 UNSIGNED_TYPES = frozenset({"application/edifact"})
@@ -63,7 +64,8 @@ class Visit:
 class Door:
     """All connections of a listener come through one door.
 
-    ``now``: aware UTC; ``seconds``: a clock that never runs backwards; ``randomness``: octets.  ``unfit``: why
+    ``now``: aware UTC; ``seconds``: a clock that never runs backwards; ``randomness``: octets;
+    ``later``: calls when the sockets have been looked at once more.  ``unfit``: why
     the certificates that a connection was made with (DER) are not to be relied on any more, "" where they are.
     ``tax_codes``: those that a public authority wrote into a caller's certificate.
     """
@@ -77,6 +79,7 @@ class Door:
         now: Callable[[], datetime],
         seconds: Callable[[], float],
         randomness: Callable[[int], bytes],
+        later: Later,
         settings: DoorSettings | None = None,
         refusals: RefusalLog | None = None,
         unfit: Callable[[tuple[bytes, ...]], str] = lambda certificates: "",
@@ -84,11 +87,13 @@ class Door:
     ) -> None:
         self.settings = settings or DoorSettings()
         self.bounds = self.settings.bounds
-        self.admission = Admission(self.bounds)
+        self.turns = Turns(self.bounds, seconds, later, metrics)
+        self.admission = Admission(self.bounds, self.turns.line.drain)
         self.routes = Routes(self.settings.operations)
         self.metrics = metrics
         if any(o.body is Body.MESSAGE for o in self.settings.operations):
             metrics.watch(lambda: self.admission.total_inside, lambda: self.admission.bytes_held)
+            metrics.watch_line(self.turns.line.waiting, lambda: self.turns.line.drain.rate)
         self.closing = False
         self._api = Api(services, metrics, now)
         self._services = services
@@ -123,7 +128,7 @@ class Door:
         """The body has ``received`` octets now: the refusal, or None to go on."""
         admitted.received = received
         if admitted.leave is not None:
-            held = self.admission.grow(admitted.leave, received)
+            held = self.admission.grow(admitted.leave, received, self._seconds())
         else:
             held = too_large(admitted.limit, received) if received > admitted.limit else None
         return None if held is None else self._hold(admitted, held)
@@ -213,8 +218,10 @@ class Door:
     def _admit(self, admitted: Admitted, length: int | None) -> Reply | None:
         partner, now = admitted.partner, self._seconds()
         if partner is not None and admitted.operation.body is Body.MESSAGE:
-            entered = self.admission.enter(partner, length, now)
+            rank = self.admission.rank(partner, admitted.head.header("priority"), length, now)
+            entered = self.admission.enter(partner, length, now, rank)
             if isinstance(entered, Held):
+                self.metrics.admitted(rank.name, entered.finding.code)
                 return self._hold(admitted, entered)
             admitted.leave, admitted.limit = entered, entered.limit
             return None
@@ -226,7 +233,12 @@ class Door:
 
     async def _answer(self, admitted: Admitted, call: Call) -> Reply:
         try:
+            if admitted.leave is not None:
+                await self.turns.wait(admitted.leave)
+                self.metrics.admitted(admitted.leave.rank.name, ADMITTED)
             return await self._api.answer(call)
+        except Late:
+            return self._too_late(admitted)
         except Unanswerable as error:
             return self._counter.refuse(admitted, error.status, [error.finding])
         except Refusal as error:
@@ -234,6 +246,12 @@ class Door:
         except Overloaded as error:
             wait = max(1, round(error.retry_after))
             return self._counter.refuse(admitted, 503, [Finding("API503")], retry_after=wait)
+
+    def _too_late(self, admitted: Admitted) -> Reply:
+        held = self.admission.busy(self._seconds())
+        if admitted.leave is not None:
+            self.metrics.admitted(admitted.leave.rank.name, LATE)
+        return self._counter.refuse(admitted, held.status, [held.finding], retry_after=held.retry_after)
 
     def _failed(self, failure: Failure, admitted: Admitted) -> Reply:
         """An error of ours: the client learns its id, the log its cause."""
@@ -277,6 +295,7 @@ class Door:
     def _release(self, admitted: Admitted) -> None:
         if admitted.leave is not None:
             self.admission.leave(admitted.leave, self._seconds())
+            self.turns.done(admitted.leave)
 
     def _new_id(self) -> str:
         return identifier.new(self._now(), self._randomness(identifier.RANDOM_OCTETS))

@@ -33,6 +33,10 @@ MAX_HEADERS = 64  # fields of one request: real clients send about ten
 HEADER_BYTES = 16_384  # request line and fields together
 # Many clients read only when all is sent, and a connection cut before takes the refusal with it: what they
 # go on sending is thrown away for so long, and so much.
+HEARD_BYTES = (
+    131_072  # of a body refused for lack of room, where its connection is kept: cheaper than a new one
+)
+IMPATIENT_SECONDS = 5.0  # at most, for who sends more before Retry-After: until it is read at all
 LINGER_SECONDS = 30.0  # 64 MiB at 17 Mbit/s
 LINGER_BYTES = 67_108_864  # of a partner: the largest interchange there is, EdifactLimits.interchange
 STRANGER_BYTES = 4_194_304  # of who is not proven: not worth more of our time
@@ -78,6 +82,8 @@ class Channel(http.HTTPChannel):
         self._body_began = 0.0
         self._in_head = False
         self._in_body: Request | None = None
+        self._told_until = 0.0
+        self._read_again: Delayed | None = None
         self._channels = channels
 
     def connectionMade(self) -> None:  # noqa: N802
@@ -88,7 +94,7 @@ class Channel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Stop all clocks, leave the door."""
-        _cancel(self._header_due, self._body_due)
+        _cancel(self._header_due, self._body_due, self._read_again)
         super().connectionLost(reason)
         self.door.depart(self.visit)
         self._channels.left(self)
@@ -166,6 +172,8 @@ class Channel(http.HTTPChannel):
             self._in_head = True
         super().requestDone(request)
         self._start_clocks()
+        if isinstance(request.outcome, Reply) and not self.over:
+            self._hold_back(request.outcome)
 
     def close(self) -> None:
         """Say goodbye to a client that has its answers: between requests, or still sending in vain."""
@@ -183,13 +191,43 @@ class Channel(http.HTTPChannel):
         request.emit(reply)
 
     def _expect_body(self, request: Request, head: Head) -> None:
-        if isinstance(request.outcome, Reply):
+        if isinstance(request.outcome, Reply) and not self._is_kept(request.outcome, head):
             self.refuse(request, request.outcome)
             return
-        if head.header("expect").lower() == "100-continue" and self._version == b"HTTP/1.1":
+        if (
+            isinstance(request.outcome, Admitted)
+            and head.header("expect").lower() == "100-continue"
+            and self._version == b"HTTP/1.1"
+        ):
             self._send100Continue()
         self._body_began = self._channels.seconds()
         self._in_body = request
+
+    def _is_kept(self, reply: Reply, head: Head) -> bool:
+        """Only for lack of room, and the body is on its way and small: a new connection would cost more."""
+        small = self.length is not None and self.length <= HEARD_BYTES
+        return bool(small and self.persistent and reply.is_for_later and not head.header("expect"))
+
+    def _hold_back(self, reply: Reply) -> None:
+        """Who was told when to come again, comes sooner and is refused again is not read before: a refusal
+        costs an eighth of a message, and whoever does not wait would take that from the others."""
+        if not reply.is_for_later:
+            return
+        now, wait = self._channels.seconds(), float(reply.header("Retry-After"))
+        if now < self._told_until and self._read_again is None:
+            self._network.pauseProducing()
+            self._read_again = self.clock.callLater(min(wait, IMPATIENT_SECONDS), self._read_on)
+        self._told_until = now + wait
+
+    def _read_on(self) -> None:
+        self._read_again = None
+        if not self._waitingForTransport:
+            self._network.resumeProducing()
+
+    @property
+    def _network(self) -> Any:
+        """The transport, which Twisted types as a class of functions."""
+        return self._networkProducer
 
     def _watch_body(self, request: Request) -> None:
         """Look again when the body would be too slow if nothing more had come by then."""
@@ -199,6 +237,8 @@ class Channel(http.HTTPChannel):
             self._body_due = self.clock.callLater(due - now, self._watch_body, request)
         elif isinstance(request.outcome, Admitted) and not request.emitted:
             self.refuse(request, self.door.too_slow(request.outcome))
+        elif isinstance(request.outcome, Reply) and not request.emitted:
+            self.refuse(request, request.outcome)
 
     def _start_clocks(self) -> None:
         """For what did not come at once: small messages mostly do, and a clock has its price."""

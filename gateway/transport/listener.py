@@ -17,6 +17,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
+from gateway.transport.admission import Handshakes
 from gateway.transport.door import Door
 from gateway.transport.http import Channel
 from gateway.transport.reactor import Clock, Reactor
@@ -45,6 +46,7 @@ class Channels(ServerFactory):
         self._door = door
         self._clock = clock
         self._by_address: Counter[str] = Counter()
+        self._handshakes = Handshakes(door.bounds)
 
     def room(self, address: str) -> bool:
         """True where one more connection from the address is within the bounds."""
@@ -52,6 +54,13 @@ class Channels(ServerFactory):
         return len(self.open) < bounds.connections and (
             self._by_address[address] < bounds.connections_per_address
         )
+
+    def begin(self, address: str) -> bool:
+        """True where there is room, and time for a handshake."""
+        if self.room(address) and self._handshakes.begin(address, self.seconds()):
+            return True
+        self._door.metrics.turned_away.inc()
+        return False
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:  # noqa: N802
         """A channel, or None where there is no room (then the connection is closed)."""
@@ -81,15 +90,15 @@ class Channels(ServerFactory):
 
 
 class _Tls(TLSMemoryBIOFactory):
-    """Refuses before the handshake where the channels have no room."""
+    """Refuses before the handshake where the channels have no room, or too many begin at once."""
 
     # Not the buffering one, which waits a turn of the reactor for more to write: a channel writes once.
     protocol = TLSMemoryBIOProtocol
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        """None, which closes the connection, where there is no room."""
+        """None, which closes the connection, where it is refused."""
         channels: Any = self.wrappedFactory
-        if not channels.room(_host(addr)):
+        if not channels.begin(_host(addr)):
             return None
         return super().buildProtocol(addr)
 

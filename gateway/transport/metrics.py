@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gateway.transport.line import Rank
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -13,7 +16,11 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 # Codes of findings are a closed set, but a large one; a registry keeps this many and sums up the rest.
 MAX_CODES = 256
 OTHER = "other"
-DELIVERY_KINDS = ("backend", "push")
+DELIVERY_KINDS = ("backend", "answer", "push", "publish")
+BROKEN = ("closed", "open", "half-open")
+"""States of a destination that has failed; one that works is not counted."""
+ADMITTED, LATE = "admitted", "late"
+"""What became of a submission at the door, where no finding says it: its turn came; or it came too late."""
 NOT_HERE = float("nan")
 """A figure that another process has."""
 
@@ -58,6 +65,12 @@ class Metrics:
         self._deliveries = Gauge(
             "cvan_deliveries",
             "Deliveries that wait, by kind and state",
+            ["kind", "state"],
+            registry=self.registry,
+        )
+        self._broken = Gauge(
+            "cvan_destinations_failing",
+            "Destinations that failed as a whole when they were last tried, by kind and state of their breaker",
             ["kind", "state"],
             registry=self.registry,
         )
@@ -116,8 +129,36 @@ class Metrics:
         self._home = Gauge(
             "cvan_home_bytes", "Octets of the disk that holds the home", ["state"], registry=self.registry
         )
+        self._admission = Counter(
+            "cvan_admission",
+            "Submissions at the door, by class and what became of them",
+            ["class", "outcome"],
+            registry=self.registry,
+        )
+        self._waited = Histogram(
+            "cvan_line_seconds",
+            "Seconds that submissions waited for their turn, by class",
+            ["class"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._waits = {rank.name: self._waited.labels(rank.name) for rank in Rank}
+        self._line = Gauge(
+            "cvan_line", "Submissions that wait for their turn, by class", ["class"], registry=self.registry
+        )
+        self._drain = Gauge(
+            "cvan_drain_rate",
+            "Submissions a second that were done while others waited, as measured last; 0 where none ever did",
+            registry=self.registry,
+        )
+        self._admissions: dict[tuple[str, str], Counter] = {}
         self._in_flight = Gauge("cvan_in_flight", "Submissions inside the gateway", registry=self.registry)
         self._bytes_held = Gauge("cvan_bytes_held", "Octets of bodies in memory", registry=self.registry)
+        self.turned_away = Counter(
+            "cvan_connections_refused",
+            "Connections closed before their TLS handshake",
+            registry=self.registry,
+        )
         self.connections = Gauge("cvan_connections", "Open connections", registry=self.registry)
 
     def own_certificate(self, use: str, seconds: Callable[[], float]) -> None:
@@ -128,6 +169,23 @@ class Metrics:
         """What is inside the gateway is asked for when the figures are, not told at each change."""
         self._in_flight.set_function(in_flight)
         self._bytes_held.set_function(bytes_held)
+
+    def watch_line(self, waiting: Mapping[Rank, int], drain: Callable[[], float]) -> None:
+        """How many wait, by class (Rank), and how fast they are done, is asked for when the figures are."""
+        for rank in Rank:
+            self._line.labels(rank.name).set_function(partial(waiting.__getitem__, rank))
+        self._drain.set_function(drain)
+
+    def admitted(self, rank: str, outcome: str) -> None:
+        """A submission of the class was let in, or was refused: ADMITTED, LATE or the finding's code."""
+        series = self._admissions.get((rank, outcome))
+        if series is None:
+            series = self._admissions[rank, outcome] = self._admission.labels(rank, outcome)
+        series.inc()
+
+    def waited(self, rank: str, seconds: float) -> None:
+        """A submission of the class has waited so long for its turn, which has come."""
+        self._waits[rank].observe(seconds)
 
     def submitted(self, outcome: str, *, repeated: bool, partner: str) -> None:
         """A submission was answered."""
@@ -170,6 +228,16 @@ class Metrics:
                 totals[kind] += number
         for kind, number in totals.items():
             self._deliveries.labels(kind, state).set(number)
+
+    def failing(self, by_destination: Mapping[str, str]) -> None:
+        """The state of each destination that failed: one of BROKEN."""
+        totals = {(kind, state): 0 for kind in DELIVERY_KINDS for state in BROKEN}
+        for destination, state in by_destination.items():
+            key = destination.partition(":")[0], state
+            if key in totals:
+                totals[key] += 1
+        for (kind, state), number in totals.items():
+            self._broken.labels(kind, state).set(number)
 
     def overdue(self, by_destination: Mapping[str, float]) -> None:
         """So long the first delivery to each destination has been due; the longest of a kind is told."""

@@ -71,10 +71,10 @@ class Found:
 class Run:
     """One run on a stage of its own."""
 
-    def __init__(self, order: Order, root: Path) -> None:
+    def __init__(self, order: Order, root: Path, stage: type[Stage] = Stage) -> None:
         self.order = order
         self.found = Found(order)
-        self._stage = Stage(root, order.database, order.plants, order.durable)
+        self._stage = stage(root, order.database, order.plants, order.durable)
         nodes = len(self._stage.nodes)
         self.found.bounds = {kind.name: kinds.bounds(kind, nodes) for kind in kinds.SLOW}
         self._plan = self._planned()

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 
 from gateway.delivery import PushCourier
 from gateway.delivery.backoff import GIVE_UP_AFTER
-from gateway.delivery.push import AT_ONCE, LEASE
+from gateway.delivery.leases import LEASE
+from gateway.delivery.push import AT_ONCE
 from gateway.handbook import Handbook
 from gateway.model import Decision, DecisionKind, Delivery, Event, Outgoing, Partner, Register
 from gateway.storage import LedgerUnavailable, Recorded

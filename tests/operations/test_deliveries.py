@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from gateway.delivery.breaker import RUN
 from gateway.operations.tally import count
-from gateway.storage import Ledger, LedgerUnavailable
+from gateway.storage import Breaker, Ledger, LedgerUnavailable
 from gateway.transport import Metrics
 from tests.delivery.fakes import InlineCommits
+from tests.evidence.kit import clean, journal_of
 from tests.operations.shell import cvan
 from tests.storage.making import NOW, recorded, settlement
 
@@ -50,6 +55,84 @@ def test_a_message_is_offered_again(home: Path, ledger: Ledger) -> None:
     assert "d1.d" in [e.id for e in ledger.mailbox("VAN1", "", 10)]
     assert [d.payload for d in ledger.due("push:", 10)] == ["d1.d"]
     assert cvan("deliveries", "resend", "nothing", home=home).code == 2
+
+
+def test_who_and_why_are_journalled(home: Path, ledger: Ledger) -> None:
+    told = ("--by", "Mai", "--reason", "receiver mended")
+    assert cvan("deliveries", "retry", "d1.d.p", *told, home=home).code == 0
+    assert cvan("deliveries", "resend", "d1.d", *told, home=home).code == 0
+    notes = {e.kind: e.of.note for e in journal_of(ledger)}
+    assert notes["delivery-revived"] == notes["resent"] == "Mai: receiver mended"
+    assert cvan("deliveries", "resend", "d1.d", home=home).code == 0
+    assert {e.of.note for e in journal_of(ledger) if e.kind == "resent"} == {
+        "Mai: receiver mended",
+        getuser(),
+    }
+    assert clean(ledger) == []
+
+
+def test_one_is_shown_with_what_it_waits_behind(home: Path, ledger: Ledger) -> None:
+    assert cvan("deliveries", "show", "d1.d.p", "--json", home=home).json()["state"] == "dead"
+    first, second = settlement("b"), settlement("c")
+    for made in (first, second):
+        due = tuple(msgspec.structs.replace(d, lane="T 1") for d in made.deliveries)
+        ledger.settle([msgspec.structs.replace(made, deliveries=due)])
+    assert cvan("deliveries", "show", "c.1", "--json", home=home).json()["behind"] == "b.1"
+    assert "waits behind b.1" in cvan("deliveries", "show", "c.1", home=home).text
+    assert cvan("deliveries", "show", "b.1", "--json", home=home).json()["behind"] == ""
+    assert cvan("deliveries", "show", "nothing", home=home).code == 2
+
+
+def test_one_is_skipped_with_a_reason(home: Path, ledger: Ledger) -> None:
+    assert cvan("deliveries", "skip", "a.1", home=home).code == 2  # why?
+    assert cvan("deliveries", "skip", "a.1", "--reason", " ", home=home).code == 2
+    done = cvan("deliveries", "skip", "a.1", "--reason", "damaged", "--by", "Mai", "--json", home=home)
+    assert done.json() == {"id": "a.1", "skipped": True}
+    shown = cvan("deliveries", "show", "a.1", "--json", home=home).json()
+    assert (shown["state"], shown["error"]) == ("skipped", "damaged")
+    assert [d.payload for d in ledger.due("answer:", 9)] == ["a.1"]
+    assert cvan("deliveries", "skip", "d1.d.p", "--reason", "they have it", home=home).code == 0
+    assert len(ledger.due("answer:", 9)) == 1  # what was to be pushed is in the mailbox
+    again = cvan("deliveries", "skip", "a.1", "--reason", "damaged", home=home)
+    assert (again.code, "waits" in again.err) == (2, True)
+    notes = sorted(e.of.note for e in journal_of(ledger) if e.kind == "delivery-skipped")
+    assert notes == sorted(["Mai: damaged", f"{getuser()}: they have it"])
+    assert clean(ledger) == []
+    assert ledger.resend("d1.d", NOW)
+    assert clean(ledger) == []
+
+
+def test_a_skip_that_no_entry_speaks_of_is_found(home: Path, ledger: Ledger) -> None:
+    database: Any = ledger._database
+    for state in ("skipped", "due"):
+        database.write(
+            lambda c, to=state: c.exec_driver_sql(f"UPDATE delivery SET state = '{to}' WHERE id = 'a.1'")
+        )
+        assert bool(clean(ledger)) == (state == "skipped")
+    ledger.skip("a.1", NOW, "Mai", "damaged")
+    for state in ("due", "dead", "done"):
+        database.write(
+            lambda c, to=state: c.exec_driver_sql(f"UPDATE delivery SET state = '{to}' WHERE id = 'a.1'")
+        )
+        assert clean(ledger)
+
+
+def test_destinations_that_fail_are_told(home: Path, ledger: Ledger) -> None:
+    assert cvan("deliveries", "destinations", home=home).text == "every destination works\n"
+    now = datetime.now(UTC)
+    ledger.broke(Breaker("push:VAN1", RUN, now, now + timedelta(seconds=50), "API602 refused"))
+    ledger.broke(Breaker("backend:clearance", 1, now, now, "closed"))
+    found = cvan("deliveries", "destinations", "--json", home=home).json()
+    assert [(d["destination"], d["state"]) for d in found] == [
+        ("backend:clearance", "closed"),
+        ("push:VAN1", "open"),
+    ]
+    assert "push:VAN1  open after 5 failures" in cvan("deliveries", "list", home=home).text
+    metrics = Metrics()
+    _run(_tallied(ledger, metrics))
+    text = metrics.exposition().decode()
+    assert 'cvan_destinations_failing{kind="push",state="open"} 1.0' in text
+    assert 'cvan_destinations_failing{kind="push",state="half-open"} 0.0' in text
 
 
 def test_nothing_waits(home: Path) -> None:

@@ -214,3 +214,32 @@ def test_destinations_are_those_with_something_to_claim(queue: Ledger) -> None:
     assert queue.destinations("push:", NOW - SECOND) == ()
     queue.claim_due(push, "me", NOW, LEASE, 9)
     assert queue.destinations("push:", NOW) == ()
+
+
+def test_a_renewed_lease_is_nobody_elses(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 2)
+    assert queue.renew("me", ["s0.1", "s1.1", "s2.1", "unknown"], NOW + 2 * LEASE) == {"s0.1", "s1.1"}
+    assert ids(queue.claim_due(BACKEND, "you", NOW + LEASE, LEASE, 9)) == ["s2.1", "s3.1", "s4.1"]
+    assert queue.renew("me", [], NOW + 2 * LEASE) == set()
+    assert ids(queue.claim_due(BACKEND, "you", NOW + 2 * LEASE, LEASE, 2)) == ["s0.1", "s1.1"]
+
+
+def test_renewing_revives_nothing_that_was_taken_over(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 3)
+    queue.claim_due(BACKEND, "you", NOW + LEASE, LEASE, 1)
+    queue.done(["s1.1"], NOW)
+    queue.retry("s2.1", NOW + LEASE, "no answer")
+    assert queue.renew("me", ["s0.1", "s1.1", "s2.1"], NOW + 9 * LEASE) == set()
+    # Nor did it make another's lease longer, or begin one where there is none.
+    assert ids(queue.claim_due(BACKEND, "they", NOW + 2 * LEASE, LEASE, 2)) == ["s0.1", "s2.1"]
+
+
+def test_a_lease_by_a_clock_that_was_ahead_counts_as_ended(queue: Ledger) -> None:
+    hours = timedelta(hours=3)
+    queue.claim_due(BACKEND, "a day ahead", NOW + hours, LEASE, 2)
+    assert ids(queue.claim_in_order(BACKEND, "me", NOW, LEASE, 1)) == ["s0.1"]
+    assert queue.renew("a day ahead", ["s0.1", "s1.1"], NOW + hours) == {"s1.1"}
+    assert ids(queue.claim_due(BACKEND, "you", NOW, LEASE, 1)) == ["s1.1"]
+    # A little ahead is what clocks are: what such a one took is left to it.
+    queue.claim_due(BACKEND, "a little ahead", NOW + 2 * SECOND, 4 * SECOND, 1)
+    assert ids(queue.claim_due(BACKEND, "me", NOW, LEASE, 1)) == ["s3.1"]

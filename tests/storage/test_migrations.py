@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 from pathlib import Path
@@ -14,6 +15,9 @@ from gateway.storage import Ledger, LedgerMissing, LedgerUnavailable, SchemaNewe
 from gateway.storage.database import Database
 from gateway.storage.tables import metadata
 
+STEPS = Path(__file__).parents[2] / "gateway" / "storage" / "migrations" / "versions"
+NEWEST = max(step.name[1:5] for step in STEPS.glob("m[0-9][0-9][0-9][0-9]_*.py"))
+
 
 def schema(url: str) -> dict[str, str]:
     """Every table's columns and every index and constraint, as the database itself describes them."""
@@ -21,9 +25,7 @@ def schema(url: str) -> dict[str, str]:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL"
-            rows = [
-                (r[0], " ".join(r[1].split()).replace("( ", "(")) for r in connection.execute(text(query))
-            ]
+            rows = [(r[0], _in_any_order(" ".join(r[1].split()))) for r in connection.execute(text(query))]
         else:
             indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
             columns = (
@@ -42,6 +44,15 @@ def schema(url: str) -> dict[str, str]:
     return dict(rows)
 
 
+def _in_any_order(sql: str) -> str:
+    """A table's columns and constraints sorted: SQLite writes a column that was added behind the constraints."""
+    head, opened, parts = sql.partition("(")
+    if not head.startswith("CREATE TABLE"):
+        return sql
+    inside, closed, rest = parts.rpartition(")")
+    return head + opened + ", ".join(sorted(re.split(r", ?(?![^(]*\))", inside.strip()))) + closed + rest
+
+
 def test_migrated_schema_is_the_tables(bare_url: str) -> None:
     database = Database(bare_url, create=True)
     metadata.create_all(database.engine)
@@ -54,7 +65,7 @@ def test_migrated_schema_is_the_tables(bare_url: str) -> None:
 
 
 def test_migrating_twice_changes_nothing(bare_url: str) -> None:
-    assert migrate(bare_url) == migrate(bare_url) == "0004"
+    assert migrate(bare_url) == migrate(bare_url) == NEWEST
 
 
 def test_two_processes_may_migrate_at_once(bare_url: str) -> None:
@@ -64,7 +75,7 @@ def test_two_processes_may_migrate_at_once(bare_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert revisions == ["0004"] * 3
+    assert revisions == [NEWEST] * 3
 
 
 def test_newer_schema_is_refused(database_url: str) -> None:
@@ -76,8 +87,8 @@ def test_newer_schema_is_refused(database_url: str) -> None:
 
 
 def test_older_schema_wants_migrating(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.storage.migrations._known", lambda: ["0004", "0005"])
-    with pytest.raises(SchemaOlder, match="0005"):
+    monkeypatch.setattr("gateway.storage.migrations._known", lambda: [NEWEST, "9998"])
+    with pytest.raises(SchemaOlder, match="9998"):
         Ledger.open(database_url)
 
 

@@ -204,3 +204,10 @@ def test_a_large_list_is_hashed_once_not_for_every_message_that_rests_on_it() ->
     began = time.perf_counter()
     assert {page.keep([crl]) for _ in range(100)} == {first} == {(hashlib.sha256(crl).hexdigest(),)}
     assert time.perf_counter() - began < 20 * once
+
+
+def test_a_lease_by_a_clock_that_was_ahead_counts_as_ended(ledger: Ledger) -> None:
+    ledger.sight([sighting("a")], AT)
+    assert claimed(ledger, AT + 5 * HOUR) == ["a"]
+    assert claimed(ledger, AT) == ["a"]
+    assert claimed(ledger, AT) == []

@@ -247,6 +247,7 @@ def open_gateway(loop, authority, catalogue) -> Iterator[Callable[..., Gateway]]
             now=now,
             seconds=loop.reactor.seconds,
             randomness=os.urandom,
+            later=lambda call: loop.reactor.callLater(0, call),
             settings=DoorSettings(bounds=bounds or Bounds(), **named),
         )
         listener = loop(listen, loop.reactor, door, tls, now=clock, port=0, interface="127.0.0.1")

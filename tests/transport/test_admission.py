@@ -1,18 +1,22 @@
 """Bounds hold at every moment, and the time to try again is true."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Limits, Partner
+from gateway.model import Limits, Partner, Role
 from gateway.transport.admission import (
     MAX_RETRY,
+    PORTIONS,
     Admission,
     Bounds,
     Bucket,
+    Handshakes,
     Held,
     Pass,
     body_due,
 )
+from gateway.transport.line import Drain, Rank
 
 ONE = Partner("P1", "One")
 TWO = Partner("P2", "Two")
@@ -97,8 +101,8 @@ def test_partners_limits_override_the_defaults():
     held = admission.enter(partner, 6, 0.0)
     assert (held.status, held.finding.expected, held.finding.found, held.retry_after) == (413, "5", "6", 0)
     entered = admission.enter(partner, None, 0.0)
-    assert admission.grow(entered, 5) is None
-    assert admission.grow(entered, 6).status == 413
+    assert admission.grow(entered, 5, 0.0) is None
+    assert admission.grow(entered, 6, 0.0).status == 413
 
 
 def test_retry_follows_how_long_submissions_take():
@@ -134,7 +138,7 @@ def test_memory_and_places_are_within_bounds_and_given_back(steps):
             else:
                 assert got.retry_after <= MAX_RETRY
         elif inside and what == "grow":
-            admission.grow(inside[which % len(inside)], size)
+            admission.grow(inside[which % len(inside)], size, float(index))
         elif inside:
             leave = inside.pop(which % len(inside))
             admission.leave(leave, float(index))
@@ -160,3 +164,117 @@ def test_connections_of_a_partner_are_bounded():
 def test_a_body_is_due_later_the_more_of_it_has_come(received):
     bounds = Bounds(body_grace=10.0, body_rate=1000)
     assert body_due(bounds, 5.0, received) == 15.0 + received / 1000
+
+
+PORT = Partner("P9", "Port", roles=(Role.PORT,), limits=Limits(per_minute=40))
+TRADER = Partner("P8", "Trader", roles=(Role.TRADER,))
+
+
+@pytest.mark.parametrize(
+    ("partner", "priority", "length", "rank"),
+    [
+        (TRADER, "", 5_000, Rank.B),
+        (TRADER, "u=0", 5_000, Rank.B),  # nobody agreed to that
+        (PORT, "", 5_000, Rank.B),
+        (PORT, "u=0", 5_000, Rank.A),
+        (PORT, "i, u=2;x=1", 5_000, Rank.A),
+        (PORT, "u=3", 5_000, Rank.B),
+        (PORT, "u=0", 70_000, Rank.C),
+        (PORT, "u=0", None, Rank.C),
+        (TRADER, "u=5", 5_000, Rank.C),
+        (PORT, "u=9", 5_000, Rank.B),
+        (PORT, "u=10", 5_000, Rank.B),
+        (PORT, "xu=0", 5_000, Rank.B),
+        (TRADER, "", 70_000, Rank.C),
+        (TRADER, "", None, Rank.C),
+    ],
+)
+def test_the_class_is_known_before_the_body(partner, priority, length, rank):
+    assert Admission(Bounds()).rank(partner, priority, length, 0.0) is rank
+
+
+def test_not_all_is_urgent_that_a_port_says_is():
+    admission = Admission(Bounds())
+    ranks = [admission.rank(PORT, "u=0", 100, 0.0) for _ in range(40)]
+    assert ranks == [Rank.A] * 10 + [Rank.B] * 30
+    assert admission.rank(PORT, "u=0", 100, 6.0) is Rank.A
+
+
+def drained(rate: float) -> Drain:
+    drain = Drain()
+    drain.rate = rate
+    return drain
+
+
+@given(st.integers(1, 40))
+def test_when_the_door_is_nearly_full_who_has_least_inside_still_comes_in(flood):
+    """However much some want, a newcomer finds a place until all have one."""
+    bounds = Bounds(total_in_flight=64, in_flight=64)
+    admission = Admission(bounds)
+    for _ in range(64):
+        for number in range(flood):
+            admission.enter(Partner(f"F{number}", ""), 1, 0.0)
+    counts = list(admission.inside.values())
+    assert max(counts) - min(counts) <= 2
+    if flood <= 16:
+        free = 64 * PORTIONS[Rank.B] - admission.total_inside
+        assert free >= 1
+        assert isinstance(admission.enter(Partner("new", ""), 1, 0.0), Pass)
+
+
+def test_bulk_and_declarations_leave_room_for_the_urgent():
+    admission = Admission(Bounds(total_in_flight=64))
+    inside = dict.fromkeys(Rank, 0)
+    for rank in (Rank.C, Rank.B, Rank.A):
+        for number in range(200):
+            got = admission.enter(Partner(f"{rank}{number}", ""), 1, 0.0, rank)
+            inside[rank] += isinstance(got, Pass)
+    assert inside == {Rank.C: 32, Rank.B: 24, Rank.A: 8}
+
+
+def test_one_partners_large_bodies_leave_memory_to_others():
+    admission = Admission(Bounds(max_bytes=100, total_bytes=100))
+    assert isinstance(admission.enter(ONE, 100, 0.0), Pass)  # who holds nothing may hold what fits
+    admission = Admission(Bounds(max_bytes=100, total_bytes=100))
+    while isinstance(admission.enter(ONE, 10, 0.0), Pass):
+        pass
+    assert admission.bytes_held == 60
+    assert isinstance(admission.enter(TWO, 30, 0.0), Pass)
+
+
+def test_as_many_are_inside_as_are_done_within_the_target():
+    bounds = Bounds(at_work=4, target=0.5, total_in_flight=256)
+    assert Admission(bounds).places == 256
+    assert Admission(bounds, drained(100)).places == 50
+    assert Admission(bounds, drained(1)).places == 8
+    assert Admission(bounds, drained(100_000)).places == 256
+
+
+def test_who_has_nothing_inside_comes_in_though_others_fill_what_can_be_done_in_time():
+    drain = Drain()
+    admission = Admission(Bounds(at_work=4, target=0.5), drain)
+    while isinstance(admission.enter(ONE, 1, 0.0), Pass):
+        pass
+    drain.rate = 10.0
+    assert admission.total_inside > admission.places
+    assert admission.enter(ONE, 1, 0.0).status == 429
+    assert isinstance(admission.enter(TWO, 1, 0.0), Pass)
+    assert admission.enter(TWO, 1, 0.0).status == 503
+
+
+def test_retry_after_is_when_all_that_were_turned_away_could_have_been_done():
+    admission = Admission(Bounds(at_work=1, target=0.5), drained(10))
+    while isinstance(held := admission.enter(ONE, 1, 0.0), Pass):
+        pass
+    assert (held.status, held.retry_after) == (503, 1)
+    waits = [admission.busy(0.5).retry_after for _ in range(100)]
+    assert waits == sorted(waits)
+    assert waits[-1] == 11
+    assert admission.busy(5.0).retry_after == 1
+
+
+def test_handshakes_are_bounded_in_all_and_by_address():
+    handshakes = Handshakes(Bounds(handshakes=5, handshakes_per_address=3))
+    assert [handshakes.begin("a", 1.1) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [handshakes.begin("b", 1.9) for _ in range(5)] == [True] * 2 + [False] * 3
+    assert handshakes.begin("a", 2.0)

@@ -360,6 +360,7 @@ def test_operators_have_a_listener_of_their_own_on_loopback_only(gateway):
             now=now,
             seconds=gateway.loop.reactor.seconds,
             randomness=os.urandom,
+            later=lambda call: gateway.loop.reactor.callLater(0, call),
             settings=settings,
         )
 

@@ -118,6 +118,7 @@ def door(desk, loop, catalogue):
         now=lambda: AT,
         seconds=desk.clock.seconds,
         randomness=os.urandom,
+        later=lambda call: call(),
         refusals=desk.log,
     )
 

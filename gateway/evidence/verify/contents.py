@@ -109,7 +109,11 @@ def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
         if {delivery["id"], delivery["payload"]} & {*e["of"].get("ids", ())}
     }  # fmt: skip
     if any(e["kind"] == "adopted" for e in bundle.entries.values()):
-        return delivery["state"] in ("due", "done", "dead")
+        return delivery["state"] in ("due", "done", "dead", "skipped")
+    if delivery["state"] == "skipped":
+        return delivery["id"] in _skipped(bundle)
+    if delivery["id"] in _skipped(bundle) and "resent" not in befell:
+        return False
     arrived = befell & {"delivered", "acknowledged"}
     if delivery["state"] == "done":
         return bool(arrived)
@@ -117,6 +121,11 @@ def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
         return "delivery-dead" in befell
     ended = arrived or "delivery-dead" in befell
     return delivery["state"] == "due" and (not ended or bool(befell & {"resent", "delivery-revived"}))
+
+
+def _skipped(bundle: Bundle) -> set[str]:
+    kinds = [e for e in bundle.entries.values() if e["kind"] == "delivery-skipped"]
+    return {identity for e in kinds for identity in e["of"].get("ids", ())}
 
 
 def _proofs(bundle: Bundle, of: Mapping[str, Any]) -> Iterator[Step]:

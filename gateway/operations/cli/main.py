@@ -13,6 +13,7 @@ from gateway.operations import settings
 from gateway.operations.cli import (
     agreements,
     archive,
+    backup,
     credentials,
     deliveries,
     directories,
@@ -66,6 +67,7 @@ for room in (
     office,
     evidence,
     archive,
+    backup,
     revocation,
 ):
     for command in room.COMMANDS:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from gateway.model import Delivery, Handover, Outgoing
-from gateway.storage import courier, deciding
+from gateway.model import Decision, Delivery, Handover, Outgoing
+from gateway.storage import breaking, courier, deciding, publishing, skipping
+from gateway.storage.breaking import Breaker
 from gateway.storage.ledger.opened import Opened
 from gateway.storage.records import Addressed, Recorded
 
@@ -34,6 +35,11 @@ class Deliveries(Opened):
         """As claim_due, but nothing passes an earlier delivery to the same destination."""
         return self._write(lambda c: courier.claim_in_order(c, destination, owner, now, lease, limit))
 
+    def renew(self, owner: str, ids: Sequence[str], until: datetime) -> set[str]:
+        """Hold on to those that the owner still holds, until then; their ids.  What somebody else took over
+        stays with him."""
+        return self._write(lambda c: courier.renew(c, owner, ids, until))
+
     def handovers(self, deliveries: Sequence[Delivery]) -> list[Handover]:
         """The declarations these carry, in order; one whose payload is no accepted message is left out."""
         return self._read(lambda c: courier.handovers(c, deliveries))
@@ -41,6 +47,10 @@ class Deliveries(Opened):
     def outgoings(self, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
         """The messages to partners these carry, by outgoing id."""
         return self._read(lambda c: courier.outgoings(c, deliveries))
+
+    def published_decisions(self, deliveries: Sequence[Delivery]) -> dict[str, Decision]:
+        """The decisions these carry to a broker, by decision id."""
+        return self._read(lambda c: publishing.published_decisions(c, deliveries))
 
     def done(self, ids: Sequence[str], at: datetime) -> int:
         """These arrived, and what was pushed is thereby acknowledged; how many were not known to have."""
@@ -54,6 +64,26 @@ class Deliveries(Opened):
         """Not tried again until revived.  False where it is no longer due."""
         return self._attest(lambda c, page: courier.dead(c, delivery_id, error, at, page))
 
+    def put_back(self, owner: str, ids: Sequence[str], due_at: datetime, error: str) -> int:
+        """The destination took nothing from anybody: these attempts do not count.  How many were held."""
+        return self._write(lambda c: courier.put_back(c, owner, ids, due_at, error))
+
+    def breakers(self, kind: str) -> dict[str, Breaker]:
+        """Destinations that fail as a whole, of a kind (``push:``) or all (""), by destination."""
+        return self._read(lambda c: breaking.breakers(c, kind))
+
+    def broke(self, breaker: Breaker) -> None:
+        """A destination failed once more."""
+        self._write(lambda c: breaking.broke(c, breaker))
+
+    def probe(self, destination: str, seen: datetime, until: datetime) -> bool:
+        """Take the probe that was seen to be due at that moment; False where another has it."""
+        return self._write(lambda c: breaking.probe(c, destination, seen, until))
+
+    def mended(self, destination: str) -> bool:
+        """A destination works; False where that was known."""
+        return self._write(lambda c: breaking.mended(c, destination))
+
     def due(self, destination: str, limit: int) -> list[Delivery]:
         """Deliveries that wait, for a courier or for their next time; ``destination`` as for claim_due."""
         return self._read(lambda c: courier.due(c, destination, limit))
@@ -62,13 +92,30 @@ class Deliveries(Opened):
         """Dead deliveries, oldest first; ``destination`` as for claim_due."""
         return self._read(lambda c: courier.dead_letters(c, destination, limit))
 
-    def revive(self, ids: Sequence[str], now: datetime) -> int:
-        """Dead deliveries become due now; how many did."""
-        return self._attest(lambda c, page: courier.revive(c, ids, now, page))
+    def delivery(self, delivery_id: str) -> tuple[Delivery, str] | None:
+        """A delivery with its state (``due``, ``done``, ``dead``, ``skipped``); None where unknown."""
+        return self._read(lambda c: courier.found(c, delivery_id))
 
-    def resend(self, outgoing_id: str, now: datetime) -> bool:
-        """Offer a message once more, delivered or not, in the mailbox and by push.  False: unknown."""
-        return self._attest(lambda c, page: courier.resend(c, outgoing_id, now, page))
+    def ahead(self, delivery: Delivery) -> str:
+        """The id of what it waits behind in its lane, "" where nothing is before it."""
+        return self._read(lambda c: courier.ahead(c, delivery))
+
+    def revive(self, ids: Sequence[str], now: datetime, note: str = "") -> int:
+        """Dead deliveries become due now; how many did.  ``note``: who and why, for the journal."""
+        return self._attest(lambda c, page: courier.revive(c, ids, now, page, note))
+
+    def skip(self, delivery_id: str, now: datetime, who: str, why: str) -> bool:
+        """A delivery is never made, and who filed hears of it.  False: unknown, over, or under way."""
+        return self._attest(lambda c, page: skipping.skip(c, delivery_id, now, who, why, page))
+
+    def reasons(self, answers: list[Delivery]) -> dict[str, str]:
+        """Why that was skipped which these deliveries to ``answer:`` tell of, by their ids."""
+        return self._read(lambda c: skipping.reasons(c, answers))
+
+    def resend(self, outgoing_id: str, now: datetime, note: str = "") -> bool:
+        """Offer a message once more, delivered or not, in the mailbox and by push.  False: unknown.
+        ``note``: who and why, for the journal."""
+        return self._attest(lambda c, page: courier.resend(c, outgoing_id, now, page, note))
 
     def record(self, batch: Sequence[Recorded]) -> tuple[str, ...]:
         """Store decisions with their answers in one transaction; the ids of those that were new."""

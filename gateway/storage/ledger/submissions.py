@@ -16,7 +16,10 @@ class Submissions(Opened):
 
     def known(self, partner: str, digest: str) -> Answer | None:
         """The answer first given to these bytes from this transport partner, marked repeated."""
-        return self._read(lambda c: settling.known(c, partner, digest))
+        answer = self._read(lambda c: settling.known(c, partner, digest))
+        if answer is not None:
+            self._database.confirm()  # whoever stored it may not have heard of the commit
+        return answer
 
     def claimed(self, partner: str, claim: str) -> tuple[str, str] | None:
         """(submission id, digest) that owns this claim (``Verdict.claim``) of a signer."""
@@ -33,7 +36,9 @@ class Submissions(Opened):
         try:
             return self._attest(lambda c, page: settling.settle_fresh(c, batch, page))
         except settling.Doubled:
-            return self._attest(lambda c, page: settling.settle_carefully(c, batch, page))
+            answers = self._attest(lambda c, page: settling.settle_carefully(c, batch, page))
+            self._database.confirm()
+            return answers
 
     def refuse(self, partner: str, channel: str, code: str, digest: str, at: datetime) -> None:
         """Note an unproven sender for audit; the newest ``settling.MAX_REFUSALS`` are kept."""

@@ -41,6 +41,11 @@ def migrate(url: str) -> str:
         database.close()
 
 
+def known() -> list[str]:
+    """Every schema that this gateway can bring up to its own, and its own, oldest first."""
+    return _known()
+
+
 def require_current(connection: Connection) -> None:
     """Raises LedgerMissing, SchemaOlder or SchemaNewer unless the schema is exactly ours."""
     found, known = _found(connection), _known()

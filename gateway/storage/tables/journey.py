@@ -22,6 +22,7 @@ from gateway.storage.tables.base import metadata, position_column, text_column, 
 DUE = "due"
 DONE = "done"
 DEAD = "dead"
+SKIPPED = "skipped"
 
 HEAD = 64
 """Characters of a partner's text that a look-up index holds: PostgreSQL refuses index rows over 2,704
@@ -116,14 +117,17 @@ delivery = Table(
     Column("attempts", Integer, nullable=False),
     time_column("lease_until"),  # 0 where no courier holds it
     text_column("lease_owner"),
-    text_column("state"),  # due, done or dead
-    text_column("error"),  # of the last failed attempt
+    text_column("state"),  # due, done, dead or skipped
+    text_column("error"),  # of the last failed attempt; why it was skipped
     UniqueConstraint("id"),
+    # Within a lane nothing passes what came before; "" where no order is kept.
+    Column("lane", Text, nullable=False, server_default=text("''")),
 )
 is_push = func.substr(delivery.c.destination, text("1"), text("5")) == text("'push:'")
 """Told in literals: the index of pushes is chosen by it."""
 _is_due = delivery.c.state == text("'due'")
 _is_dead = delivery.c.state == text("'dead'")
+_holds_its_lane = text("state IN ('due', 'dead') AND lane != ''")
 Index(
     "ix_delivery_queue",  # in order of arrival; what waits for its time or is leased is skipped inside it
     delivery.c.destination,
@@ -141,10 +145,27 @@ Index(
     postgresql_where=_is_dead,
 )
 Index(
+    "ix_delivery_lane",  # whether an earlier one of the lane has not arrived
+    delivery.c.lane,
+    delivery.c.position,
+    sqlite_where=_holds_its_lane,
+    postgresql_where=_holds_its_lane,
+)
+Index(
     "ix_delivery_push",  # only these are asked for by their payload
     delivery.c.payload,
     sqlite_where=is_push,
     postgresql_where=is_push,
+)
+
+breaker = Table(
+    "breaker",  # destinations that fail as a whole; one that works has no row
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),  # in a row
+    time_column("since"),  # the first of them
+    time_column("probe_at"),  # when it is tried again; of a probe under way, when that is given up
+    text_column("error"),
 )
 
 decision = Table(

@@ -1,0 +1,77 @@
+"""Leases of what is under way: short, so that another process soon takes over from one that died, and renewed
+while this one lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.delivery.courier import log
+from gateway.storage import GroupCommit, LedgerError, Overloaded
+
+LEASE = timedelta(seconds=4)
+"""After a crash, this long until somebody else may begin the same; a courier looks twice a second, so that
+the takeover stays under the five seconds that are promised."""
+RENEW_SECONDS = 1.0
+"""Three renewals may fail or come late before a lease ends."""
+
+
+class Leases:
+    """What one process holds.  All methods belong to the reactor's thread."""
+
+    def __init__(self, commits: GroupCommit, reactor: Any, clock: Callable[[], datetime], owner: str) -> None:
+        self._commits = commits
+        self._reactor = reactor
+        self._clock = clock
+        self._owner = owner
+        self._held: dict[str, bool] = {}
+        self._timer: Any = None
+        self._renewing = False
+
+    def __contains__(self, delivery: str) -> bool:
+        return delivery in self._held
+
+    def hold(self, delivery: str) -> None:
+        """It was claimed by the owner, and is under way from now on."""
+        self._held[delivery] = True
+        self._arm()
+
+    def let_go(self, delivery: str) -> None:
+        """It ended, and that is noted or is not going to be."""
+        del self._held[delivery]
+        if not self._held and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def ours(self, delivery: str) -> bool:
+        """False once somebody else took it over: what becomes of it is for him to say, but that it arrived."""
+        return self._held[delivery]
+
+    def _arm(self) -> None:
+        if self._held and self._timer is None and not self._renewing:
+            self._timer = self._reactor.callLater(RENEW_SECONDS, self._renew)
+
+    def _renew(self) -> None:
+        self._timer, self._renewing = None, True
+        Deferred.fromCoroutine(self._renewed()).addBoth(self._again)
+
+    async def _renewed(self) -> None:
+        ids = [delivery for delivery, ours in self._held.items() if ours]
+        if not ids:
+            return
+        try:
+            kept: set[str] = await self._commits.call("renew", self._owner, ids, self._clock() + LEASE)
+        except (LedgerError, Overloaded) as away:
+            log.warning("leases are not renewed: %s", away)
+            return
+        for delivery in ids:
+            if delivery in self._held and delivery not in kept:
+                self._held[delivery] = False
+                log.info("no longer held here", extra={"delivery": delivery})
+
+    def _again(self, _result: object) -> None:
+        self._renewing = False
+        self._arm()

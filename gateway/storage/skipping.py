@@ -1,0 +1,79 @@
+"""Skipping: an operator decides that a delivery is not to be made, and says why.
+
+What was filed and is not handed over is answered: the same transaction makes a delivery to ``answer:NAME``
+by which the courier of that back end tells the filer, under the gateway's signature.  What was to be pushed
+stays in the mailbox.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from gateway.evidence import entries
+from gateway.evidence.entries import Attested
+from gateway.model import Delivery, Event
+from gateway.storage import attesting, tables
+from gateway.storage.codec import micros, submission_of
+from gateway.storage.journal import Page
+from gateway.storage.settling import insert_deliveries, insert_events
+
+ANSWER = "answer:"
+BACKEND = "backend:"
+OF_SKIPPED = ".skipped"
+"""How the id of an answer's delivery ends; before it stands the id of what was skipped."""
+MAX_REASON = 300
+"""Characters of a reason: it travels in a statement, which holds 512."""
+
+_d = tables.delivery.c
+
+
+def skip(connection: Connection, delivery: str, now: datetime, who: str, why: str, page: Page) -> bool:
+    """It is never made.  False where it is unknown, has arrived, was skipped, or a courier has it now.
+
+    Raises ValueError for a reason that is empty or too long.
+    """
+    if not 0 < len(why) <= MAX_REASON:
+        raise ValueError(f"a reason of 1 to {MAX_REASON} characters is wanted")
+    given_up = _d.state == tables.DEAD
+    waits = (_d.state == tables.DUE) & (_d.lease_until <= micros(now))
+    changed = (
+        update(tables.delivery)
+        .where(_d.id == delivery, given_up | waits)
+        .values(state=tables.SKIPPED, error=why, lease_until=0, lease_owner="")
+        .returning(_d.destination, _d.payload)
+    )
+    row = connection.execute(changed).first()
+    if row is None:
+        return False
+    about = _about(connection, row.payload)
+    event = Event(about, now, entries.SKIPPED, f"{row.destination}: {why}")
+    insert_events(connection, [event])
+    answers = _answers(delivery, row.destination, row.payload, now)
+    insert_deliveries(connection, answers)
+    of = Attested(
+        ids=(delivery,), events=attesting.events_of([event]), due=attesting.due(answers), note=f"{who}: {why}"
+    )
+    page.add(entries.SKIPPED, submission_of(about), of)
+    return True
+
+
+def reasons(connection: Connection, answers: list[Delivery]) -> dict[str, str]:
+    """Why that was skipped which these deliveries to ``answer:`` tell of, by their ids."""
+    of = {d.id.removesuffix(OF_SKIPPED): d.id for d in answers}
+    rows = connection.execute(select(_d.id, _d.error).where(_d.id.in_(of), _d.state == tables.SKIPPED))
+    return {of[row.id]: row.error for row in rows}
+
+
+def _answers(delivery: str, destination: str, payload: str, now: datetime) -> list[Delivery]:
+    if not destination.startswith(BACKEND):
+        return []
+    return [Delivery(f"{delivery}{OF_SKIPPED}", ANSWER + destination.removeprefix(BACKEND), payload, now)]
+
+
+def _about(connection: Connection, payload: str) -> str:
+    """What the outgoing or decision that was to be carried is about; a message's id is itself."""
+    o, n = tables.outgoing.c, tables.decision.c
+    told = connection.scalar(select(o.about).where(o.id == payload))
+    return told or connection.scalar(select(n.message).where(n.id == payload)) or payload

@@ -1,0 +1,168 @@
+"""What is filed about one declaration arrives in the order in which it was filed, whoever carries it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gateway.intake.journey import _lane
+from gateway.model import Declaration, Entity, Judged, Kind, Outcome, Value
+from gateway.storage import Ledger, migrate
+from tests.delivery.conftest import File
+from tests.operations.knowledge import TRADER
+from tests.storage.making import BACKEND, LEASE, NOW, SECOND, settlement
+
+CLAIMERS = ("one", "two")
+
+
+def put(ledger: Ledger, identity: str, lane: str, destination: str = BACKEND) -> None:
+    """One delivery in a lane."""
+    made = settlement(identity)
+    due = tuple(msgspec.structs.replace(d, lane=lane, destination=destination) for d in made.deliveries)
+    ledger.settle([msgspec.structs.replace(made, deliveries=due)])
+
+
+def claimed(ledger: Ledger, who: str = "me", at: int = 0, limit: int = 9) -> list[str]:
+    return [d.id for d in ledger.claim_due(BACKEND, who, NOW + at * SECOND, LEASE, limit)]
+
+
+def test_nothing_passes_what_came_before_it_in_its_lane(ledger: Ledger) -> None:
+    for identity, lane in (("a0", "A"), ("a1", "A"), ("b0", "B"), ("n0", ""), ("n1", "")):
+        put(ledger, identity, lane)
+    assert claimed(ledger, "one") == ["a0.1", "b0.1", "n0.1", "n1.1"]
+    assert claimed(ledger, "two") == []  # leased is not there yet
+    ledger.retry("a0.1", NOW + 30 * SECOND, "no answer")
+    assert claimed(ledger, "two", 29) == []
+    assert claimed(ledger, "two", 30) == ["a0.1"]
+    ledger.done(["a0.1"], NOW)
+    assert claimed(ledger, "one", 30) == ["a1.1"]
+
+
+def test_what_was_given_up_holds_its_lane_until_somebody_decides(ledger: Ledger) -> None:
+    put(ledger, "a0", "A")
+    put(ledger, "a1", "A")
+    assert claimed(ledger) == ["a0.1"]
+    ledger.dead("a0.1", "poison", NOW)
+    assert claimed(ledger, at=90) == []
+    ledger.revive(["a0.1"], NOW + 90 * SECOND)
+    assert claimed(ledger, at=90) == ["a0.1"]
+
+
+def test_a_lane_is_one_destinations_own(ledger: Ledger) -> None:
+    put(ledger, "a0", "A", "backend:another")
+    put(ledger, "a1", "A")
+    assert claimed(ledger) == ["a1.1"]
+
+
+def test_a_lane_is_the_numbers_where_there_is_one_and_else_the_references() -> None:
+    def lane(number: str, lrn: str, principal: str = "T1") -> str:
+        root = Entity("Declaration", (Value("ID", number),) if number else ())
+        read = Declaration(Kind.IMPORT, root)
+        return _lane(principal, Judged(1, "IM", "", Outcome.ACCEPTED, lrn=lrn, declaration=read))
+
+    assert lane("", "L1") == lane("", "L1")
+    assert lane("26VN1", "L2") == lane(" 26VN1 ", "L3")
+    assert len({lane("", "L1"), lane("26VN1", "L1"), lane("", "L1", "T2"), lane("", "")}) == 4
+    assert lane("", "") == ""
+
+
+acts = st.lists(
+    st.tuples(
+        st.sampled_from(("claim", "claim", "part", "done", "fail", "die", "give up", "revive", "later")),
+        st.sampled_from(CLAIMERS),
+        st.integers(1, 5),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(lanes=["A", "A", "A"], acts=[("claim", "one", 3), ("part", "one", 1)])
+@given(lanes=st.lists(st.sampled_from(("", "A", "B")), min_size=3, max_size=12), acts=acts)
+def test_whatever_happens_each_lane_arrives_in_order(
+    tmp_path_factory: pytest.TempPathFactory, lanes: list[str], acts: list[tuple[str, str, int]]
+) -> None:
+    """Several claimers, some of which fail, end without a word, or come after another took over."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('lanes') / 'l.db'}"
+    migrate(url)
+    ledger = Ledger.open(url)
+    arrived = _carried(ledger, lanes, acts)
+    ledger.close()
+    for lane in set(lanes) - {""}:
+        expected = [f"s{n:02}.1" for n, of in enumerate(lanes) if of == lane]
+        assert [i for i in arrived if i in expected] == expected
+    assert sorted(arrived) == [f"s{n:02}.1" for n in range(len(lanes))]
+
+
+def _carried(ledger: Ledger, lanes: list[str], acts: list[tuple[str, str, int]]) -> list[str]:
+    for n, lane in enumerate(lanes):
+        put(ledger, f"s{n:02}", lane)
+    now, arrived = NOW, list[str]()
+    holds: dict[str, list[str]] = {who: [] for who in CLAIMERS}
+    finish = [("revive", "one", 5)] + [("later", "one", 5), ("claim", "one", 5), ("done", "one", 5)] * 40
+    for act, who, count in [*acts, *finish]:
+        mine = holds[who]
+        if act == "claim":
+            mine += [d.id for d in ledger.claim_due(BACKEND, who, now, LEASE, count)]
+        elif act == "done":
+            # As a back end does: each key has one effect, the first time that it comes.
+            arrived += [i for i in dict.fromkeys(mine) if i not in arrived]
+            ledger.done(mine, now)
+            mine.clear()
+        elif act == "part":  # the first fails, the others arrive
+            _ = [ledger.retry(i, now + 10 * SECOND, "no") for i in mine[:1] if i not in arrived]
+            arrived += [i for i in dict.fromkeys(mine[1:]) if i not in arrived]
+            ledger.done(mine[1:], now)
+            mine.clear()
+        elif act == "fail":
+            _ = [ledger.retry(i, now + 10 * SECOND, "no") for i in mine[:count] if i not in arrived]
+            del mine[:count]
+        elif act == "die":
+            mine.clear()
+        elif act == "give up":
+            _ = [ledger.dead(i, "no", now) for i in mine[:count] if i not in arrived]
+            del mine[:count]
+        elif act == "revive":
+            ledger.revive([d.id for d in ledger.dead_letters(BACKEND, 99)], now)
+        else:
+            now += timedelta(seconds=30 * count)
+    return arrived
+
+
+def test_claimers_at_once_keep_every_lane_in_order(database_url: str, ledger: Ledger) -> None:
+    """Each on a connection of its own, as nodes are."""
+    for n in range(60):
+        put(ledger, f"s{n:02}", f"lane {n % 7}")
+    arrived: list[str] = []
+
+    def carry(who: str) -> None:
+        mine = Ledger.open(database_url)
+        while len(arrived) < 60:
+            taken = [d.id for d in mine.claim_due(BACKEND, who, NOW, LEASE, 5)]
+            arrived.extend(taken)  # before `done`: what follows cannot have been claimed yet
+            mine.done(taken, NOW)
+        mine.close()
+
+    threads = [threading.Thread(target=carry, args=(who,)) for who in CLAIMERS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(arrived) == [f"s{n:02}.1" for n in range(60)]
+    for lane in range(7):
+        expected = [f"s{n:02}.1" for n in range(lane, 60, 7)]
+        assert [i for i in arrived if i in expected] == expected
+
+
+def test_an_amendment_waits_for_its_original_on_the_way_from_the_door(file: File, ledger: Ledger) -> None:
+    """The door gives each handover its lane."""
+    file()
+    file()
+    first, second = ledger.due("backend:office", 9)
+    assert first.lane.startswith(f"{TRADER.id} ")
+    assert first.lane != second.lane

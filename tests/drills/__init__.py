@@ -1,0 +1,1 @@
+"""Drills: what an operator does after a disaster, done for real and counted."""

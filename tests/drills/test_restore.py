@@ -1,0 +1,20 @@
+"""The short form of ``python -m tests.drills.restore``: each drill with a few declarations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.drills.restore import DRILLS, drill
+from tests.postgres import postgres_binaries
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_nothing_is_lost_and_nothing_doubled(name: str, tmp_path: Path) -> None:
+    if name != "sqlite" and postgres_binaries() is None:
+        pytest.skip("PostgreSQL's initdb and postgres are not installed")
+    told = drill(name, tmp_path, 12)
+    print(told.line())
+    assert told.before >= 12
+    assert told.known + told.fresh >= told.before + told.after

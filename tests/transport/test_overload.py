@@ -1,0 +1,204 @@
+"""A flood over real sockets: others are answered, the urgent first, and who is refused hears it soon."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+from twisted.internet.defer import DeferredLock
+from twisted.internet.task import deferLater
+
+from gateway.model import Limits, Outcome, Role
+from gateway.transport import Bounds, http
+
+from .conftest import TOKEN, Gateway, eventually, partners
+from .test_http import LIVE, codes, length, post
+
+WORK = 0.01
+"""Seconds that the office below takes for each: a hundred a second."""
+URGENT = b"Priority: u=0\r\n"
+
+
+@pytest.fixture
+def busy(open_gateway) -> Gateway:
+    """A gateway whose office judges one submission after the other."""
+    bounds = Bounds(at_work=4, target=0.3, patience=0.6, per_minute=1_000_000, in_flight=64)
+    return judging_one_by_one(open_gateway(bounds))
+
+
+def judging_one_by_one(gateway: Gateway) -> Gateway:
+    office, desk = gateway.office, DeferredLock()
+
+    def submit(submission):
+        def judge():
+            return deferLater(office.reactor, WORK, office._take, submission, Outcome.ACCEPTED)
+
+        return desk.run(judge)
+
+    office.submit = submit
+    gateway.loop(office.register.__init__, _with_a_port(), [])
+    return gateway
+
+
+def _with_a_port():
+    van, trader, carrier, gone = partners(Limits())
+    return [van, trader, _struct(carrier, roles=(Role.PORT,)), gone]
+
+
+def _struct(partner, **fields):
+    import msgspec
+
+    return msgspec.structs.replace(partner, **fields)
+
+
+class Flood:
+    """Connections of a partner that send one message after the other and never wait."""
+
+    def __init__(self, gateway: Gateway, name: str, connections: int) -> None:
+        self.answers: Counter[int] = Counter()
+        self.times: list[float] = []
+        self.retries: set[int] = set()
+        self.connects = 0
+        self._gateway, self._name = gateway, name
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(connections)]
+
+    def __enter__(self) -> Flood:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number: int) -> None:
+        self.connects += 1
+        with self._gateway.connect(self._name) as wire:
+            sent = 0
+            while not self._over.is_set():
+                body = b"%d-%d " % (number, sent) + b"x" * 8_000
+                began = time.monotonic()
+                status, fields = ask(wire, post(length(len(body)), body=body))
+                self.times.append(time.monotonic() - began)
+                self.answers[status] += 1
+                sent += 1
+                if status != 200:
+                    self.retries.add(int(fields[b"retry-after"]))
+
+
+def ask(wire, octets: bytes) -> tuple[int, dict[bytes, bytes]]:
+    """One request, its answer read to its end, the connection kept."""
+    wire.sendall(octets)
+    heard = b""
+    while b"\r\n\r\n" not in heard:
+        heard += _more(wire)
+    top, _, rest = heard.partition(b"\r\n\r\n")
+    lines = top.split(b"\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
+    left = int(fields[b"content-length"]) - len(rest)
+    while left > 0:
+        left -= len(_more(wire))
+    return int(lines[0].split()[1]), fields
+
+
+def _more(wire) -> bytes:
+    data = wire.recv(65_536)
+    assert data, "the gateway closed the connection"
+    return data
+
+
+def test_a_flood_hears_no_soon_and_others_are_served(busy, monkeypatch):
+    monkeypatch.setattr(http, "IMPATIENT_SECONDS", 0.25)
+    token = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
+    with Flood(busy, "van", 60) as flood, busy.connect() as wire, busy.connect("carrier") as gate:
+        assert eventually(lambda: flood.answers[503] > 20)
+        usual, urgent = [], []
+        for number in range(20):
+            began = time.monotonic()
+            body = b"mine %d" % number
+            assert ask(wire, post(token, length(len(body)), body=body))[0] == 200
+            usual.append(time.monotonic() - began)
+            began = time.monotonic()
+            assert ask(gate, post(URGENT, length(len(body)), body=body))[0] == 200
+            urgent.append(time.monotonic() - began)
+    assert max(usual) < 1.5
+    assert sorted(urgent)[-2] < 0.5
+    assert set(flood.answers) == {200, 503}
+    assert flood.connects == 60  # all on the connections they began with
+    assert sorted(flood.times)[len(flood.times) // 2] < 1.0
+    assert min(flood.retries) >= 1
+    assert busy.door.admission.total_inside == 0
+    assert busy.door.turns.line.at_work.total() == busy.door.turns.line.waiting.total() == 0
+    text = busy.metrics.exposition().decode()
+    assert 'cvan_admission_total{class="A",outcome="admitted"} 20.0' in text
+    assert 'cvan_admission_total{class="B",outcome="API503"}' in text
+    assert 'cvan_line_seconds_count{class="A"} 20.0' in text
+
+
+def test_what_waits_too_long_is_refused_and_nothing_of_it_kept(open_gateway):
+    gateway = judging_one_by_one(open_gateway(Bounds(at_work=1, target=0.05, patience=0.05)))
+    with Flood(gateway, "van", 20) as flood:
+        assert eventually(lambda: flood.answers[503] > 20)
+    assert 'outcome="late"' in gateway.metrics.exposition().decode()
+    assert len(gateway.office.submissions) == flood.answers[200]
+
+
+def test_a_refused_body_is_heard_and_its_connection_kept(open_gateway):
+    gateway = open_gateway(limits=Limits(in_flight=1))
+    gateway.office.slow = 0.4
+    with gateway.connect("van") as first, gateway.connect("van") as second:
+        first.sendall(post(length(8), body=b"SLOW one"))
+        assert eventually(lambda: gateway.door.admission.total_inside == 1)
+        assert ask(second, post(length(30_000), body=b"x" * 30_000))[0] == 429
+        assert ask(second, LIVE)[0] == 200
+        time.sleep(0.5)
+        assert ask(second, post(length(5), body=b"again"))[0] == 200
+
+
+def test_a_refused_body_that_does_not_come_is_answered_all_the_same(open_gateway):
+    gateway = open_gateway(Bounds(body_grace=0.3), limits=Limits(in_flight=1))
+    gateway.office.slow = 1.0
+    with gateway.connect("van") as first, gateway.connect("van") as second:
+        first.sendall(post(length(8), body=b"SLOW one"))
+        assert eventually(lambda: gateway.door.admission.total_inside == 1)
+        second.sendall(post(length(30_000), body=b"x"))
+        heard = second.recv(65_536)
+        assert heard.startswith(b"HTTP/1.1 429 ")
+        assert codes(heard) == ["API4291"]
+        assert b"Connection: close" in heard
+
+
+def test_who_comes_again_too_soon_is_read_later(open_gateway, monkeypatch):
+    monkeypatch.setattr(http, "IMPATIENT_SECONDS", 0.25)
+    gateway = open_gateway(limits=Limits(per_minute=1))
+    body = post(length(4), body=b"<x/>")
+    with gateway.connect("van") as wire:
+        assert ask(wire, body)[0] == 200
+        assert ask(wire, body)[0] == 429
+        began = time.monotonic()
+        assert ask(wire, body)[0] == 429  # answered at once; what follows it is not read at once
+        assert time.monotonic() - began < 0.2
+        began = time.monotonic()
+        assert ask(wire, LIVE)[0] == 200
+        assert time.monotonic() - began > 0.15
+
+
+def test_a_storm_of_handshakes_is_bounded(open_gateway):
+    gateway = open_gateway(Bounds(handshakes=5, handshakes_per_address=5))
+    known = gateway.connect("van")
+    cut = 0
+    for _ in range(12):
+        try:
+            gateway.connect("carrier").close()
+        except OSError:
+            cut += 1
+    assert cut >= 1
+    assert gateway.metrics.turned_away._value.get() == cut
+    assert ask(known, LIVE)[0] == 200
+    known.close()
+    time.sleep(1.0)
+    gateway.connect("carrier").close()
