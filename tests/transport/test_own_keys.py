@@ -78,9 +78,9 @@ def test_the_same_key_read_again_keeps_sessions(gateway, authority, both):
 
 
 def test_a_receiver_sees_the_key_that_is_active_then(loop, authority):
-    for name in ("pusher", "pusher-2"):
+    for name in ("own-1", "own-2"):
         authority.issue(name, f"/CN={name}")
-    keys = [own(authority.folder, name) for name in ("pusher", "pusher-2")]
+    keys = [own(authority.folder, name) for name in ("own-1", "own-2")]
     active = [keys[0]]
     tls = ClientTls(authority.folder / "ca.pem", own=lambda: active[0])
     exchange = loop(Exchange, loop.reactor, tls, seconds=5, max_bytes=9)
