@@ -166,42 +166,8 @@ def settlement(
     well, "" for none.
     """
     verdict = worked.verdict
-    media_type, body = worked.receipt
-    receipt = Outgoing(
-        id=f"{submission.id}.r",
-        partner=verdict.route.partner,
-        kind="receipt",
-        about=submission.id,
-        reference=verdict.reference,
-        media_type=media_type,
-        body=body,
-        created_at=now,
-    )
-    lrns = {message.ordinal: message.lrn for message in verdict.messages}
-    answers = tuple(
-        Outgoing(
-            id=f"{submission.id}.{ordinal}.x",
-            partner=verdict.route.partner,
-            kind="rejected",
-            about=f"{submission.id}.{ordinal}",
-            reference=lrns[ordinal] or verdict.reference,
-            media_type=refusal_type,
-            body=refusal,
-            created_at=now,
-        )
-        for ordinal, refusal_type, refusal in worked.refusals
-    )
-    deliveries = tuple(
-        Delivery(
-            f"{submission.id}.{m.ordinal}",
-            f"backend:{backend}",
-            f"{submission.id}.{m.ordinal}",
-            now,
-            lane=_lane(verdict.route.principal, m),
-        )
-        for m in verdict.messages
-        if m.outcome is Outcome.ACCEPTED
-    )
+    receipt, answers = _receipt(submission, worked, now), _refusals(submission, worked, now)
+    deliveries = _handovers(submission, verdict, backend, now)
     if publish:
         deliveries += tuple(declaration_due(publish, d.payload, now) for d in deliveries)
     if pushed:
@@ -217,6 +183,45 @@ def settlement(
         answers=answers,
         register=worked.register,
         entitled=tuple(m.ordinal for m in verdict.messages if _entitled(m)),
+    )
+
+
+def _receipt(submission: Submission, worked: Worked, now: datetime) -> Outgoing:
+    media_type, body = worked.receipt
+    return Outgoing(
+        id=f"{submission.id}.r",
+        partner=worked.verdict.route.partner,
+        kind="receipt",
+        about=submission.id,
+        reference=worked.verdict.reference,
+        media_type=media_type,
+        body=body,
+        created_at=now,
+    )
+
+
+def _refusals(submission: Submission, worked: Worked, now: datetime) -> tuple[Outgoing, ...]:
+    verdict = worked.verdict
+    lrns = {message.ordinal: message.lrn for message in verdict.messages}
+    return tuple(
+        Outgoing(
+            id=f"{submission.id}.{ordinal}.x",
+            partner=verdict.route.partner,
+            kind="rejected",
+            about=f"{submission.id}.{ordinal}",
+            reference=lrns[ordinal] or verdict.reference,
+            media_type=media_type,
+            body=body,
+            created_at=now,
+        )
+        for ordinal, media_type, body in worked.refusals
+    )
+
+
+def _handovers(submission: Submission, verdict: Verdict, backend: str, now: datetime) -> tuple[Delivery, ...]:
+    ids = ((f"{submission.id}.{m.ordinal}", m) for m in verdict.messages if m.outcome is Outcome.ACCEPTED)
+    return tuple(
+        Delivery(i, f"backend:{backend}", i, now, lane=_lane(verdict.route.principal, m)) for i, m in ids
     )
 
 

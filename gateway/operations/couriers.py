@@ -14,7 +14,6 @@ from adapters.clearance import Clearance
 from adapters.clearance import load as load_clearance
 from gateway import transport
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable
-from gateway.intake import Intake
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
 from gateway.operations.archiving import Daily
@@ -44,20 +43,13 @@ class PushSender:
 
 def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     """Start the couriers; returns what wakes them."""
-    chosen = server.settings
     pool = ThreadPool(1, 2, "backend")
     pool.start()
     server.on_stop(pool.stop)
     notarise(server, reactor)
-    folder = server.home / "conf" / "clearance"
-    clearance = Clearance.open(settings.database_url(server.home, chosen.database.clearance), folder)
-    server.on_stop(clearance.close)
-    server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    tls = transport.ClientTls(server.home / chosen.keys.push_trust, own=server.presented)
-    server.on_hangup("TLS to receivers", tls.reload)
-    sender = transport.Push(reactor, tls, server.metrics)
-    push = PushCourier(PushSender(sender), server.commits, server.handbook, reactor, now, owner)
+    clearance = _office(server)
+    push, sender = _pushes(server, reactor, owner)
     published = publish(server, reactor, owner)
 
     def decided() -> None:
@@ -77,26 +69,12 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         owner,
         on_decided=decided,
         on_answered=server.metrics.answered,
-        publish=chosen.broker,
+        publish=server.settings.broker,
     )
-    workshop = Workshop(server.home, reactor, chosen, ready=False)
+    workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    held = Intake(
-        server.commits,
-        server.numbers,
-        server.handbook,
-        server,
-        now,
-        BACKEND,
-        workshop,
-        backend.poke,
-        refresh=server.refresh,
-        aside=server.aside(),
-        on_verdict=server.count_late,
-        publish=chosen.broker,
-    )
-    keep_asking(server, held, reactor, pool, owner, now)
+    keep_asking(server, server.intake(workshop, backend.poke), reactor, pool, owner, now)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
     server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
     server.on_stop(sender.close)
@@ -109,6 +87,25 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         decided()
 
     return wake
+
+
+def _office(server: Server) -> Clearance:
+    """Customs' own books behind the gateway."""
+    folder = server.home / "conf" / "clearance"
+    url = settings.database_url(server.home, server.settings.database.clearance)
+    clearance = Clearance.open(url, folder)
+    server.on_stop(clearance.close)
+    server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
+    return clearance
+
+
+def _pushes(server: Server, reactor: Any, owner: str) -> tuple[PushCourier, transport.Push]:
+    """What carries messages to receivers, and the connections that it uses: closed after it."""
+    tls = transport.ClientTls(server.home / server.settings.keys.push_trust, own=server.presented)
+    server.on_hangup("TLS to receivers", tls.reload)
+    sender = transport.Push(reactor, tls, server.metrics)
+    courier = PushCourier(PushSender(sender), server.commits, server.handbook, reactor, now, owner)
+    return courier, sender
 
 
 def notarise(server: Server, reactor: Any) -> None:

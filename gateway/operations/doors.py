@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from gateway import transport
@@ -25,21 +24,7 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     workshop = Workshop(server.home, reactor, chosen)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    intake = Intake(
-        server.commits,
-        server.numbers,
-        server.handbook,
-        server,
-        now,
-        BACKEND,
-        workshop,
-        on_settled,
-        timedelta(hours=chosen.trust.hold_hours),
-        refresh=server.refresh,
-        aside=server.aside(),
-        on_verdict=server.count_late,
-        publish=chosen.broker,
-    )
+    intake = server.intake(workshop, on_settled)
     door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from twisted.python.threadpool import ThreadPool
 from gateway import transport
 from gateway.handbook import Handbook
 from gateway.inbound import LATE
-from gateway.intake import Numbers
+from gateway.intake import Intake, Numbers, Workers
 from gateway.model import Register, Verdict
 from gateway.operations import settings
 from gateway.operations.keywatch import gauge
@@ -118,6 +118,24 @@ class Server:
         pool.start()
         self.on_stop(pool.stop)
         return lambda function, *args: deferToThreadPool(self._reactor, pool, function, *args)
+
+    def intake(self, workers: Workers | None, on_settled: Callable[[], None]) -> Intake:
+        """What takes submissions in, by this process' knowledge as it is at each."""
+        return Intake(
+            self.commits,
+            self.numbers,
+            self.handbook,
+            self,
+            now,
+            BACKEND,
+            workers,
+            on_settled,
+            timedelta(hours=self.settings.trust.hold_hours),
+            refresh=self.refresh,
+            aside=self.aside(),
+            on_verdict=self.count_late,
+            publish=self.settings.broker,
+        )
 
     def _commits(self) -> GroupCommit:
         commit = self.settings.commit

@@ -36,7 +36,15 @@ class Metrics:
         # Looking a series up by its labels takes four times as long as counting in it.
         self._answers: dict[tuple[str, bool, str], Counter] = {}
         self._kinds: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        labels = ["outcome", "repeated", *(["partner"] if by_partner else [])]
+        self._admissions: dict[tuple[str, str], Counter] = {}
+        self._make_requests()
+        self._make_deliveries()
+        self._make_standing()
+        self._make_admission()
+
+    def _make_requests(self) -> None:
+        """Answers to partners."""
+        labels = ["outcome", "repeated", *(["partner"] if self.by_partner else [])]
         self._submissions = Counter(
             "cvan_submissions", "Submissions answered with a signed receipt", labels, registry=self.registry
         )
@@ -62,6 +70,9 @@ class Metrics:
         self._acknowledged = Counter(
             "cvan_mailbox_acknowledged", "Messages acknowledged in mailboxes", registry=self.registry
         )
+
+    def _make_deliveries(self) -> None:
+        """What is on its way, and what was promised for when."""
         self._deliveries = Gauge(
             "cvan_deliveries",
             "Deliveries that wait, by kind and state",
@@ -80,12 +91,6 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
-        self._asked = Counter(
-            "cvan_revocation_asked",
-            "Certificates whose revocation was asked after, by kind of source and result",
-            ["source", "result"],
-            registry=self.registry,
-        )
         self._late = Counter(
             "cvan_filings_late",
             "Declarations accepted after the time agreed with who signed them",
@@ -99,6 +104,15 @@ class Metrics:
         )
         for deadline in ("met", "missed"):
             self._answered.labels(deadline)
+
+    def _make_standing(self) -> None:
+        """What the gateway and its partners stand on: certificates, the ledger, the disk."""
+        self._asked = Counter(
+            "cvan_revocation_asked",
+            "Certificates whose revocation was asked after, by kind of source and result",
+            ["source", "result"],
+            registry=self.registry,
+        )
         self._held = Gauge(
             "cvan_held", "Submissions that wait until they can be judged", registry=self.registry
         )
@@ -129,6 +143,9 @@ class Metrics:
         self._home = Gauge(
             "cvan_home_bytes", "Octets of the disk that holds the home", ["state"], registry=self.registry
         )
+
+    def _make_admission(self) -> None:
+        """What is let in, and what waits."""
         self._admission = Counter(
             "cvan_admission",
             "Submissions at the door, by class and what became of them",
@@ -151,7 +168,6 @@ class Metrics:
             "Submissions a second that were done while others waited, as measured last; 0 where none ever did",
             registry=self.registry,
         )
-        self._admissions: dict[tuple[str, str], Counter] = {}
         self._in_flight = Gauge("cvan_in_flight", "Submissions inside the gateway", registry=self.registry)
         self._bytes_held = Gauge("cvan_bytes_held", "Octets of bodies in memory", registry=self.registry)
         self.turned_away = Counter(

@@ -136,6 +136,24 @@ def test_every_octet_of_headers_and_directory() -> None:
                 unpack(bytes(changed))
 
 
+def test_a_name_that_is_made_that_of_another_member_is_told_by_the_other_place() -> None:
+    """Names stand before the member and in the directory; the one that was not touched says who is hit."""
+    names = ["a/1", "a/2", "a/3"]
+    files = dict.fromkeys(names, b"x")
+    data = pack({**files, "MANIFEST": b"".join(f"hash  {name}\n".encode() for name in names)})
+    for name in names:
+        for place in (match.start() for match in re.finditer(name.encode(), data)):
+            if data[place - 2 : place] == b"  ":
+                continue  # in the manifest
+            for digit in b"1234567":
+                changed = bytearray(data)
+                changed[place + 2] = digit
+                if changed != data:
+                    with pytest.raises(verify.Damaged) as damaged:
+                        unpack(bytes(changed))
+                    assert damaged.value.name == name, (place, chr(digit))
+
+
 def test_without_a_checkpoint_it_says_so(lived: Stage) -> None:
     data = lived.bundle(lived.day())
     steps = bad(verify.verify(data))

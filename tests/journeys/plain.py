@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 SECONDS = 60.0
+IDLE = 30.0
+"""A kept connection is used again within this; a server may close it when it pleases after its own time."""
 PAGE = 1000
 
 
@@ -62,6 +65,7 @@ class Plain:
         if folder is not None:
             self._tls.load_cert_chain(folder / "tls.crt.pem", folder / "tls.key.pem")
         self._connection: http.client.HTTPSConnection | None = None
+        self._used = 0.0
 
     def call(self, method: str, path: str, body: bytes | None = None, **fields: str) -> Answer:
         """One exchange on a connection that is kept; any failure closes it and is raised."""
@@ -77,6 +81,8 @@ class Plain:
         return self._exchange(method, path, body, headers)  # the kept connection was closed meanwhile
 
     def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        if time.monotonic() - self._used > IDLE:
+            self.close()
         if self._connection is None:
             self._connection = self._connect()
         try:
@@ -86,6 +92,7 @@ class Plain:
         except BaseException:
             self.close()
             raise
+        self._used = time.monotonic()
         if heard.will_close:
             self.close()
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.operations.shell import cvan
 
 CARRIER = Partner("oceanline", "Eastern Ocean Line", (Role.CARRIER,))
 INTERCHANGE = SAMPLES / "cuscar" / "arrival-95b.edi"
+A_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\+00:00")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,8 @@ def test_a_signed_interchange_is_proven_and_checked_from_its_file(
     assert said.code == 0
     proven = cvan("verify", signed, "--json", home=made_home)
     assert (proven.code, proven.json()["proven"]) == (0, True)
-    assert cvan("check", signed, "--json").json() == cvan("check", INTERCHANGE, "--json").json()
+    found, plain = (A_MINUTE.sub("now", cvan("check", path, "--json").text) for path in (signed, INTERCHANGE))
+    assert found == plain
 
 
 def test_a_multipart_file_names_its_boundary_and_others_stay_as_they_are() -> None:

@@ -98,7 +98,8 @@ def _member_at(files: Mapping[str, bytes], again: bytes, data: bytes, place: int
     for name, octets in files.items():
         other = told.get(at, name)
         if other != name:
-            return next((n for n in (name, other) if f"  {n}\n".encode() in listed), name)
+            once = list(told.values()).count(other) == 1
+            return other if once and f"  {other}\n".encode() in listed else name
         at += _LOCAL.size + len(name) + len(octets)
     if len(again) == len(data) and place >= at:
         ends = accumulate((_CENTRAL.size + len(name) for name in files), initial=at)

@@ -76,10 +76,22 @@ def verify(
             [f"{path}: refused", *(x for f in refused.findings for x in finding_lines(f, book.catalogue))],
         )
         sys.exit(1)
-    signer, carrier = proof.verified.signer, proof.verified.carrier
     refused_within = [f for found in (proof.own.refused if proof.own else {}).values() for f in found]
-    facts: dict[str, object] = {
-        "proven": not refused_within,
+    facts = {"proven": not refused_within, **_facts(proof.verified)}
+    lines = [f"  {k}: {v}" for k, v in list(facts.items())[1:] if v]
+    for finding in refused_within:
+        lines += finding_lines(finding, book.catalogue)
+    if refused_within:
+        facts["findings"] = [finding_json(f, book.catalogue) for f in refused_within]
+    emit(in_json, facts, [f"{path}: {'proven in part' if refused_within else 'proven'}", *lines])
+    if refused_within:
+        sys.exit(1)
+
+
+def _facts(verified: security.Verified) -> dict[str, object]:
+    """Who signed, how and when."""
+    signer, carrier = verified.signer, verified.carrier
+    return {
         "subject": signer.subject,
         "issuer": signer.issuer,
         "serial": signer.serial,
@@ -91,14 +103,6 @@ def verify(
         "profile": signer.profile,
         "carrier": carrier.subject if carrier is not None else "",
     }
-    lines = [f"  {k}: {v}" for k, v in list(facts.items())[1:] if v]
-    for finding in refused_within:
-        lines += finding_lines(finding, book.catalogue)
-    if refused_within:
-        facts["findings"] = [finding_json(f, book.catalogue) for f in refused_within]
-    emit(in_json, facts, [f"{path}: {'proven in part' if refused_within else 'proven'}", *lines])
-    if refused_within:
-        sys.exit(1)
 
 
 def _decrypting(home: Path) -> tuple[security.DecryptionKey, ...]:
