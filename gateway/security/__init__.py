@@ -38,7 +38,7 @@ from gateway.security.signed_time import check_age
 from gateway.security.verification import unproven, verify
 from gateway.security.verified import EDIFACT_SECURITY, Verified
 from gateway.security.xmldsig.qualifying import sign_beside, sign_xades
-from gateway.security.xmldsig.signing import sign_xml
+from gateway.security.xmldsig.signing import sign_canonical, sign_xml
 
 __all__ = [
     "EDIFACT_SECURITY",
@@ -87,6 +87,7 @@ __all__ = [
     "references_of",
     "relearn",
     "sign_beside",
+    "sign_canonical",
     "sign_cms",
     "sign_xades",
     "sign_xml",
