@@ -13,7 +13,7 @@ UTIME, STIME = 11, 12
 
 def spent(pid: int) -> float:
     """Seconds, of the kernel for it too; 0.0 where there is no /proc.  A process that ended is not counted."""
-    return sum(_seconds(one) for one in _tree(pid))
+    return sum(of(one) for one in _tree(pid))
 
 
 def _tree(pid: int) -> Iterator[int]:
@@ -23,7 +23,8 @@ def _tree(pid: int) -> Iterator[int]:
             yield from _tree(int(child))
 
 
-def _seconds(pid: int) -> float:
+def of(pid: int) -> float:
+    """The same of one process alone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -272,7 +272,7 @@ class Harm:
 
     def _locked(self) -> float:
         which = self._chance.choice(("ledger", "office"))
-        with suppress(*BOOKS_AWAY), _lock(self._stage, which):
+        with suppress(*BOOKS_AWAY), locked(self._stage, which):
             time.sleep(self._chance.uniform(*HOLD))
         return time.monotonic()
 
@@ -296,7 +296,7 @@ def _serves(server: object) -> bool:
 
 
 @contextmanager
-def _lock(stage: Stage, which: str) -> Iterator[None]:
+def locked(stage: Stage, which: str) -> Iterator[None]:
     """Somebody else holds a database: all of a file, or the tables that everything is written to."""
     if stage.server is None:
         url = stage.town.ledger_url if which == "ledger" else stage.town.clearance_url

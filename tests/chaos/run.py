@@ -71,6 +71,8 @@ class Found:
 class Run:
     """One run on a stage of its own."""
 
+    record: type[Record] = Record
+
     def __init__(self, order: Order, root: Path, stage: type[Stage] = Stage) -> None:
         self.order = order
         self.found = Found(order)
@@ -78,7 +80,7 @@ class Run:
         nodes = len(self._stage.nodes)
         self.found.bounds = {kind.name: kinds.bounds(kind, nodes) for kind in kinds.SLOW}
         self._plan = self._planned()
-        self._record = Record()
+        self._record = self.record()
         self._partners = Partners(self._stage.town, [node.port for node in self._stage.nodes])
         self._desk = Desk(self._stage.town)
         self._cheap: deque[str] = deque()
