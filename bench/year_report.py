@@ -185,8 +185,8 @@ def text(said: Year) -> str:
         f"waiting      |{curve(weekly(days, 'waited', max))}| most {max(d.waited for d in days)}",
         *(_recovered(one) for one in said.recoveries),
         *(
-            f"{role:<12} memory {h.begin / MIB:.0f} -> {h.largest / MIB:.0f} -> {h.end / MIB:.0f} MiB (beginning, most, "
-            f"end); at most {h.files} files, {h.threads} threads"
+            f"{role:<10} memory {h.begin / MIB:.0f} -> {h.largest / MIB:.0f} -> {h.end / MIB:.0f} MiB (beginning, most, end)"
+            f"; at most {h.files} files, {h.threads} threads"
             for role, h in said.processes.items()
         ),
         f"a declaration: {cost.messages:.1f} messages, {cost.body:.0f} octets in, {cost.sent:.0f} out; database "
