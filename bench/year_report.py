@@ -185,7 +185,7 @@ def text(said: Year) -> str:
         f"waiting      |{curve(weekly(days, 'waited', max))}| most {max(d.waited for d in days)}",
         *(_recovered(one) for one in said.recoveries),
         *(
-            f"{role:<10} memory {h.begin / MIB:.0f} -> {h.largest / MIB:.0f} -> {h.end / MIB:.0f} MiB (beginning, most, end)"
+            f"{role:<10} {h.begin / MIB:.0f} -> {h.largest / MIB:.0f} -> {h.end / MIB:.0f} MiB (begin, most, end)"
             f"; at most {h.files} files, {h.threads} threads"
             for role, h in said.processes.items()
         ),

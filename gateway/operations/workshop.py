@@ -14,9 +14,9 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorThreads
 
 from gateway import handbook as handbooks
 from gateway.intake import Numbers, Worked, work
@@ -28,6 +28,10 @@ from gateway.security import Keystore, KeyUnusable, SigningKey
 from gateway.storage import Ledger, LedgerError, Overloaded
 
 log = logging.getLogger("gateway.workshop")
+
+BEGIN_SECONDS = 10.0
+"""For which a large message waits for a worker that is beginning: another node may have one at work, and takes it
+when its sender is told to come again."""
 
 
 class Bench:
@@ -111,22 +115,26 @@ class Workshop:
     """Runs the journey of one submission in a process of its own.
 
     ``chosen``: the home's settings; workers that begin later go by the same, whatever the file says then.
-    ``ready``: False: workers begin with the first submission, as where there may never be one.
+    ``ready``: False: workers begin with the first submission, as where there may never be one, and it waits
+    for that; else for ``begin_seconds`` at most.
     """
 
     def __init__(
         self,
         home: Path,
-        reactor: IReactorThreads,
+        reactor: Any,
         chosen: settings.Settings | None = None,
         processes: int = 1,
         *,
         ready: bool = True,
+        begin_seconds: float = BEGIN_SECONDS,
     ) -> None:
         self._begin = (home, chosen or settings.load(home))
         self._reactor = reactor
         self._processes = processes
         self._aside = SetAside(home)
+        self._at_work: Future[None] | None = None
+        self._patience = begin_seconds if ready else None
         self._pool = self._new_pool() if ready else None
 
     def work(
@@ -134,8 +142,8 @@ class Workshop:
     ) -> Deferred[Worked]:
         """As intake.work, elsewhere; fires on the reactor's thread.
 
-        Fails as intake.work does, and with Overloaded where the worker ended over it.  Raises
-        inbound.Unreadable for a message that ended several.
+        Fails as intake.work does, and with Overloaded where the worker ended over it, or did not begin in
+        time.  Raises inbound.Unreadable for a message that ended several.
         """
         self._aside.check(submission)
         done: Deferred[Worked] = Deferred()
@@ -145,9 +153,23 @@ class Workshop:
         except BrokenProcessPool:
             pool = self._replace(pool)
             future = pool.submit(_work, submission, sunk, at)
+        self._await(pool, done)
         call: Callable[..., None] = self._reactor.callFromThread
         future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, submission))
         return done
+
+    def _await(self, pool: ProcessPoolExecutor, done: Deferred[Worked]) -> None:
+        """Where no worker of the pool has begun yet, do not wait for it too long."""
+        at_work = self._at_work
+        if self._patience is None or at_work is None or at_work.done():
+            return
+
+        def late() -> None:
+            if not done.called and not at_work.done() and pool is self._pool:
+                done.errback(Overloaded("no worker has begun yet"))
+
+        due = self._reactor.callLater(self._patience, late)
+        done.addBoth(_forget, due)
 
     def renew(self) -> None:
         """Take up new knowledge: later messages go to new workers, which read it as they begin."""
@@ -172,6 +194,8 @@ class Workshop:
                 # The first of those that fail together: it was being worked on, the others waited for it.
                 self._aside.ended_over(submission)
             self._replace(pool)
+        if done.called:  # nobody waits for it any more; what came of it was stored nowhere
+            return
         if future.cancelled() or isinstance(error, BrokenProcessPool):
             done.errback(Overloaded("no worker"))
         elif error is not None:
@@ -189,5 +213,14 @@ class Workshop:
     def _new_pool(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=self._begin)
-        pool.submit(_ready)  # begins a worker now, so that the first large message finds it at work
+        self._at_work = pool.submit(
+            _ready
+        )  # begins a worker now, so that the first large message finds it at work
         return pool
+
+
+def _forget(result: Any, due: Any) -> Any:
+    """It came in time: nothing is due any more."""
+    if due.active():
+        due.cancel()
+    return result
