@@ -10,46 +10,24 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.model import Finding, Place
 from gateway.transport import identifier
 from gateway.transport.access import AccessLog
-from gateway.transport.admission import Admission, Bounds, Held, too_large
+from gateway.transport.admission import Admission, Held, too_large
 from gateway.transport.api import Api, Unanswerable
 from gateway.transport.authentication import CHALLENGE, TaxCodes, authenticate, no_codes, unproven
 from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
 from gateway.transport.metrics import ADMITTED, LATE, Metrics
+from gateway.transport.offers import LIST_BYTES, UNSIGNED_TYPES, DoorSettings
 from gateway.transport.refusals import RefusalLog
-from gateway.transport.routes import OPERATIONS, Body, Operation, Routes
+from gateway.transport.routes import Body, Routes
 from gateway.transport.services import Overloaded, Refusal, Services
 from gateway.transport.turns import Late, Later, Turns
-
-# Signed by nothing but its own security segments, which takes an agreement: taken in, and offered to nobody.
-UNSIGNED_TYPES = frozenset({"application/edifact"})
-# The media types that the rooms below can prove and read.
-MESSAGE_TYPES = UNSIGNED_TYPES | frozenset(
-    {
-        "application/xml",
-        "text/xml",
-        "multipart/signed",
-        "application/pkcs7-mime",
-        "application/x-pkcs7-mime",
-    }
-)
-LIST_BYTES = 1_048_576  # a JSON list of the most ids that one acknowledgement takes fits well
-
-
-class DoorSettings(msgspec.Struct, frozen=True):
-    """``operations``: what this door answers; ``METRICS`` among them only where an operator wants it."""
-
-    bounds: Bounds = Bounds()
-    message_types: frozenset[str] = MESSAGE_TYPES
-    operations: tuple[Operation, ...] = OPERATIONS
 
 
 class Visit:
