@@ -17,7 +17,7 @@ from gateway.safexml import XSI_NS, local_name, xpath_of
 try:
     from gateway.mapping import _plain
 except ImportError:  # nothing was compiled at installation, or for another lxml
-    _plain = None
+    _plain = None  # type: ignore[assignment]
 
 # A sender learns no more from the next hundred; finding places costs time.
 MAX_FINDINGS = 100
