@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 import time
+import traceback
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -169,7 +171,7 @@ class Run:
         for sender in senders:
             sender.join(SETTLE_SECONDS)
             if sender.is_alive():
-                self._record.problem(f"{sender.name} cannot get rid of its paper")
+                self._record.problem(f"{sender.name} cannot get rid of its paper: {_where(sender)}")
 
     def _settle(self) -> None:
         """Until the couriers have nothing more to carry and the mailboxes are empty."""
@@ -212,3 +214,9 @@ class Run:
         found.refused = dict(record.refused)
         found.faults |= dict(record.faults)
         found.recoveries |= {name: (slowest, 0.0) for name, slowest in record.slowest.items()}
+
+
+def _where(thread: threading.Thread) -> str:
+    """What a thread is at."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "" if frame is None else "".join(traceback.format_stack(frame)[-4:])
