@@ -36,8 +36,8 @@ def test_few_measures_tell_nothing() -> None:
         slope.slope([(float(n), 1.0) for n in range(4)])
 
 
-def test_neighbours_are_one_measure() -> None:
-    assert slope.means([(0.0, 1.0), (1.0, 3.0), (10.0, 5.0)], 10) == [(5.0, 2.0), (15.0, 5.0)]
+def test_what_is_borrowed_for_a_moment_is_no_growth() -> None:
+    assert slope.floors([(0.0, 3.0), (1.0, 1.0), (10.0, 5.0)], 10) == [(5.0, 1.0), (15.0, 5.0)]
 
 
 def test_a_process_that_keeps_what_it_made_is_found_and_one_that_does_not_is_not() -> None:
