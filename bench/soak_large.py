@@ -25,6 +25,7 @@ from gateway.storage import Ledger
 SIZES = {"manifest": 50_000_000, "interchange": 500_000_000}
 MOST = 600_000_000
 """Octets that its line may send at once, and the gateway reads of one interchange."""
+MESSAGES = 300_000
 DESCRIPTION = ":".join([f"{'Parts of furniture, of wood, packed for the sea ':.<500}"] * 5)
 ANSWER_SECONDS = 900.0
 
@@ -54,12 +55,16 @@ class Paper(msgspec.Struct, frozen=True):
 
 
 def configure(town: Town) -> None:
-    """Let the line send what is large, and the gateway read it, as far as its settings allow."""
+    """Let the line send what is large, and the gateway read as much of it as its settings allow."""
     path = town.home / "conf" / "gateway.toml"
-    text = path.read_text(encoding="utf-8")
-    for name in ("interchange", "messages"):
-        text = re.sub(rf"(?m)^{name} = \d+", f"{name} = {MOST}", text)
-    path.write_text(text, encoding="utf-8")
+    for name, most in (("interchange", MOST), ("messages", MESSAGES)):
+        before = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(rf"(?m)^{name} = \d+", f"{name} = {most}", before), encoding="utf-8")
+        try:
+            settings.load(town.home)
+        except settings.BadSettings as bound:
+            print(f"left as it is: {bound}", file=sys.stderr)
+            path.write_text(before, encoding="utf-8")
     ledger = Ledger.open(settings.database_url(town.home, "sqlite:///ledger.db"))
     (line,) = [partner for partner in ledger.partners() if partner.id == LINE.id]
     ledger.put_partner(msgspec.structs.replace(line, limits=Limits(max_bytes=MOST)))
