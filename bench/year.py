@@ -87,6 +87,7 @@ class YearRun(Run):
         self.watch = Watch(self._roots, 1.0)
         self.processes: dict[str, Held] = {}
         self._log = 0.0
+        self._busy: dict[str, float] = {}
         self._going_on: ExitStack | None = None
         self._began = 0.0
 
@@ -122,13 +123,15 @@ class YearRun(Run):
         self.backlog.close()
 
     def _calibrated(self) -> float:
-        """Declarations a second, from the client to the last decision told."""
+        """Declarations a second, from the client to the last decision told; and what each of them costs."""
         self.outbox.put(WARMING)
         self._until_calm(0)
-        began = time.monotonic()
+        began, spent = time.monotonic(), self.watch.spent()
         self.outbox.put(self._measured)
         self._until_calm(0)
-        return self._measured / (time.monotonic() - began)
+        took, now = time.monotonic() - began, self.watch.spent()
+        self._busy = {role: (now[role] - spent.get(role, 0.0)) / self._measured for role in now}
+        return self._measured / took
 
     def _until_calm(self, waiting: int) -> None:
         """Return when no more than so many wait, or nothing moves any more."""
@@ -213,7 +216,7 @@ class YearRun(Run):
         super()._count()
         self.processes = held(self.watch.samples)
         log = year_report.log_written(self._stage.books) - self._log
-        self.costs = year_report.figures(self._stage, self.processes, log)
+        self.costs = year_report.figures(self._stage, self._busy, log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -138,8 +138,10 @@ class Run:
             time.sleep(chance.uniform(0, 0.6))
             self._record.fault = kind.name
             recovery = harm.do(kind)
-            self._took(kind, recovery)
-            told = f"{recovery[0]:.1f} s to the next receipt, {recovery[1]:.1f} s more to carry"
+            self._took(kind, recovery, harm.beside)
+            told = (
+                f"{recovery[0]:.1f} s to the next receipt, {recovery[1]:.1f} s more to carry; {harm.beside}"
+            )
             print(f"{number}/{len(self._plan.slow)} {kind.name}: {told}", file=sys.stderr, flush=True)
         while self._cheap or self._stage.receiver.harm:
             time.sleep(0.1)
@@ -152,7 +154,7 @@ class Run:
             else:
                 self._cheap.append(fault)
 
-    def _took(self, kind: Kind, recovery: tuple[float, float]) -> None:
+    def _took(self, kind: Kind, recovery: tuple[float, float], beside: str) -> None:
         worst = self.found.recoveries.get(kind.name, (0.0, 0.0))
         self.found.recoveries[kind.name] = (max(worst[0], recovery[0]), max(worst[1], recovery[1]))
         self.found.faults[kind.name] = self.found.faults.get(kind.name, 0) + 1
@@ -160,9 +162,11 @@ class Run:
             return
         answers, carried = self.found.bounds[kind.name]
         if recovery[0] > answers:
-            self.found.late.append(f"{kind.name}: {recovery[0]:.1f} s to a receipt, over {answers:.0f}")
+            late = f"{kind.name}: {recovery[0]:.1f} s to a receipt, over {answers:.0f}; {beside}"
+            self.found.late.append(late)
         if recovery[1] > carried:
-            self.found.late.append(f"{kind.name}: carried after {recovery[1]:.1f} s, over {carried:.0f}")
+            late = f"{kind.name}: carried after {recovery[1]:.1f} s, over {carried:.0f}; {beside}"
+            self.found.late.append(late)
 
     def _quiet(self, senders: list[Sender]) -> None:
         """No more papers; those under way are sent until they are acknowledged."""
