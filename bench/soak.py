@@ -197,9 +197,10 @@ def soak(root: Path, minutes: float, step: float, *, large: bool, calibration: f
     slower = compared is not None and compared[1] > WORSE * compared[0]
     wrong = [answer for answer in told.wrong if not answer.startswith(LATER)]
     later = len(told.wrong) - len(wrong)
+    refused = [one for one in sender.sent if one.status != 200]
     grew = any(one.verdict == GROWS for one in grown.values())
     return Soak(
-        good=not (wrong or grew or slower or later > FEW * len(told.times)),
+        good=not (wrong or grew or slower or refused or later > FEW * len(told.times)),
         capacity=able,
         rate=rate,
         minutes=minutes,
