@@ -16,6 +16,7 @@ The default takes about ten minutes on two cores, ``--scale 10`` a night, and ``
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import sys
 import tempfile
@@ -32,8 +33,9 @@ from bench.pattern import GATEWAY, OFFICE, Hour, Incident
 from bench.watch import Held, Watch, held
 from bench.year_report import Figures, Recovery, Year
 from bench.year_stage import Backlog, Clerk, Outbox, Slips, YearStage, told_counter
+from tests.chaos.clients import until_held
 from tests.chaos.harm import locked
-from tests.chaos.papers import Desk
+from tests.chaos.papers import TRADERS, Desk
 from tests.chaos.run import Order, Run
 from tests.chaos.stage import kill
 
@@ -124,6 +126,7 @@ class YearRun(Run):
 
     def _calibrated(self) -> float:
         """Declarations a second, from the client to the last decision told; and what each of them costs."""
+        self._workers_begun()
         self.outbox.put(WARMING)
         self._until_calm(0)
         began, spent = time.monotonic(), self.watch.spent()
@@ -132,6 +135,13 @@ class YearRun(Run):
         took, now = time.monotonic() - began, self.watch.spent()
         self._busy = {role: (now[role] - spent.get(role, 0.0)) / self._measured for role in now}
         return self._measured / took
+
+    def _workers_begun(self) -> None:
+        """A large declaration has been judged: what a worker reads as it begins is no message's."""
+        chance = random.Random(self.order.seed)
+        client = self._partners.client(TRADERS[0], chance)
+        until_held(client, self._desk.large(TRADERS[0]), self._partners, self._record, chance)
+        client.close()
 
     def _until_calm(self, waiting: int) -> None:
         """Return when no more than so many wait, or nothing moves any more."""

@@ -138,7 +138,7 @@ class Run:
             time.sleep(chance.uniform(0, 0.6))
             self._record.fault = kind.name
             recovery = harm.do(kind)
-            self._took(kind, recovery, harm.beside)
+            self._took(kind, recovery, harm)
             told = (
                 f"{recovery[0]:.1f} s to the next receipt, {recovery[1]:.1f} s more to carry; {harm.beside}"
             )
@@ -154,13 +154,15 @@ class Run:
             else:
                 self._cheap.append(fault)
 
-    def _took(self, kind: Kind, recovery: tuple[float, float], beside: str) -> None:
+    def _took(self, kind: Kind, recovery: tuple[float, float], harm: Harm) -> None:
         worst = self.found.recoveries.get(kind.name, (0.0, 0.0))
         self.found.recoveries[kind.name] = (max(worst[0], recovery[0]), max(worst[1], recovery[1]))
         self.found.faults[kind.name] = self.found.faults.get(kind.name, 0) + 1
         if not self.order.bounded:
             return
         answers, carried = self.found.bounds[kind.name]
+        carried += kinds.EACH * (harm.under_way or 0)
+        beside = harm.beside
         if recovery[0] > answers:
             late = f"{kind.name}: {recovery[0]:.1f} s to a receipt, over {answers:.0f}; {beside}"
             self.found.late.append(late)
