@@ -26,10 +26,11 @@ class Stretch:
     stay as it is; one that was shortened raises OSError, never gives less.
     """
 
-    def __init__(self, file: IO[bytes] | FileIO, spans: Iterable[tuple[int, int]]) -> None:
-        """``spans``: (start, end) offsets, in the order of reading; a streamed octet string has very many."""
+    def __init__(self, file: IO[bytes] | FileIO, offsets: Iterable[int]) -> None:
+        """``offsets``: start and end of each span, in the order of reading; a streamed octet string has very
+        many."""
         self._file = file
-        self._bounds = array("Q", [offset for span in spans for offset in span])
+        self._bounds = array("Q", offsets)
         self.size = sum(end - start for start, end in self._spans())
         self._digests: dict[str, bytes] = {}
 
@@ -37,7 +38,7 @@ class Stretch:
     def of_file(cls, path: Path) -> Self:
         """A whole file."""
         file = FileIO(path)
-        return cls(file, [(0, file.seek(0, 2))])
+        return cls(file, (0, file.seek(0, 2)))
 
     @classmethod
     def of_pieces(cls, pieces: Iterable[bytes], folder: Path) -> Self:
@@ -46,16 +47,16 @@ class Stretch:
         for piece in pieces:
             file.write(piece)
         file.flush()
-        return cls(file, [(0, file.tell())])
+        return cls(file, (0, file.tell()))
 
     def solid(self, folder: Path) -> Stretch:
         """The same octets in one span: these, or a copy."""
         return self if len(self._bounds) == 2 else Stretch.of_pieces(self.pieces(), folder)
 
-    def cut(self, *spans: tuple[int, int]) -> Stretch:
-        """Some of a stretch of one span, by offsets in it, joined."""
-        (first, _) = next(self._spans())
-        return Stretch(self._file, ((first + start, first + end) for start, end in spans))
+    def cut(self, offsets: Iterable[int]) -> Stretch:
+        """Some of a stretch of one span, joined: start and end of each part in it."""
+        first = self._bounds[0]
+        return Stretch(self._file, (first + offset for offset in offsets))
 
     def read(self, at: int, size: int) -> bytes:
         """At most so many octets of a stretch of one span, from an offset in it."""

@@ -6,6 +6,7 @@ proven of the other, and nothing but the structure is held.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,8 +19,9 @@ from gateway.security.cms.verifying import MAX_AROUND
 from gateway.security.refused import refusal
 from gateway.security.stretch import Stretch
 
-MAX_PIECES: Final = 2_000_000
-"""Pieces of a streamed octet string: 500 MB in pieces of 256 octets."""
+MAX_PIECES: Final = 200_000
+LEAST_PIECE: Final = 256
+"""Pieces of a streamed octet string: so many, and one more for each so many octets."""
 _MAX_DEPTH: Final = 32
 _WINDOW: Final = 65_536
 _EXPLICIT: Final = b"\xa0"
@@ -50,20 +52,21 @@ def _hollow(body: Stretch) -> tuple[bytes, Stretch | None] | None:
     at.enter(SEQUENCE)
     before = at.take() + at.take()
     at.enter(SEQUENCE)
-    content_type, spans = at.take(), list[tuple[int, int]]()
+    content_type, offsets = at.take(), array("Q")
     inside = at.more()
     if inside:
         at.enter(_EXPLICIT)
-        spans.extend(at.octet_string())
+        for span in at.octet_string():
+            offsets.extend(span)
         at.leave()
     at.leave()
     behind = b"".join(at.all_left())
-    at.leave()
-    at.leave()
+    for _ in range(3):
+        at.leave()
     at.end()
     signed = enclose(SEQUENCE, before + enclose(SEQUENCE, content_type) + behind)
     info = enclose(SEQUENCE, kind + enclose(_EXPLICIT, signed))
-    return info, body.cut(*spans) if inside else None
+    return info, body.cut(offsets) if inside else None
 
 
 class _Cursor:
@@ -75,7 +78,7 @@ class _Cursor:
         self._ends: list[int | None] = [body.size]  # of the elements that are open; None: indefinite
         self._window, self._from = b"", 0
         self._around = 0
-        self._pieces = 0
+        self._pieces = MAX_PIECES + body.size // LEAST_PIECE  # that there may still be
 
     def enter(self, tag: bytes) -> None:
         """Into the constructed element here, which must have this tag."""
@@ -118,8 +121,8 @@ class _Cursor:
     def octet_string(self, depth: int = 0) -> Iterator[tuple[int, int]]:
         """Where the octets of the octet string here lie, which may come in pieces."""
         tag = self._octets(self._at, 1)[0]
-        self._pieces += 1
-        if tag not in (_OCTETS, _OCTETS_IN_PIECES) or depth > _MAX_DEPTH or self._pieces > MAX_PIECES:
+        self._pieces -= 1
+        if tag not in (_OCTETS, _OCTETS_IN_PIECES) or depth > _MAX_DEPTH or self._pieces < 0:
             raise NotBer("no octet string, or one in too many pieces")
         self._at, end = self._length(self._at + 1)
         if tag == _OCTETS:
