@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, tex
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, publishing, tables
+from gateway.storage import attesting, publishing, slices, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
@@ -126,7 +126,7 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
         .where(message_in([d.payload for d in deliveries]), message.declaration.is_not(None))
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
-    return [_handover(d, found[d.payload]) for d in deliveries if d.payload in found]
+    return [_handover(connection, d, found[d.payload]) for d in deliveries if d.payload in found]
 
 
 def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
@@ -312,12 +312,13 @@ def _delivery(row: Any) -> Delivery:
     )
 
 
-def _handover(delivery: Delivery, row: Any) -> Handover:
+def _handover(connection: Connection, delivery: Delivery, row: Any) -> Handover:
+    declaration = row.declaration or slices.whole(connection, row.submission, row.ordinal)
     return Handover(
         delivery=delivery.id,
         message=delivery.payload,
         filer=row.filer,
         principal=row.principal,
         received_at=moment(row.received_at),
-        declaration=unpacked(row.declaration, Declaration),
+        declaration=unpacked(declaration, Declaration),
     )

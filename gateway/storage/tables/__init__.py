@@ -16,6 +16,7 @@ from gateway.storage.tables.journey import (
     message,
     outgoing,
     refusal,
+    slice,
     submission,
 )
 from gateway.storage.tables.register import counter, credential, mandate, partner, partner_key
@@ -49,6 +50,7 @@ __all__ = [
     "partner",
     "partner_key",
     "refusal",
+    "slice",
     "span",
     "submission",
 ]
