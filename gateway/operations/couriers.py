@@ -17,6 +17,7 @@ from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
 from gateway.operations.archiving import Daily
+from gateway.operations.bulk import keep_ending
 from gateway.operations.expiring import ExpiryWatch
 from gateway.operations.notary import Notary
 from gateway.operations.publication import publish
@@ -74,7 +75,9 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    keep_asking(server, server.intake(workshop, backend.poke), reactor, pool, owner, now)
+    intake = server.intake(workshop, backend.poke)
+    keep_asking(server, intake, reactor, pool, owner, now)
+    keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
     server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
     server.on_stop(sender.close)

@@ -23,9 +23,12 @@ from gateway.storage.records import (
 )
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
+from gateway.storage.slices import WORKING, working
+from gateway.storage.staging import Staging
 from gateway.storage.standing import Written
 
 __all__ = [
+    "WORKING",
     "Addressed",
     "Audited",
     "Breach",
@@ -50,6 +53,7 @@ __all__ = [
     "SchemaOlder",
     "Settlement",
     "Sighting",
+    "Staging",
     "Stale",
     "Status",
     "Taken",
@@ -58,4 +62,5 @@ __all__ = [
     "decision_due",
     "declaration_due",
     "migrate",
+    "working",
 ]

@@ -40,6 +40,16 @@ class Holding(msgspec.Struct, frozen=True):
     certificates: tuple[bytes, ...]
     became: str = ""
 
+    @property
+    def large(self) -> bool:
+        """Whether it waits, or waited, because it is large."""
+        return not self.certificates
+
+    @property
+    def told(self) -> tuple[Finding, ...]:
+        """The findings as its sender is told them: who works on it is nobody's business."""
+        return tuple(Finding(WORKING) if f.code == WORKING else f for f in self.findings)
+
 
 def hold(
     connection: Connection,

@@ -56,10 +56,12 @@ def check_owned(connection: Connection, submission: str, owner: str) -> None:
 
 
 def owned(connection: Connection, submission: str, owner: str) -> bool:
-    """Whether a submission waits, and is worked on by this owner; or does not wait yet, where none is named."""
+    """Whether a submission waits, and is worked on by this owner; or neither waits nor is stored, where none
+    is named."""
     row = connection.execute(select(_h.became, _h.findings).where(_h.id == submission)).first()
     if not owner:
-        return row is None or row.became == submission
+        stored = select(tables.submission.c.id).where(tables.submission.c.id == submission)
+        return (row is None or row.became != "") and connection.scalar(stored) is None
     return row is not None and not row.became and row.findings == packed((working(owner),))
 
 
