@@ -46,6 +46,8 @@ def add(connection: Connection, rows: Sequence[Row], owner: str) -> None:
     """Put rows of one submission away.  Raises LedgerError where its owner has it no more: what another one
     puts away, or what is stored, is not touched."""
     check_owned(connection, rows[0][0], owner)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA shrink_memory")  # nobody reads again what was written before
     _rows.insert(connection, rows)
 
 
