@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from gateway import inbound, security
 from gateway.intake.door import HOLD, Intake, Workers
@@ -161,29 +162,29 @@ class Large:
             await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
         return Pending(kept.id, Told, repeated=True)
 
-    async def _in_time(
+    def _in_time(
         self, submission: Submission, work: Deferred[Answer | Pending], began: float
-    ) -> Answer | Pending:
-        """The answer, or where it takes too long that it will come."""
-        late: Deferred[None] = Deferred()
+    ) -> Deferred[Answer | Pending]:
+        """The answer; or, where that takes too long, that it will come."""
+        told: Deferred[Answer | Pending] = Deferred()
+
+        def late() -> None:
+            if submission.id not in self._ending:  # else it is being committed, as one whose answer this is
+                self._told.add(submission.id)
+                told.callback(Pending(submission.id, Told))
+
+        def ended(result: Any) -> None:
+            if timer.active():
+                timer.cancel()
+            if not told.called:
+                told.callback(result)  # a failure is one there too
+            elif isinstance(result, Failure):
+                _told_later(result, submission)
+
         left = max(0.0, began + self._seconds - self._reactor.seconds())
-        timer = self._reactor.callLater(left, late.callback, None)
-        first: Any = DeferredList([work, late], fireOnOneCallback=True, fireOnOneErrback=True)
-        ended: Deferred[Any] = Deferred()
-        first.addCallbacks(
-            lambda found: ended.callback(found), lambda failure: ended.errback(failure.value.subFailure)
-        )
-        result, index = await ended
-        if timer.active():
-            timer.cancel()
-        if index == 0:
-            answer: Answer | Pending = result
-            return answer
-        if submission.id in self._ending:
-            return await work  # it is being committed, as one whose answer this is
-        self._told.add(submission.id)
-        work.addErrback(_told_later, submission)
-        return Pending(submission.id, Told)
+        timer = self._reactor.callLater(left, late)
+        work.addBoth(ended)
+        return told
 
     async def _finish(
         self, submission: Submission, owner: str, at: datetime | None = None
@@ -291,12 +292,12 @@ def _remove(submission: Submission) -> None:
     Path(submission.file).unlink(missing_ok=True)
 
 
-def _told_later(failure: Any, submission: Submission) -> None:
+def _told_later(failure: Failure, submission: Submission) -> None:
     """Its sender was told that it is kept: refused, it is said by its status; else it is taken up again."""
-    if failure.check(security.Refused, inbound.Unreadable):
-        code = failure.value.findings[0].code if failure.value.findings else ""
-        log.info("refused", extra={"submission": submission.id, "code": code})
-    elif failure.check(LedgerError, Overloaded, security.KeyUnusable):
-        log.warning("waits: %s", failure.value, extra={"submission": submission.id})
+    error, told = failure.value, {"submission": submission.id}
+    if isinstance(error, security.Refused | inbound.Unreadable):
+        log.info("refused", extra=told | {"code": error.findings[0].code if error.findings else ""})
+    elif isinstance(error, LedgerError | Overloaded | security.KeyUnusable):
+        log.warning("waits: %s", error, extra=told)
     else:
-        log.error("not judged: %s", failure.getTraceback(), extra={"submission": submission.id})
+        log.error("not judged: %s", failure.getTraceback(), extra=told)
