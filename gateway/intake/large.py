@@ -40,9 +40,9 @@ LARGE = "large"
 """What such a one is held for, in its timeline."""
 ANSWER_SECONDS = 30.0
 """From its last octet until its sender is told that it is kept: half of what a door lets anybody wait."""
-LEASE = timedelta(seconds=10)
-RENEW_SECONDS = 2.0
-"""Four renewals may fail or come late before another process takes it over."""
+LEASE = timedelta(seconds=6)
+RENEW_SECONDS = 1.0
+"""Five renewals may fail or come late before another process takes it over."""
 ASK_AGAIN = timedelta(seconds=60)
 """How soon it is proven anew where nobody could tell whether a certificate was revoked."""
 PUT_AWAY_AT_ONCE = 2

@@ -46,6 +46,7 @@ class Spool:
     ) -> None:
         self.folder = folder
         self.over = over
+        self.step = min(STEP, most // 4)
         self._most = most
         self._reserve = reserve
         self._free = free or _free
@@ -91,8 +92,9 @@ class SpoolFile:
     def write(self, octets: bytes) -> None:
         """More of the body.  Raises SpoolFull."""
         if self._size + len(octets) > self._room:
-            self._spool.check(STEP)
-            self._room = self._size + STEP
+            step = max(self._spool.step, len(octets))
+            self._spool.check(step)
+            self._room = self._size + step
         try:
             view = memoryview(octets)
             while view:
