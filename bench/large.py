@@ -187,7 +187,14 @@ class Sender:
 
 
 def send(
-    root: Path, partner: Partner, gateway: Gateway, port: int, what: str, media_type: str, body: bytes
+    patience: float,
+    root: Path,
+    partner: Partner,
+    gateway: Gateway,
+    port: int,
+    what: str,
+    media_type: str,
+    body: bytes,
 ) -> Row:
     """Send one, and wait until it is judged."""
     file = root / "body"
@@ -204,7 +211,7 @@ def send(
     status, fields, answer = Sender(root, partner, port).ask("POST", "/v1/messages", media_type, body)
     seconds = time.perf_counter() - began
     outcome = fields.get("cvan-outcome", answer.decode("utf-8", "replace")[:300])
-    while outcome == "held" and time.perf_counter() - began < PATIENCE:
+    while outcome == "held" and time.perf_counter() - began < patience:
         time.sleep(0.2)
         _, _, told = Sender(root, partner, port).ask("GET", fields["location"])
         outcome = json.loads(told).get("outcome", "")
@@ -261,6 +268,9 @@ def main() -> None:
     options.add_argument("--xml", default="5")
     options.add_argument("--envelopes", default="attached,detached")
     options.add_argument("--bills", type=int, default=200)
+    options.add_argument(
+        "--patience", type=float, default=PATIENCE, help="seconds to wait for the end of one"
+    )
     options.add_argument("--load", type=float, default=0.0)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -271,7 +281,9 @@ def main() -> None:
             _warm(root, gateway, port, chosen.bills)
             for what, partner, media_type, body in _messages(root, chosen):
                 print(
-                    msgspec.json.encode(send(root, partner, gateway, port, what, media_type, body)).decode(),
+                    msgspec.json.encode(
+                        send(chosen.patience, root, partner, gateway, port, what, media_type, body)
+                    ).decode(),
                     flush=True,
                 )
             if chosen.load:
@@ -283,7 +295,7 @@ def main() -> None:
 def _warm(root: Path, gateway: Gateway, port: int, bills: int) -> None:
     for number in range(3):
         media_type, body = interchange(root, 1.2, "attached", bills, f"W{number}")
-        row = send(root, LINE, gateway, port, "warm", media_type, body)
+        row = send(PATIENCE, root, LINE, gateway, port, "warm", media_type, body)
         if row.outcome != "accepted":
             print(msgspec.json.encode(row).decode(), file=sys.stderr)
 
@@ -312,7 +324,7 @@ def _beside(root: Path, gateway: Gateway, port: int, chosen: argparse.Namespace)
         pile(root, int(chosen.load * seconds * 1.5) + 50, f"P{size}-")
         running = load(root, port, chosen.load, seconds)
         time.sleep(2)
-        row = send(root, LINE, gateway, port, f"EDIFACT {envelope}", media_type, body)
+        row = send(chosen.patience, root, LINE, gateway, port, f"EDIFACT {envelope}", media_type, body)
         told = json.loads(running.communicate()[0])
         print(
             json.dumps({"beside": f"{size} MB in {row.ended} s", "outcome": row.outcome, **told}), flush=True

@@ -42,16 +42,21 @@ def spool(server: Server) -> Spool:
     return found
 
 
-def large(server: Server, reactor: Any, intake: Intake) -> Large:
-    """Large submissions of this process; their worker begins with the first."""
-    lane = Workshop(server.home, reactor, server.settings, ready=False, nice=GIVES_WAY)
-    server.on_stop(lane.stop)
-    server.on_reload(lane.renew)
+def lane(server: Server, reactor: Any) -> Workshop:
+    """Where this process has large submissions worked on; its worker begins with the first."""
+    made = Workshop(server.home, reactor, server.settings, ready=False, nice=GIVES_WAY)
+    server.on_stop(made.abandon)
+    server.on_reload(made.renew)
+    return made
+
+
+def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> Large:
+    """Large submissions of this process."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Large(
         intake,
         server.commits,
-        lane.for_owner,
+        workers.for_owner,
         reactor,
         owner,
         server.home / FOLDER,
@@ -63,7 +68,8 @@ def large(server: Server, reactor: Any, intake: Intake) -> Large:
 def keep_ending(server: Server, reactor: Any, intake: Intake) -> None:
     """In the process that delivers: bring to its end what a door left, and drop what nobody stored."""
     spool(server)
-    ours = large(server, reactor, intake)
+    workers = lane(server, reactor)
+    ours = large(server, reactor, intake, workers)
 
     async def look() -> None:
         while await ours.resume():
@@ -76,3 +82,4 @@ def keep_ending(server: Server, reactor: Any, intake: Intake) -> None:
 
     repeat(server, look, reactor, LOOK_SECONDS)
     repeat(server, sweep, reactor, SWEEP_SECONDS)
+    server.on_stop(workers.abandon)  # before the loops are waited for, which may wait for it

@@ -26,7 +26,8 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, on_settled)
-    services = Doorkeeping(intake, server.commits, server.handbook, bulk.large(server, reactor, intake))
+    large = bulk.large(server, reactor, intake, bulk.lane(server, reactor))
+    services = Doorkeeping(intake, server.commits, server.handbook, large)
     door = door_of(server, reactor, services, spool=bulk.spool(server))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 

@@ -164,6 +164,7 @@ class Workshop:
         self._reactor = reactor
         self._processes = processes
         self._aside = SetAside(home)
+        self._abandoned = False
         self._at_work: Future[None] | None = None
         self._patience = begin_seconds if ready else None
         self._pool = self._new_pool() if ready else None
@@ -219,6 +220,14 @@ class Workshop:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def abandon(self) -> None:
+        """End the workers in the middle of what they are at, which somebody takes up again."""
+        self._abandoned, pool = True, self._pool
+        if pool is not None:
+            for worker in list((pool._processes or {}).values()):
+                worker.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+
     def _ended(
         self,
         future: Future[Worked],
@@ -227,6 +236,9 @@ class Workshop:
         submission: Submission,
     ) -> None:
         error = None if future.cancelled() else future.exception()
+        if self._abandoned:
+            done.errback(Overloaded("stopping"))
+            return
         if isinstance(error, BrokenProcessPool):
             if pool is self._pool:
                 # The first of those that fail together: it was being worked on, the others waited for it.
