@@ -141,8 +141,8 @@ def holdings(connection: Connection, after: str, limit: int) -> list[Holding]:
 
 
 def held_count(connection: Connection) -> int:
-    """How many wait."""
-    return connection.scalar(select(func.count()).where(_waits)) or 0
+    """How many wait for somebody who can tell; large ones, which wait for nobody, are not among them."""
+    return connection.scalar(select(func.count()).where(_waits, ~_is_large)) or 0
 
 
 def held_submission(connection: Connection, submission_id: str) -> Submission | None:
