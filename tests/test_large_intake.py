@@ -18,6 +18,7 @@ from gateway import security
 from gateway.intake import Intake, Large, Numbers, Worked, work
 from gateway.intake.large import LEASE
 from gateway.model import Answer, Finding, Outcome, Pending, Submission
+from gateway.operations import archiving
 from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging
 from gateway.storage.slices import SLICE
 from tests.delivery.fakes import InlineCommits, done
@@ -315,3 +316,20 @@ def test_a_failing_worker_is_told_as_it_is(desk: Desk, paper: Submission) -> Non
     with pytest.raises(Overloaded):
         done(desk.submit(paper))
     assert desk.left() == []
+
+
+def test_into_an_archive_and_back(desk: Desk, paper: Submission, ledger: Ledger, tmp_path: Path) -> None:
+    done(desk.submit(paper))
+    due = ledger.claim_due("backend:office", "me", NOW, timedelta(seconds=9), 999)
+    handed = ledger.handovers(due)
+    ledger.done([d.id for d in due], NOW)
+    folder, later = tmp_path / "archive", NOW + timedelta(days=9)
+    (made,) = archiving.archive(ledger, later, folder, desk.world.own, lambda: later)
+    assert made.submissions == 1
+    assert ledger.sliced(paper.id, 0, 0) is None
+    assert ledger.sliced(paper.id, 1, 0) is None
+    assert whole(ledger) == []
+    assert archiving.restore(ledger, folder, paper.id, lambda *_: "") == [paper.id]
+    assert ledger.raw(paper.id) == paper
+    assert ledger.handovers(due) == handed
+    assert whole(ledger) == []

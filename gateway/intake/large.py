@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from gateway.storage import (
     Holding,
     Ledger,
     LedgerError,
+    LedgerUnavailable,
     Overloaded,
     Settlement,
     Staging,
@@ -152,7 +154,8 @@ class Large:
 
     async def _keep(self, submission: Submission, owner: str) -> Pending | None:
         """Put it away durably; None where it is this process's to work on."""
-        await self._keeping.run(self._commits.with_ledger, lambda ledger: _put_away(ledger, submission))
+        with _another_s():
+            await self._keeping.run(self._commits.with_ledger, lambda ledger: _put_away(ledger, submission))
         until = self._intake.now() + LEASE
         mine = (working(owner),)
         kept: Holding = await self._commits.call("hold", submission, mine, (), until, ())
@@ -222,7 +225,8 @@ class Large:
         except LedgerError:
             known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
             if known is None:
-                raise
+                with _another_s():
+                    raise
             return known
 
     async def _judge(
@@ -263,6 +267,17 @@ class Large:
         call.clock = self._reactor
         call.start(RENEW_SECONDS, now=False)
         return call
+
+
+@contextmanager
+def _another_s() -> Iterator[None]:
+    """What another process works on is its business: who sends it again is told how far that is."""
+    try:
+        yield
+    except LedgerUnavailable:
+        raise
+    except LedgerError as error:
+        raise Overloaded(str(error)) from error
 
 
 def _put_away(ledger: Ledger, submission: Submission) -> None:

@@ -72,8 +72,8 @@ class _Waiting:
 
 
 def octets_of(settlement: Settlement) -> int:
-    """What a settlement weighs in a transaction."""
-    return len(settlement.submission.body) + STAGED_OCTETS * len(settlement.staged)
+    """What a settlement weighs in a transaction; one of very many messages has it to itself."""
+    return len(settlement.submission.body) + min(STAGED_OCTETS * len(settlement.staged), MAX_BATCH_OCTETS)
 
 
 class GroupCommit:
