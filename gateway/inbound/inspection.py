@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,8 +31,7 @@ from gateway.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(msgspec.Struct, frozen=True):
     """The verdict on a submission and what it rests on."""
 
     verdict: Verdict
@@ -103,7 +102,7 @@ def inspect(
         pieces, book = _in_pieces(verified), _roomy(handbook, verified)
         examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished)
     if stage is None or verified.document is not None:
-        examined = replace(examined, messages=tuple(map(finished, examined.messages)))
+        examined = msgspec.structs.replace(examined, messages=tuple(map(finished, examined.messages)))
     return Inspected(_verdict(examined, submission, filer, signer, proof), examined.interchange)
 
 

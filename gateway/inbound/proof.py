@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -19,8 +18,7 @@ _PASSED_OVER = "EDI027"  # the reader's word that there are segments of security
 _SECURITY_GROUPS = frozenset({"USH", "UST"})
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """``verified``: what was signed and by whom.  ``own``: what an interchange's own security proves, None where
     it has none."""
 

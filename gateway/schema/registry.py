@@ -169,11 +169,12 @@ def _ambiguous(entries: Sequence[SchemaEntry]) -> list[str]:
 
 def _text_at(document: etree._Element, path: str) -> str:
     """The text at a path of local names; a date-time's is inside its child."""
-    here: etree._Element | None = document
+    here = document
     for name in path.split("/"):
-        here = next(here.iterchildren(f"{{*}}{name}"), None)
-        if here is None:
+        found = next(here.iterchildren(f"{{*}}{name}"), None)
+        if found is None:
             return ""
+        here = found
     return (here.text or "").strip()
 
 
