@@ -94,14 +94,14 @@ def inspect(
         message = timed(_as_agreed(message, signer, admitted), signer, at, zone)
         return message if stage is None else _staged(message, stage)
 
-    if verified.document is not None:
-        examined = examine_xml(verified.document, handbook, judge)
-    elif stage is None:
-        examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)
-    else:
+    if verified.document is None and submission.file:
         pieces, book = _in_pieces(verified), _roomy(handbook, verified)
         examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished)
-    if stage is None or verified.document is not None:
+    else:
+        if verified.document is not None:
+            examined = examine_xml(verified.document, handbook, judge)
+        else:
+            examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)
         examined = msgspec.structs.replace(examined, messages=tuple(map(finished, examined.messages)))
     return Inspected(_verdict(examined, submission, filer, signer, proof), examined.interchange)
 
