@@ -20,7 +20,7 @@ log = logging.getLogger("gateway.large")
 
 FOLDER = "spool"
 """In the home."""
-GIVES_WAY = 5
+GIVES_WAY = 10
 """Of a worker's priority: small messages go before."""
 LOOK_SECONDS = 2.0
 """How soon one is taken over that nobody works on any more."""
