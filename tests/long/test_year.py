@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import pattern, year_report
+from bench import capacity, pattern, year_report
+from bench.capacity import Traffic, plan
 from bench.pattern import BURST, INCIDENTS, OFFICE, Hour
 from bench.year import LEAST, SHARE, YearRun
 from tests.chaos.clients import Held
@@ -35,6 +36,7 @@ def test_an_outage_and_a_burst_lose_nothing_and_what_is_lost_is_found(tmp_path: 
     assert {"door 1", "supervisor"} <= year.processes.keys()
     assert "lost 0, doubled 0, unanswered 0" in year_report.text(year)
     assert msgspec.json.decode(msgspec.json.encode(year), type=year_report.Year) == year
+    assert plan(Traffic(), capacity.of_year(year)).nodes >= 2
     a_year_that_lost_one(run)
 
 
@@ -61,4 +63,7 @@ def a_year_that_lost_one(run: YearRun) -> None:
     counted = count([*held, lost], run._stage.books, fetched, run._stage.receiver.taken)
     assert counted.lost > 0
     run.found.count = counted
-    assert not year_report.year(run).good
+    lost_one = year_report.year(run)
+    assert not lost_one.good
+    with pytest.raises(ValueError, match="lost"):
+        capacity.of_year(lost_one)
