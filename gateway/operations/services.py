@@ -13,7 +13,10 @@ from gateway import inbound, security, storage, transport
 from gateway.handbook import Handbook
 from gateway.intake import HELD, Intake
 from gateway.model import Answer, Catalogue, Event, Outgoing, Pending, Register, Submission
+from gateway.operations.desk import Desk
+from gateway.operations.server import BACKEND
 from gateway.storage import GroupCommit
+from gateway.transport.desk import Asked
 
 T = TypeVar("T")
 log = logging.getLogger("gateway.services")
@@ -140,6 +143,16 @@ class Doorkeeping:
     async def _acknowledge(self, partner: str, ids: list[str]) -> int:
         count: int = await self._commits.call("acknowledge", partner, ids, self._intake.now())
         return count
+
+    def at_desk(self, asked: Asked[T]) -> Deferred[T]:
+        """What an operator asks or does, in a thread of the ledger's."""
+        return _deferred(self._at_desk(asked))
+
+    async def _at_desk(self, asked: Asked[T]) -> T:
+        done: T = await self._commits.with_ledger(
+            lambda ledger: asked(Desk(ledger, self._handbook, self._intake.now, BACKEND))
+        )
+        return done
 
     def ready(self) -> Deferred[dict[str, bool]]:
         """Whether the ledger answers; a gateway without it must not be given work."""
