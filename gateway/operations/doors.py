@@ -55,9 +55,9 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         handshakes=limits.handshakes,
         handshakes_per_address=limits.handshakes_per_address,
     )
-    chosen = transport.DoorSettings(bounds=bounds)
-    if operations is not None:
-        chosen = transport.DoorSettings(bounds=bounds, operations=operations)
+    if operations is None:
+        operations = transport.OPERATIONS if server.settings.listen.operators else transport.PARTNERS
+    chosen = transport.DoorSettings(bounds=bounds, operations=operations)
     refusals = transport.RefusalLog(reactor, now)
     server.on_stop(refusals.flush)
     return transport.Door(

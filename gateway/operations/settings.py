@@ -52,7 +52,7 @@ class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the doors are.  Port 0 takes a free one.  ``operations_host``: an address of the operator's own
     network.  ``deliver``: False where another node of the same ledger carries declarations to the back end
-    and messages to partners."""
+    and messages to partners.  ``operators``: False where these doors answer partners only."""
 
     host: str = "127.0.0.1"
     port: Port = 8443
@@ -60,6 +60,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operations_port: Port = 8444
     processes: Doors = 1
     deliver: bool = True
+    operators: bool = True
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -195,6 +195,11 @@ class _Case:
             yield "its corrections are not those that were made"
 
 
+_OF_OUTGOINGS = {entries.ACKNOWLEDGED, entries.RESENT}
+"""What befalls a message to a partner and so its push.  The rest befell the hand-over that a message's id also
+names: its own matter, and no other delivery's that carries the same message."""
+
+
 def _archived(told: Sequence[Entry]) -> bool:
     """Whether it is away: it left once more than it came back, whatever clocks said."""
     kinds = Counter(e.kind for e in told)
@@ -237,7 +242,7 @@ class _Fate:
 
     def may_stand(self, delivery: Any) -> bool:
         """A delivery's state is one that an entry brought about."""
-        befell = self._of(delivery.id) | self._of(delivery.payload)
+        befell = self._of(delivery.id) | (self._of(delivery.payload) & _OF_OUTGOINGS)
         if entries.ADOPTED in self._kinds:
             return True
         skipped = entries.SKIPPED in self._of(delivery.id)

@@ -50,7 +50,8 @@ def pause(connection: Connection, destination: str, now: datetime, who: str, why
     reasoned(why)
     row = {"destination": destination, "since": micros(now), "who": who, "why": why}
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    if not connection.execute(insert(tables.paused).values(row).on_conflict_do_nothing()).rowcount:
+    kept = insert(tables.paused).values(row).on_conflict_do_nothing().returning(_p.destination)
+    if connection.execute(kept).first() is None:
         return False
     page.add(entries.PAUSED, "", Attested(ids=(destination,), note=f"{who}: {why}"))
     return True
