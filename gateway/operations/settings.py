@@ -64,10 +64,12 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """SQLAlchemy URLs; a relative SQLite path is inside the home."""
+    """SQLAlchemy URLs; a relative SQLite path is inside the home.  ``room_mib``: where the ledger is a file, what
+    its disk must have free for the gateway to be ready: what was acknowledged must still be carried on."""
 
     ledger: str = "sqlite:///ledger.db"
     clearance: str = "sqlite:///clearance.db"
+    room_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 64
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -317,6 +319,11 @@ def database_url(home: Path, url: str) -> str:
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return f"{prefix}{(home / url[len(prefix) :]).absolute()}"
     return url
+
+
+def database_file(url: str) -> Path | None:
+    """The file of a SQLite URL that `database_url` made; None for a server."""
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def policy(chosen: Settings) -> security.Policy:

@@ -27,6 +27,7 @@ from gateway.storage.records import (
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
 from gateway.storage.standing import Written
+from gateway.storage.writes import Writes
 
 __all__ = [
     "Act",
@@ -66,6 +67,7 @@ __all__ = [
     "Taken",
     "Waits",
     "Wanted",
+    "Writes",
     "Written",
     "carries_decision",
     "decision_due",

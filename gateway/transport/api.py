@@ -134,9 +134,10 @@ class Api:
         return json_reply(Live())
 
     async def _ready(self, _call: Call) -> Reply:
-        parts = await self._services.ready()
-        ready = all(parts.values())
-        return json_reply(Ready(ready, parts), 200 if ready else 503)
+        told = await self._services.ready()
+        reasons = {part: why for part, why in told.items() if why}
+        parts = {part: not why for part, why in told.items()}
+        return json_reply(Ready(not reasons, parts, reasons), 503 if reasons else 200)
 
     async def _figures(self, _call: Call) -> Reply:
         return Reply(200, (("Content-Type", CONTENT_TYPE),), self._metrics.exposition())

@@ -103,7 +103,11 @@ EXAMPLES: dict[str, Json] = {
     },
     "Acknowledged": {"acknowledged": 1},
     "Live": {"live": True},
-    "Ready": {"ready": True, "parts": {"ledger": True}},
+    "Ready": {
+        "ready": False,
+        "parts": {"ledger": False, "disk": True},
+        "reasons": {"ledger": "the server takes nothing: it is read-only, or a standby"},
+    },
     "Problem": {
         "type": "/docs#API413",
         "title": "Content Too Large",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -156,5 +156,5 @@ class Services(Protocol):
     def at_desk(self, asked: Asked[T]) -> Deferred[T]:
         """What operators ask and do, in a thread; fails with Refusal or Overloaded."""
 
-    def ready(self) -> Deferred[dict[str, bool]]:
-        """Each part the gateway depends on (``ledger``) and whether it works."""
+    def ready(self) -> Deferred[Mapping[str, str]]:
+        """Each part the gateway depends on (``ledger``, ``disk``) and why it cannot be used, "" where it can."""

@@ -73,7 +73,8 @@ class Live(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Whether the gateway can work, and each part it depends on."""
+    """Whether the gateway can work, each part it depends on, and why one cannot be used."""
 
     ready: bool
     parts: dict[str, bool]
+    reasons: dict[str, str] = {}

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.intake import Intake
 from gateway.model import Partner, Register, Role
+from gateway.operations.readiness import Readiness
 from gateway.operations.services import Doorkeeping
 from gateway.storage import GroupCommit, Ledger
 from gateway.transport import PARTNERS, AccessLog, Door, DoorSettings, Metrics, ServerTls, listen
@@ -75,7 +76,7 @@ def open_desk(loop: Loop, authority: Authority, database_url: str) -> Iterator[C
         folder, metrics = authority.folder, Metrics()
         tls = ServerTls.of_files(folder / "server.key.pem", folder / "server.pem", folder / "trust")
         door = Door(
-            Doorkeeping(intake, commits, lambda: knowledge),
+            Doorkeeping(intake, commits, lambda: knowledge, Readiness(commits, ledger.writes, loop.reactor)),
             metrics,
             AccessLog(),
             now=now,
