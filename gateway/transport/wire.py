@@ -72,7 +72,7 @@ class Live(msgspec.Struct, frozen=True):
     live: bool = True
 
 
-class Ready(msgspec.Struct, frozen=True):
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the gateway can work, each part it depends on, and why one cannot be used."""
 
     ready: bool
