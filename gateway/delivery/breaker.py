@@ -1,7 +1,8 @@
 """A circuit breaker per destination: one that fails as a whole is left alone, and probed now and then.
 
 ``closed``: it is sent whatever is due.  ``open``, after RUN failures in a row: nothing.  ``half-open``,
-when its time has come: one message, by one node.  What waits is not attempted meanwhile.
+when its time has come: one message, by one node.  What waits is not attempted meanwhile.  One that an operator
+paused is sent nothing, however it works.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 
 from gateway.delivery.backoff import delay
 from gateway.delivery.courier import log
-from gateway.storage import Breaker, GroupCommit
+from gateway.storage import Breaker, GroupCommit, Standing
 
 RUN = 5
 """Failures in a row, none of them of a message alone, until a destination is left alone."""
@@ -40,13 +41,17 @@ class Breakers:
         self._commits = commits
         self._clock = clock
         self._known: dict[str, Breaker] = {}
+        self._paused: frozenset[str] = frozenset()
 
     async def look(self) -> None:
-        """Learn what this and other nodes met."""
-        self._known = await self._commits.call("breakers", self._kind)
+        """Learn what this and other nodes met, and what operators paused."""
+        standing: Standing = await self._commits.call("standing", self._kind)
+        self._known, self._paused = standing.breakers, frozenset(standing.paused)
 
     async def room(self, destination: str, most: int) -> int:
         """How many messages may be claimed for it now: ``most``, one to probe with, or none."""
+        if destination in self._paused:
+            return 0
         now, breaker = self._clock(), self._known.get(destination)
         state = state_of(breaker, now)
         if breaker is None or state == CLOSED:

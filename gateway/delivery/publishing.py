@@ -19,7 +19,7 @@ from gateway.adapter import BackendUnavailable, Handover, Publication, Publisher
 from gateway.delivery.backoff import delay
 from gateway.delivery.courier import Courier, bring_forward, log
 from gateway.model import Decision, Declaration, Delivery
-from gateway.storage import GroupCommit, carries_decision
+from gateway.storage import GroupCommit, Standing, carries_decision
 
 T = TypeVar("T")
 
@@ -113,6 +113,9 @@ class PublishCourier(Courier):
         call = self._commits.call
         if self.set_back():
             await bring_forward(self._commits, self.name, self._clock())
+        standing: Standing = await call("standing", self.name)
+        if self.name in standing.paused:
+            return False
         due: list[Delivery] = await call(
             "claim_in_order", self.name, self._owner, self._clock(), LEASE, BATCH
         )

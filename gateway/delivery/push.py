@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -82,7 +83,11 @@ class PushCourier(Courier):
             due: list[Delivery] = await self._commits.call(
                 "claim_due", destination, self._owner, self._clock(), LEASE, room
             )
-            outgoings: dict[str, Outgoing] = await self._commits.call("outgoings", due) if due else {}
+            if not due:
+                continue
+            outgoings: dict[str, Outgoing]
+            elsewhere: dict[str, str]
+            outgoings, elsewhere = await self._commits.call("pushes", due)
             for delivery in due:
                 if delivery.id in self._leases:
                     self._leases.hold(delivery.id)  # under way here still; its lease had ended, and is anew
@@ -91,7 +96,8 @@ class PushCourier(Courier):
                 if outgoing is None:
                     await self._commits.call("dead", delivery.id, "no such message", self._clock())
                     continue
-                self._begin(delivery, outgoing, partner)
+                address = elsewhere.get(delivery.id, partner.push_url)
+                self._begin(delivery, outgoing, msgspec.structs.replace(partner, push_url=address))
                 started = True
         return started
 

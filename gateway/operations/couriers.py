@@ -8,11 +8,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.exc import DatabaseError
 from twisted.python.threadpool import ThreadPool
 
 from adapters.clearance import Clearance
 from adapters.clearance import load as load_clearance
 from gateway import transport
+from gateway.adapter import BackendUnavailable
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
@@ -93,7 +95,12 @@ def _office(server: Server) -> Clearance:
     """Customs' own books behind the gateway."""
     folder = server.home / "conf" / "clearance"
     url = settings.database_url(server.home, server.settings.database.clearance)
-    clearance = Clearance.open(url, folder)
+    try:
+        clearance = Clearance.open(url, folder)
+    except BackendUnavailable as away:
+        raise BackendUnavailable(f"database.clearance: {away}") from away
+    except DatabaseError as broken:
+        raise settings.BadSettings(f"database.clearance: {broken.orig}") from broken
     server.on_stop(clearance.close)
     server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
     return clearance

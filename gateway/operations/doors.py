@@ -25,14 +25,14 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, on_settled)
-    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook))
+    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook, server.readiness))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
 
 def open_operations(server: Server, reactor: Any, port: int) -> None:
     """Health and metrics of this process, on loopback or where the settings say."""
     intake = Intake(server.commits, server.numbers, server.handbook, server, now, BACKEND)
-    services = Doorkeeping(intake, server.commits, server.handbook)
+    services = Doorkeeping(intake, server.commits, server.handbook, server.readiness)
     door = door_of(server, reactor, services, transport.FOR_OPERATORS)
     host = server.settings.listen.operations_host
     opened = transport.listen_operations(reactor, door, now=now, port=port, interface=host, anywhere=True)
@@ -55,9 +55,9 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         handshakes=limits.handshakes,
         handshakes_per_address=limits.handshakes_per_address,
     )
-    chosen = transport.DoorSettings(bounds=bounds)
-    if operations is not None:
-        chosen = transport.DoorSettings(bounds=bounds, operations=operations)
+    if operations is None:
+        operations = transport.OPERATIONS if server.settings.listen.operators else transport.PARTNERS
+    chosen = transport.DoorSettings(bounds=bounds, operations=operations)
     refusals = transport.RefusalLog(reactor, now)
     server.on_stop(refusals.flush)
     return transport.Door(

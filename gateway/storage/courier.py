@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, tex
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, publishing, tables
+from gateway.storage import attesting, correcting, publishing, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
@@ -32,7 +32,8 @@ LONGEST_LEASE = timedelta(seconds=60)
 """What any lease may last (gateways before the renewing of leases took so long ones).  One that seems to
 last longer was taken by a clock that was ahead, and counts as ended: nobody waits until then."""
 
-_LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
+LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
+"""The same in microseconds."""
 _d = tables.delivery.c
 _o = tables.outgoing.c
 _due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
@@ -61,7 +62,7 @@ def claim_due(
     at = micros(now)
     ready = (
         select(tables.delivery)
-        .where(_due, _d.due_at <= at, _free_at(at), _to(destination), _its_turn)
+        .where(_due, _d.due_at <= at, free_at(at), to(destination), _its_turn)
         .order_by(_arrival(destination))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -72,7 +73,7 @@ def claim_due(
 def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
     """The destinations of a kind (``push:``) at which something can be claimed now."""
     at = micros(now)
-    ready = select(_d.destination).where(_due, _d.due_at <= at, _free_at(at), _to(kind))
+    ready = select(_d.destination).where(_due, _d.due_at <= at, free_at(at), to(kind))
     return tuple(connection.scalars(ready.distinct().order_by(_d.destination)))
 
 
@@ -82,7 +83,7 @@ def claim_in_order(
     """As claim_due, but within a destination nothing passes an earlier delivery that is waiting for
     its next time or is leased: what waits behind it waits too."""
     at = micros(now)
-    names = select(_d.destination).where(_due, _to(destination)).distinct().order_by(_d.destination)
+    names = select(_d.destination).where(_due, to(destination)).distinct().order_by(_d.destination)
     rows: list[Any] = []
     for name in list(connection.scalars(names)):
         # Locks are waited for, not skipped: who comes second must see what the first one leased.
@@ -110,8 +111,8 @@ def renew(connection: Connection, owner: str, ids: Sequence[str], until: datetim
 
 
 def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Handover]:
-    """The declarations that these deliveries carry, in their order; a delivery whose payload is no
-    accepted message is left out."""
+    """The declarations that these deliveries carry, in their order, each as it was corrected last; a delivery
+    whose payload is no accepted message is left out."""
     message, submission = tables.message.c, tables.submission.c
     rows = connection.execute(
         select(
@@ -126,7 +127,8 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
         .where(message_in([d.payload for d in deliveries]), message.declaration.is_not(None))
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
-    return [_handover(d, found[d.payload]) for d in deliveries if d.payload in found]
+    instead = correcting.handed_over(connection, deliveries)
+    return [_handover(d, found[d.payload], instead.get(d.id)) for d in deliveries if d.payload in found]
 
 
 def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
@@ -145,7 +147,7 @@ def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -
     changed = (
         update(tables.delivery)
         .where(_d.id.in_(ids), _d.state != tables.DONE)
-        .values(state=tables.DONE, error="", **_free())
+        .values(state=tables.DONE, error="", **free())
         .returning(_d.id, _d.destination, _d.payload)
     )
     rows = connection.execute(changed).all()
@@ -161,7 +163,7 @@ def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -
 def retry(connection: Connection, delivery: str, due_at: datetime, error: str) -> bool:
     """A failed attempt: due again at a later time.  False where it is no longer due."""
     changed = update(tables.delivery).where(_d.id == delivery, _due)
-    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **_free()}
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **free()}
     return connection.execute(changed.values(**values)).rowcount > 0
 
 
@@ -169,13 +171,13 @@ def put_back(connection: Connection, owner: str, ids: Sequence[str], due_at: dat
     """The destination took nothing from anybody: due again, and the attempt was none.  How many the owner
     still held."""
     held = update(tables.delivery).where(_d.id.in_(ids), _due, _d.lease_owner == owner)
-    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **_free()}
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **free()}
     return connection.execute(held.values(**values)).rowcount
 
 
 def dead(connection: Connection, delivery: str, error: str, at: datetime, page: Page) -> bool:
     """No further attempt until someone revives it, as its timeline says.  False where no longer due."""
-    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **_free()}
+    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **free()}
     changed = (
         update(tables.delivery)
         .where(_d.id == delivery, _due)
@@ -191,23 +193,23 @@ def due(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Deliveries that have not arrived and are not dead, whether their time has come or not, in order of
     arrival."""
     waiting = (
-        select(tables.delivery).where(_due, _to(destination)).order_by(_arrival(destination)).limit(limit)
+        select(tables.delivery).where(_due, to(destination)).order_by(_arrival(destination)).limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(waiting)]
+    return [delivery_of(row) for row in connection.execute(waiting)]
 
 
 def dead_letters(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Dead deliveries, oldest first."""
     letters = (
-        select(tables.delivery).where(_dead, _to(destination)).order_by(_arrival(destination)).limit(limit)
+        select(tables.delivery).where(_dead, to(destination)).order_by(_arrival(destination)).limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(letters)]
+    return [delivery_of(row) for row in connection.execute(letters)]
 
 
 def found(connection: Connection, delivery: str) -> tuple[Delivery, str] | None:
     """A delivery with its state (``due``, ``done``, ``dead``, ``skipped``); None where unknown."""
     row = connection.execute(select(tables.delivery).where(_d.id == delivery)).first()
-    return None if row is None else (_delivery(row), row.state)
+    return None if row is None else (delivery_of(row), row.state)
 
 
 def ahead(connection: Connection, delivery: Delivery) -> str:
@@ -225,7 +227,7 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page
     changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
     values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0}
     rows = connection.execute(changed.values(**values).returning(_d.id, _d.payload)).all()
-    about = _abouts(connection, rows)
+    about = abouts(connection, rows)
     for row in rows:
         attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,), note=note)
     return len(rows)
@@ -235,7 +237,7 @@ def resend(connection: Connection, outgoing: str, now: datetime, page: Page, not
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
     pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
-    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **_free()))
+    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **free()))
     offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
     about = connection.scalar(offered.values(acknowledged_at=None).returning(_o.about))
     if about is not None:
@@ -246,7 +248,7 @@ def resend(connection: Connection, outgoing: str, now: datetime, page: Page, not
 def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, page: Page) -> None:
     """One line each in the timelines: about the message, or about what the outgoing was about.  What is
     published is no matter of the parties: the journal has it, their timelines do not."""
-    about = _abouts(connection, rows)
+    about = abouts(connection, rows)
     events = {r.id: Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows}
     told = {i: (e,) for i, e in events.items() if not e.detail.startswith(publishing.PREFIX)}
     insert_events(connection, [event for (event,) in told.values()])
@@ -254,7 +256,7 @@ def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, 
         attesting.happened(page, what, event.about, (identity,), told.get(identity, ()))
 
 
-def _abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
+def abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
     """What the outgoings and decisions among the deliveries' payloads are about, by their ids."""
     wanted = select(_o.id, _o.about).where(_o.id.in_([row.payload for row in rows]))
     about = {row.id: row.about for row in connection.execute(wanted)}
@@ -267,24 +269,25 @@ def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) 
         leased = update(tables.delivery).where(_d.position.in_([row.position for row in rows]))
         values = {"lease_until": until, "lease_owner": owner, "attempts": _d.attempts + 1}
         connection.execute(leased.values(**values))
-    return [_delivery(row) for row in rows]
+    return [delivery_of(row) for row in rows]
 
 
 def _head(rows: Iterable[Any], at: int) -> list[Any]:
     head = []
     for row in rows:
-        if row.due_at > at or at < row.lease_until <= at + _LONGEST:
+        if row.due_at > at or at < row.lease_until <= at + LONGEST:
             break
         head.append(row)
     return head
 
 
-def _free_at(at: int) -> ColumnElement[bool]:
+def free_at(at: int) -> ColumnElement[bool]:
     """Nobody holds it: no lease, one that ended, or one by a clock that was ahead."""
-    return or_(_d.lease_until <= at, _d.lease_until > at + _LONGEST)
+    return or_(_d.lease_until <= at, _d.lease_until > at + LONGEST)
 
 
-def _to(destination: str) -> ColumnElement[bool]:
+def to(destination: str) -> ColumnElement[bool]:
+    """That a delivery goes to a destination, or to one of a kind, told with its colon."""
     if destination.endswith(":"):
         return func.substr(_d.destination, 1, len(destination)) == destination
     return _d.destination == destination
@@ -296,11 +299,13 @@ def _arrival(destination: str) -> ColumnElement[int]:
     return _d.position + text("0") if destination.endswith(":") else _d.position
 
 
-def _free() -> dict[str, Any]:
+def free() -> dict[str, Any]:
+    """What a row holds that no courier has."""
     return {"lease_until": 0, "lease_owner": ""}
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any) -> Delivery:
+    """A row of the queue as a value."""
     return Delivery(
         id=row.id,
         destination=row.destination,
@@ -312,12 +317,14 @@ def _delivery(row: Any) -> Delivery:
     )
 
 
-def _handover(delivery: Delivery, row: Any) -> Handover:
+def _handover(delivery: Delivery, row: Any, instead: correcting.Corrected | None) -> Handover:
+    corrected = None if instead is None else instead.declaration
     return Handover(
         delivery=delivery.id,
         message=delivery.payload,
         filer=row.filer,
         principal=row.principal,
         received_at=moment(row.received_at),
-        declaration=unpacked(row.declaration, Declaration),
+        declaration=corrected or unpacked(row.declaration, Declaration),
+        correction=None if instead is None else instead.correction,
     )

@@ -18,6 +18,7 @@ from gateway.storage.tables.journey import (
     refusal,
     submission,
 )
+from gateway.storage.tables.operators import correction, duty, paused
 from gateway.storage.tables.register import counter, credential, mandate, partner, partner_key
 from gateway.storage.tables.revocation import certificate, held, learned
 
@@ -32,10 +33,12 @@ __all__ = [
     "certificate",
     "chain",
     "checkpoint",
+    "correction",
     "counter",
     "credential",
     "decision",
     "delivery",
+    "duty",
     "event",
     "exhibit",
     "held",
@@ -48,6 +51,7 @@ __all__ = [
     "outgoing",
     "partner",
     "partner_key",
+    "paused",
     "refusal",
     "span",
     "submission",
