@@ -40,7 +40,7 @@ class PushSender:
         try:
             await self._push.send(outgoing, partner)
         except transport.PushFailed as failed:
-            raise Undeliverable(str(failed), failed.retry, failed.retry_after) from failed
+            raise Undeliverable(str(failed), failed.retry, failed.retry_after, failed.answered) from failed
 
 
 def deliver(server: Server, reactor: Any) -> Callable[[], None]:

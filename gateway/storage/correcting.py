@@ -18,6 +18,7 @@ from gateway.evidence.entries import Attested, sha256
 from gateway.evidence.records import CorrectionRecord, digest, raw
 from gateway.model import Change, Correction, Declaration, Delivery, Event, How
 from gateway.storage import attesting, tables
+from gateway.storage.claiming import unheld_at
 from gateway.storage.codec import message_key, micros, moment, octets, packed, submission_of, unpacked
 from gateway.storage.journal import Page
 from gateway.storage.settling import insert_events
@@ -62,7 +63,7 @@ def correct(
     Raises ValueError for a reason that is empty or too long.
     """
     reasoned(made.correction.why)
-    waits = (_d.state == tables.DUE) & (_d.lease_until <= micros(now))
+    waits = (_d.state == tables.DUE) & unheld_at(micros(now))
     free = {"state": tables.DUE, "due_at": micros(now), "attempts": 0, "lease_until": 0, "lease_owner": ""}
     changed = update(tables.delivery).where(_d.id == delivery, waits | (_d.state == tables.DEAD))
     row = connection.execute(changed.values(**free).returning(_d.destination, _d.payload)).first()

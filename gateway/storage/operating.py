@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, select, text, tuple_
 
 from gateway.evidence.entries import read_entry
 from gateway.model import Delivery
-from gateway.storage import courier, publishing, tables
+from gateway.storage import claiming, publishing, tables
 from gateway.storage.codec import micros, moment, submission_of
 
 SCAN = 2_000
@@ -122,7 +122,7 @@ def _query(state: str, wanted: Wanted, begin: tuple[str, int]) -> Any:
     """Rows of one state behind a place."""
     of = select(tables.delivery).where(_d.state == text(f"'{state}'"))
     if wanted.destination:
-        of = of.where(courier.to(wanted.destination))
+        of = of.where(claiming.to(wanted.destination))
     if state not in QUEUED:
         of = of.where(_d.position > begin[1], _d.position <= begin[1] + WINDOW)
         return of.order_by(_d.position)
@@ -162,10 +162,10 @@ def _lines(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> l
     at = micros(now)
     return [
         Line(
-            courier.delivery_of(row),
+            claiming.delivery_of(row),
             row.state,
             moment(stored.get(row.payload) or stored.get(submission_of(row.payload)) or row.due_at),
-            row.state == tables.DUE and at < row.lease_until <= at + courier.LONGEST,
+            row.state == tables.DUE and claiming.held_at(row, at),
         )
         for row in rows
     ]

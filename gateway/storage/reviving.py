@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from gateway.evidence import entries
 from gateway.model import Delivery, Outgoing
-from gateway.storage import attesting, correcting, courier, tables
+from gateway.storage import attesting, claiming, correcting, courier, tables
 from gateway.storage.codec import micros
 from gateway.storage.journal import Page
 
@@ -33,9 +33,9 @@ def again(connection: Connection, delivery: str, now: datetime, page: Page, note
     if row.state == tables.DONE and row.destination.startswith("push:"):
         return courier.resend(connection, row.payload, now, page, note)
     free = or_(
-        _d.state.in_((tables.DEAD, tables.DONE)), (_d.state == tables.DUE) & courier.free_at(micros(now))
+        _d.state.in_((tables.DEAD, tables.DONE)), (_d.state == tables.DUE) & claiming.unheld_at(micros(now))
     )
-    values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0, **courier.free()}
+    values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0, **claiming.free()}
     changed = update(tables.delivery).where(_d.id == delivery, free).values(**values)
     if not connection.execute(changed).rowcount:
         return False

@@ -15,6 +15,7 @@ from gateway.evidence import entries
 from gateway.evidence.entries import Attested
 from gateway.model import Delivery, Event
 from gateway.storage import attesting, tables
+from gateway.storage.claiming import unheld_at
 from gateway.storage.codec import micros, submission_of
 from gateway.storage.journal import Page
 from gateway.storage.settling import insert_deliveries, insert_events
@@ -36,7 +37,7 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
     """
     reasoned(why)
     given_up = _d.state == tables.DEAD
-    waits = (_d.state == tables.DUE) & (_d.lease_until <= micros(now))
+    waits = (_d.state == tables.DUE) & unheld_at(micros(now))
     changed = (
         update(tables.delivery)
         .where(_d.id == delivery, given_up | waits)

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from gateway import transport
+from gateway.delivery.breaker import RUN
 from gateway.model import Declaration, Entity, Outgoing, Partner, Role, Value
 from gateway.operations.desk import Desk
-from gateway.storage import Breaker, Ledger
+from gateway.storage import Ledger
 from gateway.transport.desk import EVERYTHING, Actor, Again, Editing, Filter
 from tests.delivery.conftest import File
 from tests.delivery.fakes import InlineCommits, PaperOffice, Postman, StillReactor
@@ -388,8 +389,8 @@ def test_a_breaker_is_closed_and_tried_at_once(
     desk: Desk, courier: Courier, office: PaperOffice, ledger: Ledger, file: File, reactor: StillReactor
 ) -> None:
     file()
-    until = reactor.now() + timedelta(seconds=50)
-    ledger.broke(Breaker(OFFICE, 9, reactor.now(), until, "away"))
+    for _ in range(RUN):
+        ledger.broke(OFFICE, reactor.now(), "away", lambda failures: timedelta(seconds=50))
     courier.round()
     assert office.batches == []
     assert desk.close(OFFICE, MAI, "they say they are back").state == "closed"

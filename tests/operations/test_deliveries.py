@@ -13,7 +13,7 @@ import pytest
 
 from gateway.delivery.breaker import RUN
 from gateway.operations.tally import count
-from gateway.storage import Breaker, Ledger, LedgerUnavailable
+from gateway.storage import Ledger, LedgerUnavailable
 from gateway.transport import Metrics
 from tests.delivery.fakes import InlineCommits
 from tests.evidence.kit import clean, journal_of
@@ -119,8 +119,9 @@ def test_a_skip_that_no_entry_speaks_of_is_found(home: Path, ledger: Ledger) -> 
 
 def test_destinations_that_fail_are_told(home: Path, ledger: Ledger) -> None:
     now = datetime.now(UTC)
-    ledger.broke(Breaker("push:VAN1", RUN, now, now + timedelta(seconds=50), "API602 refused"))
-    ledger.broke(Breaker("backend:clearance", 1, now, now, "closed"))
+    for _ in range(RUN):
+        ledger.broke("push:VAN1", now, "API602 refused", lambda failures: timedelta(seconds=50))
+    ledger.broke("backend:clearance", now, "closed", lambda failures: timedelta())
     found = cvan("deliveries", "destinations", "--json", home=home).json()
     assert [(d["destination"], d["state"], d["due"], d["dead"]) for d in found] == [
         ("backend:clearance", "closed", 1, 0),
@@ -128,6 +129,11 @@ def test_destinations_that_fail_are_told(home: Path, ledger: Ledger) -> None:
     ]
     assert "push:VAN1  open after 5 failures" in cvan("deliveries", "list", home=home).text
     metrics = Metrics()
+    _run(_tallied(ledger, metrics))
+    assert set(ledger.breakers("")) == {"backend:clearance"}  # nothing waits for the other one any more
+    ledger.revive([letter.id for letter in ledger.dead_letters("push:VAN1", 9)], now)
+    for _ in range(RUN):
+        ledger.broke("push:VAN1", now, "API602 refused", lambda failures: timedelta(seconds=50))
     _run(_tallied(ledger, metrics))
     text = metrics.exposition().decode()
     assert 'cvan_destinations_failing{kind="push",state="open"} 1.0' in text
