@@ -52,9 +52,11 @@ class BackendCourier(Courier):
         on_decided: Callable[[], None] = lambda: None,
         on_answered: Callable[[bool], None] = lambda in_time: None,
         publish: str = "",
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``on_answered``: told of each first decision for which a time was agreed, whether it came in time.
-        ``publish``: the broker that decisions go to as well, "" for none."""
+        """``on_duty``: whether it is this node that brings decisions back.  ``on_answered``: told of each first
+        decision for which a time was agreed, whether it came in time.  ``publish``: the broker that decisions go
+        to as well, "" for none."""
         super().__init__(reactor, clock)
         self.name = f"backend:{name}"
         self._backend = backend
@@ -67,6 +69,7 @@ class BackendCourier(Courier):
         self._on_decided = on_decided
         self._on_answered = on_answered
         self._publish = publish
+        self._on_duty = on_duty
         self._unsaid: set[str] = set()
         self._unsaid_by: Handbook | None = None
         self._breakers = Breakers(self.name, commits, clock)
@@ -77,7 +80,7 @@ class BackendCourier(Courier):
             await bring_forward(self._commits, self.name, self._clock())
         handed = await self._hand_over()
         told = await self._tell_skipped()
-        decided = await self._bring_back()
+        decided = self._on_duty() and await self._bring_back()
         return handed or told or decided
 
     # -- there -----------------------------------------------------------------------------------
