@@ -105,7 +105,8 @@ class BackendCourier(Courier):
         except BackendUnavailable as error:
             await self._away([d.id for d in due], error)
             return False
-        except Exception:  # noqa: BLE001 - one poison declaration must not hold up its neighbours
+        except Exception:  # noqa: BLE001
+            # An adapter is anybody's code: whatever it raises, one poison declaration holds up no neighbour.
             log.exception("handover failed; each alone", extra={"courier": self.name})
             await self._one_by_one(due, handovers)
             return True
@@ -126,7 +127,7 @@ class BackendCourier(Courier):
             except BackendUnavailable as error:
                 await self._away([h.delivery for h in handovers[nth:]], error)
                 return
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - as above: this one alone is tried again, and given up
                 log.exception("handover failed", extra={"delivery": handover.delivery})
                 await self._again(by_id[handover.delivery], type(error).__name__)
             else:
