@@ -30,6 +30,10 @@ time, and a courier looks within a second: less than the five that are promised.
 slow is then made twice, and its key sees to it that it counts once."""
 
 
+HELP_AFTER = timedelta(seconds=2)
+"""One node brings decisions back, or all would fetch and sign the same ones; the others take those that were left
+for so long, as the one has died or has too much to do.  What two of them take is told once."""
+
 NOT_HANDED_OVER = "The gateway did not hand this message over to customs: {why}"
 NOT_HANDED_OVER_VI = "Cổng không chuyển thông điệp này đến hải quan: {why}"
 
@@ -54,7 +58,7 @@ class BackendCourier(Courier):
         publish: str = "",
         on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``on_duty``: whether it is this node that brings decisions back.  ``on_answered``: told of each first
+        """``on_duty``: whether it is this node that brings decisions back at once.  ``on_answered``: told of each first
         decision for which a time was agreed, whether it came in time.  ``publish``: the broker that decisions go
         to as well, "" for none."""
         super().__init__(reactor, clock)
@@ -80,7 +84,7 @@ class BackendCourier(Courier):
             await bring_forward(self._commits, self.name, self._clock())
         handed = await self._hand_over()
         told = await self._tell_skipped()
-        decided = self._on_duty() and await self._bring_back()
+        decided = await self._bring_back()
         return handed or told or decided
 
     # -- there -----------------------------------------------------------------------------------
@@ -171,10 +175,11 @@ class BackendCourier(Courier):
             self._unsaid, self._unsaid_by = set(), handbook
         limit = BATCH + len(self._unsaid)
         offered: Sequence[Decision] = await self._in_thread(self._backend.decisions, limit)
-        decisions = [d for d in offered if d.id not in self._unsaid]
+        decisions, now = [d for d in offered if d.id not in self._unsaid], self._clock()
+        if not self._on_duty():
+            decisions = [d for d in decisions if now - d.at >= HELP_AFTER]
         if not decisions:
             return False
-        now = self._clock()
         batch, addressed, handbook = await self._said(decisions, now)
         batch = [self._published(answer, now) for answer in batch]
         new: tuple[str, ...] = await self._commits.call("record", batch)
