@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, correcting, publishing, tables
+from gateway.storage import attesting, correcting, lanes, publishing, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
@@ -38,18 +38,6 @@ _d = tables.delivery.c
 _o = tables.outgoing.c
 _due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
 _dead = _d.state == text(f"'{tables.DEAD}'")
-_earlier = tables.delivery.alias("earlier")
-_its_turn = or_(
-    _d.lane == "",
-    ~exists().where(
-        _earlier.c.lane == _d.lane,
-        _earlier.c.position < _d.position,
-        _earlier.c.destination == _d.destination,
-        text("earlier.state IN ('due', 'dead') AND earlier.lane != ''"),  # as the index of lanes says it
-    ),
-)
-"""Nothing of its lane that came before is still to arrive; what was given up holds it until somebody
-decides, or it could arrive after what follows it."""
 
 
 def claim_due(
@@ -60,14 +48,9 @@ def claim_due(
     One that failed steps aside until its next time and holds nobody up but those behind it in its lane.
     """
     at = micros(now)
-    ready = (
-        select(tables.delivery)
-        .where(_due, _d.due_at <= at, free_at(at), to(destination), _its_turn)
-        .order_by(_arrival(destination))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return _lease(connection, list(connection.execute(ready)), owner, micros(now + lease))
+    ready = _due, _d.due_at <= at, free_at(at), to(destination)
+    rows = lanes.first(connection, ready, _arrival(destination), limit)
+    return _lease(connection, rows, owner, micros(now + lease))
 
 
 def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
