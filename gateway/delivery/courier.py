@@ -110,6 +110,8 @@ class Courier:
                 log.warning("%s waits: %s", self.name, away)
                 more, pause = False, AFTER_FAILURE
             except Exception:
+                # An error of ours, in a round over whatever partners sent: a courier that ended over it would
+                # carry nothing any more, unnoticed.  It is told each time, and what was claimed comes again.
                 log.exception("round failed", extra={"courier": self.name})
                 more, pause = False, AFTER_FAILURE
             if not more and not self._poked and not self._stopping:

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import DatabaseError
@@ -15,7 +16,8 @@ from adapters.clearance import Clearance
 from adapters.clearance import load as load_clearance
 from gateway import transport
 from gateway.adapter import BackendUnavailable
-from gateway.delivery import BackendCourier, PushCourier, Undeliverable
+from gateway.delivery import BackendCourier, PushCourier, Undeliverable, duties
+from gateway.delivery.duties import Duties
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
 from gateway.operations.archiving import Daily
@@ -48,8 +50,10 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     pool = ThreadPool(1, 2, "backend")
     pool.start()
     server.on_stop(pool.stop)
-    notarise(server, reactor)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    on_duty = Duties(server.commits, reactor, now, owner, alone=server.alone)
+    notarise(server, reactor, partial(on_duty.on, duties.JOURNAL), partial(on_duty.on, duties.ARCHIVE))
+    server.on_stop(on_duty.start())
     clearance = _office(server)
     push, sender = _pushes(server, reactor, owner)
     published = publish(server, reactor, owner)
@@ -72,13 +76,15 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         on_decided=decided,
         on_answered=server.metrics.answered,
         publish=server.settings.broker,
+        on_duty=partial(on_duty.on, duties.DECISIONS),
     )
     workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    keep_asking(server, server.intake(workshop, backend.poke), reactor, pool, owner, now)
+    keep_asking(server, server.intake(workshop, backend.poke), reactor, pool, owner, now, on_duty)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
-    server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
+    expiry = ExpiryWatch(server.commits, server.metrics, now, partial(on_duty.on, duties.EXPIRY))
+    server.on_stop(expiry.keep(reactor))
     server.on_stop(sender.close)
     for courier in (push, backend):
         courier.start()
@@ -115,18 +121,31 @@ def _pushes(server: Server, reactor: Any, owner: str) -> tuple[PushCourier, tran
     return courier, sender
 
 
-def notarise(server: Server, reactor: Any) -> None:
-    """Sign checkpoints over the journal from now on, and a last one when everything else has ended."""
+Duty = Callable[[], bool]
+
+
+def notarise(
+    server: Server, reactor: Any, covers: Duty = lambda: True, archives: Duty = lambda: True
+) -> None:
+    """Sign checkpoints over the journal from now on, and a last one when everything else has ended; archive once
+    a day.  Each while it is this node's duty."""
     chosen = server.settings.journal
     witness = Witness(server.home)
     notary = Notary(
-        server.commits, lambda: server.keys, server.handbook, now, chosen.entries, witness, chosen.tsa
+        server.commits,
+        lambda: server.keys,
+        server.handbook,
+        now,
+        chosen.entries,
+        witness,
+        chosen.tsa,
+        covers,
     )
     server.metrics.checkpoint(notary.age)
-    server.on_stop(notary.round)
+    server.on_stop(notary.last)
     server.on_stop(notary.start(reactor, chosen.seconds))
     kept = server.settings.retention
     if kept.archive:
         folder = server.home / kept.archive
-        daily = Daily(server.commits, lambda: server.signing(now()), folder, kept.years, now)
+        daily = Daily(server.commits, lambda: server.signing(now()), folder, kept.years, now, archives)
         server.on_stop(daily.start(reactor))

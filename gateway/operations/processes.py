@@ -85,17 +85,19 @@ def _begin(home: Path, reactor: Any, server: Server, presence: Presence) -> Door
 def _abandoning(server: Server, reactor: Any) -> Iterator[None]:
     """Where a process cannot begin: end what was begun, in order, before the error goes on.  Threads that were
     left would keep the process for ever."""
+    begun = False
+
+    def end() -> None:
+        reactor.callLater(ABANDON_SECONDS, signals.stop, reactor)
+        Deferred.fromCoroutine(server.stop()).addBoth(lambda _: signals.stop(reactor))
+
     try:
         yield
-    except BaseException:
-
-        def end() -> None:
-            reactor.callLater(ABANDON_SECONDS, signals.stop, reactor)
-            Deferred.fromCoroutine(server.stop()).addBoth(lambda _: signals.stop(reactor))
-
-        reactor.callWhenRunning(end)
-        reactor.run()
-        raise
+        begun = True
+    finally:
+        if not begun:
+            reactor.callWhenRunning(end)
+            reactor.run()
 
 
 def serve_door(home: Path, reactor: Any, number: int) -> None:

@@ -52,6 +52,8 @@ class Server:
         self.metrics = transport.Metrics()
         self._reactor = reactor
         url = settings.database_url(home, self.settings.database.ledger)
+        self.alone = settings.database_file(url) is not None
+        """No other node can be on a ledger that is a file of the home."""
         self._ledger = Ledger.open(url, create=True)
         self.keys = settings.checked_keystore(home, self.settings)
         self._handbook = self._read().with_decrypters(self.keys.decrypting())

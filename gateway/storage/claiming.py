@@ -8,6 +8,7 @@ prefix with the colon (``push:``).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     Subquery,
     Update,
     exists,
@@ -27,14 +27,14 @@ from sqlalchemy import (
 )
 
 from gateway.model import Delivery
-from gateway.storage import tables
+from gateway.storage import lanes, tables
 from gateway.storage.codec import micros, moment
 
 MAX_ERROR = 500
 """Characters of a failed attempt's error that are kept."""
 
-PROBED = 1_000
-"""Deliveries, the first that are ready, of which one is taken to try a destination with."""
+LOOKED_AT = 1_000
+"""Deliveries, the first that are ready, of which those are taken that were tried least."""
 
 BROUGHT_FORWARD = 10_000
 """Deliveries that are due at once after the clock was set back, of one kind; what is beyond keeps its time."""
@@ -50,20 +50,6 @@ _d = tables.delivery.c
 
 is_due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
 
-_earlier = tables.delivery.alias("earlier")
-
-_its_turn = or_(
-    _d.lane == "",
-    ~exists().where(
-        _earlier.c.lane == _d.lane,
-        _earlier.c.position < _d.position,
-        _earlier.c.destination == _d.destination,
-        text("earlier.state IN ('due', 'dead') AND earlier.lane != ''"),  # as the index of lanes says it
-    ),
-)
-"""Nothing of its lane that came before is still to arrive; what was given up holds it until somebody
-decides, or it could arrive after what follows it."""
-
 
 def claim_due(
     connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
@@ -72,33 +58,26 @@ def claim_due(
 
     One that failed steps aside until its next time and holds nobody up but those behind it in its lane.
     """
-    ready = (
-        _ready(select(tables.delivery), destination, micros(now))
-        .order_by(arrival(destination))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return _lease(connection, list(connection.execute(ready)), owner, micros(now + lease))
+    ready = _ready(destination, micros(now))
+    rows = lanes.first(connection, ready, arrival(destination), limit)
+    return _lease(connection, rows, owner, micros(now + lease))
 
 
 def claim_least_tried(
     connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
 ) -> list[Delivery]:
-    """As claim_due, but of the first PROBED that are ready those that were tried least, and of these any: what a
-    destination fails over must not be what it is tried with again and again."""
-    at = micros(now)
-    first = _ready(select(_d.position, _d.attempts), destination, at).order_by(arrival(destination))
-    some = first.limit(PROBED).subquery()
-    least = select(some.c.position).order_by(some.c.attempts, func.random()).limit(limit)
-    chosen = list(connection.scalars(least))
-    # What another one claims meanwhile is no longer ready: the condition is looked at again under the lock.
-    ready = _ready(select(tables.delivery), destination, at).where(_d.position.in_(chosen))
-    ready = ready.order_by(arrival(destination)).with_for_update(skip_locked=True)
-    return _lease(connection, list(connection.execute(ready)), owner, micros(now + lease))
+    """As claim_due, but of the first LOOKED_AT whose turn it is those that were tried least, and of these any: what
+    a destination fails over must not be what it is tried with again and again."""
+    ready = _ready(destination, micros(now))
+    rows = lanes.first(connection, ready, arrival(destination), LOOKED_AT, lock=False)
+    random.shuffle(rows)
+    least = sorted(rows, key=lambda row: row.attempts)[:limit]
+    least = sorted(lanes.locked(connection, least, ready), key=lambda row: row.position)
+    return _lease(connection, least, owner, micros(now + lease))
 
 
-def _ready(of: Select[Any], destination: str, at: int) -> Select[Any]:
-    return of.where(is_due, _d.due_at <= at, free_at(at), to(destination), _its_turn)
+def _ready(destination: str, at: int) -> tuple[ColumnElement[bool], ...]:
+    return is_due, _d.due_at <= at, free_at(at), to(destination)
 
 
 def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
-"""What operators see of deliveries and do about them; every act is journalled with who did it and why."""
+"""What operators see of deliveries and do about them, journalled with who did it and why; and what one node
+does for all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.model import Delivery, Outgoing
-from gateway.storage import correcting, operating, pausing, reviving
+from gateway.storage import correcting, duties, operating, pausing, reviving
 from gateway.storage.correcting import Corrected, Original
 from gateway.storage.ledger.opened import Opened
 from gateway.storage.operating import Act, Carried, Letters, Line, Waits, Wanted
@@ -77,3 +78,15 @@ class Operating(Opened):
     def close_breaker(self, destination: str, who: str, why: str) -> bool:
         """Try a destination that fails with all that is due.  False where it does not fail.  Raises ValueError."""
         return self._attest(lambda c, page: pausing.close(c, destination, who, why, page))
+
+    def serve(self, names: Sequence[str], owner: str, now: datetime, lease: timedelta) -> set[str]:
+        """Take or keep those duties that no other node has, for as long as the lease; their names."""
+        return self._write(lambda c: duties.serve(c, names, owner, now, lease))
+
+    def lay_down(self, owner: str) -> None:
+        """Let another node have at once what this one did for all."""
+        self._write(lambda c: duties.lay_down(c, owner))
+
+    def duties(self) -> dict[str, str]:
+        """Who had each duty last."""
+        return self._read(duties.owners)
