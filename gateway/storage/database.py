@@ -25,6 +25,13 @@ BUSY_MS = 10_000
 CHECKPOINT_PAGES = 4_000
 """SQLite WAL pages between checkpoints (16 MB): each one costs two more syncs."""
 
+LOG_BYTES = 134_217_728
+"""How long SQLite's write-ahead log may be before it is begun anew (128 MiB): readers that overlap without end keep
+it from that otherwise."""
+
+LOG_WAIT_MS = 500
+"""How long commits may wait for readers then; where that is too short it is tried again later."""
+
 CACHE_KIB = 32_768
 """SQLite page cache of one connection."""
 
@@ -130,6 +137,23 @@ class Database:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run the work in one transaction that sees one state of the database."""
         return self._repeat(self._reader, work)
+
+    def trim_log(self, longest: int = LOG_BYTES) -> bool:
+        """Begin SQLite's write-ahead log anew where it is longer than so many octets; True where it was.
+
+        A long reading can keep it from that, for no longer than LOG_WAIT_MS.
+        """
+        log = Path(f"{self.engine.url.database}-wal")
+        if self.dialect != "sqlite" or not log.exists() or log.stat().st_size <= longest:
+            return False
+        with self._turn, self.engine.connect() as connection:
+            dbapi: Any = connection.connection.dbapi_connection
+            dbapi.execute(f"PRAGMA busy_timeout={LOG_WAIT_MS}")
+            try:
+                busy: int = dbapi.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
+            finally:
+                dbapi.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            return not busy
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run the work in one transaction and commit it durably before returning.
@@ -260,6 +284,7 @@ def _sqlite(url: URL) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"journal_size_limit={LOG_BYTES}",
             f"cache_size=-{CACHE_KIB}",
         ):
             dbapi.execute(f"PRAGMA {pragma}")

@@ -56,6 +56,10 @@ class Opened:
         """
         self._database.try_out(change=change)
 
+    def trim_log(self) -> bool:
+        """Begin SQLite's write-ahead log anew where it is long; True where it was."""
+        return self._database.trim_log()
+
     def close(self) -> None:
         """Give every connection back."""
         self._database.close()
