@@ -1,11 +1,12 @@
 """Carries the top-level data rooms (xsd, mappings, conf, keystore) inside the wheel as gateway/shipped.
 
-And compiles the one module in C; where there is no compiler, Python does the same in its place, at half the speed.
+And compiles the two modules in C; where there is no compiler, Python does the same in their place, at half the speed.
 """
 
 import shutil
 from pathlib import Path
 
+import lxml
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
@@ -27,5 +28,13 @@ class BuildWithRooms(build_py):
 
 setup(
     cmdclass={"build_py": BuildWithRooms},
-    ext_modules=[Extension("gateway.syntax._plain", ["gateway/syntax/_plain.c"], optional=True)],
+    ext_modules=[
+        Extension("gateway.syntax._plain", ["gateway/syntax/_plain.c"], optional=True),
+        Extension(
+            "gateway.mapping._plain",
+            ["gateway/mapping/_plain.c"],
+            include_dirs=lxml.get_include(),
+            optional=True,
+        ),
+    ],
 )

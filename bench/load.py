@@ -17,9 +17,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
+from typing import Protocol
 
 
 def context(folder: Path) -> ssl.SSLContext:
@@ -27,6 +28,13 @@ def context(folder: Path) -> ssl.SSLContext:
     tls = ssl.create_default_context(cafile=str(folder / "authority.pem"))
     tls.load_cert_chain(folder / "tls.crt.pem", folder / "tls.key.pem")
     return tls
+
+
+class Octets(Protocol):
+    """A signed message: a file, or what is signed when it is wanted."""
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
 
 
 class Connection:
@@ -71,18 +79,47 @@ def arrivals(rate: float, seconds: float) -> Iterator[float]:
 def run(
     port: int,
     folder: Path,
-    pile: list[Path],
+    pile: Iterable[Octets],
     connections: int,
     seconds: float,
     rate: float = 0.0,
     media_type: str = "application/xml",
 ) -> dict[str, object]:
     """Offer the messages for so many seconds, or until none is left.  Raises ConnectionError."""
+    begun, times, wrong = offered(port, folder, pile, connections, seconds, rate, media_type)
+    took = time.perf_counter() - begun
+    count, sorted_ = len(times), sorted(spent for _, spent in times)
+    return {
+        "count": count,
+        "seconds": took,
+        "rate": count / took,
+        "p50_ms": percentile(sorted_, 50) * 1000,
+        "p99_ms": percentile(sorted_, 99) * 1000,
+        "wrong": wrong[:3],
+    }
+
+
+def percentile(ordered: Sequence[float], percent: int) -> float:
+    """Of values in order; the largest where there are few.  Raises IndexError where there is none."""
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+def offered(
+    port: int,
+    folder: Path,
+    pile: Iterable[Octets],
+    connections: int,
+    seconds: float,
+    rate: float = 0.0,
+    media_type: str = "application/xml",
+) -> tuple[float, list[tuple[float, float]], list[str]]:
+    """As `run`: when it began (``time.perf_counter``), for each message when it was due or sent, in seconds from
+    then, and what its answer took; and what answers were wrong."""
     tls = context(folder)
     due = arrivals(rate, seconds) if rate else repeat(0.0)
     waiting = zip(due, pile, strict=False)
     lock = threading.Lock()
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
     wrong: list[str] = []
     start, stop = [0.0], [float("inf")]
 
@@ -105,7 +142,7 @@ def run(
                 time.sleep(max(0.0, start[0] + at - time.perf_counter()))
             began = start[0] + at if rate else time.perf_counter()
             status, outcome = connection.post(body)
-            times.append(time.perf_counter() - began)
+            times.append((began - start[0], time.perf_counter() - began))
             if (status, outcome) != (200, b"accepted"):
                 wrong.append(f"{status} {outcome.decode()}")
 
@@ -114,19 +151,9 @@ def run(
         thread.start()
     for thread in threads:
         thread.join()
-    took = time.perf_counter() - start[0]
     if not times:
         raise ConnectionError("nothing was answered")
-    times.sort()
-    count = len(times)
-    return {
-        "count": count,
-        "seconds": took,
-        "rate": count / took,
-        "p50_ms": times[count // 2] * 1000,
-        "p99_ms": times[min(count - 1, count * 99 // 100)] * 1000,
-        "wrong": wrong[:3],
-    }
+    return start[0], times, wrong
 
 
 def main() -> None:

@@ -1,29 +1,25 @@
 """More than the gateway can take: what it still does, for whom, and how soon it says no.
 
-    python -m bench.overload [--seconds 180] [--factor 5] [--partners 20] [--json]
+    python -m bench.overload [--seconds 180] [--factor 5] [--partners 20] [--quick] [--json]
 
-One door over SQLite on this machine, and the load generator beside it.  First the best throughput is taken: many
-partners, each sending the next message when it has the answer to the last.  Then so many times that is
-offered: messages are due at times of their own (a Poisson process), those of one partner, the flood, as many as
-of all the others; nobody heeds Retry-After.  A port asks beside them, ten times a second by turns, for its mailbox
-and with an urgent message of its own.  What is due while every connection of its partner waits for an answer counts
-as kept back: HTTP/1.1 can send no more.
+One door over SQLite on this machine, and the load generator beside it, each on cores of its own where there are
+two or more.  First the best throughput is taken: many partners, each sending the next message when it has the
+answer to the last.  Then so many times that is offered: messages are due at times of their own (a Poisson
+process), those of one partner, the flood, as many as of all the others; nobody heeds Retry-After.  Then the best
+again: a machine that does other things is not the same for three minutes, and the mean of before and after counts.
+A port asks beside them, ten times a second by turns, for its mailbox and with an urgent message of its own.  What
+is due while every connection of its partner waits for an answer counts as kept back: HTTP/1.1 can send no more.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
+import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,8 +27,7 @@ from typing import Any
 import msgspec
 
 from bench import cpu
-from bench.load import context
-from bench.wire import Wire
+from bench.overload_load import PORT, PROBES, Told
 from gateway import safexml, security
 from gateway.model import Partner, Role
 from gateway.operations import home as homes
@@ -43,44 +38,29 @@ from gateway.operations.demo.town import Gateway, configure
 from gateway.storage import Ledger
 
 PARTNERS = 20
-CONNECTIONS = 16
-"""Of a partner; of the flood as many as may be inside."""
-FEW = 2
-"""Of each partner for the best throughput: enough in all to fill the commits, too few to be refused."""
-FLOOD = 64
-PROBES = 10
-"""Urgent calls a second, which is what a port of some thousand containers a day makes."""
-PROBERS = 5
-"""Connections that they are made on."""
+SECONDS, QUICK_SECONDS = 180.0, 20.0
 SOME = 250
 """Messages a second signed beforehand for each partner's share of the best rate, more than a door takes: those
 that are refused are sent again."""
-FIRST = 0.25
-"""Of the time: for the best throughput."""
-PORT = "port"
+WARMING = 3.0
+"""Seconds of load before anything counts: connections and caches are made."""
+FIRST = 0.125
+"""Of the time, for the best throughput before; as much after."""
 GOODS = (Goods("84713020", "Portable computers, 14 inches", "CN", 48_000_000, 90, 6),)
 
 
-class Told(msgspec.Struct):
-    """What the generator says of one phase.
+class Cores(msgspec.Struct, frozen=True):
+    """Who runs where."""
 
-    ``accepted``: by partner, and that of the flood last.  ``answers``: by status.  ``kept_back``: due and never
-    sent.  ``said_no_ms``: the median time to a refusal.  ``urgent_ms``: the probes' times, sorted.
-    """
+    gateway: frozenset[int]
+    load: frozenset[int]
 
-    seconds: float
-    accepted: list[int]
-    answers: dict[str, int]
-    due: int
-    kept_back: int
-    said_no_ms: float
-    urgent_ms: list[float]
-    urgent_wrong: dict[str, int]
 
-    @property
-    def rate(self) -> float:
-        """Accepted a second."""
-        return sum(self.accepted) / self.seconds
+def cores(have: frozenset[int]) -> Cores:
+    """Half of them for each; a single one for both."""
+    ordered = sorted(have)
+    half = len(ordered) // 2
+    return Cores(frozenset(ordered[:half]), frozenset(ordered[half:])) if half else Cores(have, have)
 
 
 def found(root: Path, partners: int) -> Path:
@@ -126,122 +106,10 @@ def piles(root: Path, partners: list[Partner], each: int) -> None:
         (folder / "pile").write_bytes(msgspec.msgpack.encode(pile))
 
 
-def due(rate: float, seconds: float, seed: int) -> Iterator[float]:
-    """When messages are due, in seconds from the beginning."""
-    chance, at = random.Random(seed), 0.0
-    while (at := at + chance.expovariate(rate)) < seconds:
-        yield at
-
-
-class Sender:
-    """One partner: its messages, each accepted once, and its connections, each a thread."""
-
-    def __init__(self, root: Path, name: str, address: int, connections: int, rate: float) -> None:
-        self.accepted = 0
-        self.answers: Counter[int] = Counter()
-        self.refused: list[float] = []
-        self.due = self.sent = 0
-        self._pile: list[bytes] = msgspec.msgpack.decode((root / name / "pile").read_bytes())
-        self._lock = threading.Lock()
-        self._rate = rate
-        tls = context(root / name)
-        self.wires = [Wire(tls, address) for _ in range(connections)]
-        self._due: Iterator[float] = iter(())
-
-    def begin(self, seconds: float, seed: int) -> None:
-        """All that is to come is settled."""
-        if self._rate:
-            self._due = due(self._rate, seconds, seed)
-            self.due = sum(1 for _ in due(self._rate, seconds, seed))
-
-    def run(self, wire: Wire, start: float, seconds: float) -> None:
-        """One connection's thread: what is due next, or the next at once."""
-        while (now := time.perf_counter() - start) < seconds:
-            with self._lock:
-                at = next(self._due, None) if self._rate else now
-                # What fell due while no connection was free is kept back, and the next is taken.
-                while self._rate and at is not None and at < now - 1 / self._rate:
-                    at = next(self._due, None)
-                body = self._pile.pop() if self._pile and at is not None else None
-            if body is None or at is None:
-                return
-            time.sleep(max(0.0, start + at - time.perf_counter()))
-            began = time.perf_counter()
-            status = wire.post(body)
-            self._note(status, body, time.perf_counter() - began)
-
-    def _note(self, status: int, body: bytes, took: float) -> None:
-        with self._lock:
-            self.sent += 1
-            self.answers[status] += 1
-            if status == 200:
-                self.accepted += 1
-            else:
-                self._pile.append(body)
-                self.refused.append(took)
-
-
-def probe(root: Path, address: int, start: float, seconds: float) -> tuple[list[float], Counter[str]]:
-    """A port's calls, each due at its time: their times in milliseconds, sorted, and what went wrong."""
-    tls = context(root / PORT)
-    pile: list[bytes] = msgspec.msgpack.decode((root / PORT / "pile").read_bytes())
-    times: list[float] = []
-    wrong: Counter[str] = Counter()
-
-    def one(first: int) -> None:
-        wire = Wire(tls, address)
-        for number in range(first, int(seconds * PROBES), PROBERS):
-            at = start + number / PROBES
-            time.sleep(max(0.0, at - time.perf_counter()))
-            reads = number // PROBERS % 2
-            status = wire.get("/v1/mailbox?limit=10") if reads else wire.post(pile[number], urgent=True)
-            times.append((time.perf_counter() - at) * 1000)
-            if status != 200:
-                wrong[str(status)] += 1
-
-    threads = [threading.Thread(target=one, args=(first,)) for first in range(PROBERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(times), wrong
-
-
-def run(root: Path, address: int, partners: int, seconds: float, rate: float) -> Told:
-    """One phase in this process.  ``rate``: offered in all, 0 for as much as is answered."""
-    shares = [rate / 2 / partners] * partners + [rate / 2]
-    senders = [
-        Sender(root, f"trader{n}", address, (FLOOD if n == partners else CONNECTIONS) if rate else FEW, share)
-        for n, share in enumerate(shares)
-    ]
-    for number, sender in enumerate(senders):
-        sender.begin(seconds, number)
-    start = time.perf_counter()
-    threads = [
-        threading.Thread(target=s.run, args=(wire, start, seconds)) for s in senders for wire in s.wires
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took = time.perf_counter() - start
-    refused = [t for s in senders for t in s.refused]
-    return Told(
-        took,
-        [s.accepted for s in senders],
-        {str(k): v for k, v in sorted(sum((s.answers for s in senders), Counter()).items())},
-        sum(s.due for s in senders),
-        sum(max(0, s.due - s.sent) for s in senders),
-        statistics.median(refused) * 1000 if refused else 0.0,
-        [],
-        {},
-    )
-
-
 def phase(root: Path, address: int, partners: int, seconds: float, rate: float) -> Told:
     """One phase: the load and the probes each in a process of its own, so that neither slows the other."""
-    command = [sys.executable, "-m", "bench.overload", "--at", str(address), "--root", str(root)]
-    command += ["--partners", str(partners), "--seconds", str(seconds), "--rate", str(rate)]
+    command = [sys.executable, "-m", "bench.overload_load", str(address), str(root), str(partners)]
+    command += [str(seconds), str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as load:
         probes = subprocess.run([*command, "--probe"], capture_output=True, check=True)
         said, _ = load.communicate()
@@ -250,6 +118,20 @@ def phase(root: Path, address: int, partners: int, seconds: float, rate: float) 
     told = msgspec.json.decode(said, type=Told)
     times, wrong = msgspec.json.decode(probes.stdout, type=tuple[list[float], dict[str, int]])
     return msgspec.structs.replace(told, urgent_ms=times, urgent_wrong=wrong)
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """What the generator says, seconds of the gateway's processor time, and the share of its cores that other
+    programs had."""
+
+    told: Told
+    spent: float
+    others: float
+
+    @property
+    def rate(self) -> float:
+        """Accepted a second of the cores that other programs left."""
+        return self.told.rate / max(0.05, 1 - self.others)
 
 
 def resident(pid: int) -> float:
@@ -265,79 +147,96 @@ def resident(pid: int) -> float:
     return largest
 
 
-def measured(root: Path, partners: int, seconds: float, factor: float) -> dict[str, object]:
-    """Both phases, and what follows from them."""
+def measured(
+    root: Path, partners: int, seconds: float, factor: float, warming: float = WARMING, some: int = SOME
+) -> dict[str, Any]:
+    """All phases, and what follows from them.  ``warming``: seconds; ``some``: as SOME."""
     home = found(root, partners)
     traders = [trader(n) for n in range(partners + 1)]
-    first = seconds * FIRST
-    piles(root, traders, max(50, int(SOME * seconds / partners)))
-    piles(root, [port()], int(seconds * PROBES) + 10)
-    gateway = Gateway(home)
+    piles(root, traders, max(50, int(some * seconds / partners)))
+    piles(root, [port()], int((seconds + warming) * PROBES) + 10)
+    before = frozenset(os.sched_getaffinity(0))
+    chosen = cores(before)
+    os.sched_setaffinity(0, chosen.gateway)
+    gateway = Gateway(home)  # and what it begins runs where this process does at the moment
+    os.sched_setaffinity(0, chosen.load)
     try:
         address = int(gateway.wait().rpartition(":")[2])
-        spent = [cpu.spent(gateway.pid)]
-        best = phase(root, address, partners, first, 0)
-        spent.append(cpu.spent(gateway.pid))
+
+        def one(some: float, rate: float) -> Phase:
+            began, idle = cpu.spent(gateway.pid), cpu.idle(chosen.gateway)
+            told = phase(root, address, partners, some, rate)
+            spent, idle = cpu.spent(gateway.pid) - began, cpu.idle(chosen.gateway) - idle
+            others = max(0.0, 1 - (spent + idle) / told.seconds / len(chosen.gateway))
+            return Phase(told, spent, others)
+
+        one(warming, 0)
+        first = one(seconds * FIRST, 0)
         memory = resident(gateway.pid)
-        over = phase(root, address, partners, seconds - first, best.rate * factor)
-        spent.append(cpu.spent(gateway.pid))
+        over = one(seconds * (1 - 2 * FIRST), first.told.rate * factor)
         grown = resident(gateway.pid)
+        last = one(seconds * FIRST, 0)
     finally:
         gateway.stop()
-    said = figures(best, over, factor, (memory, grown))
-    calm, flooded = (spent[1] - spent[0]) / sum(best.accepted), (spent[2] - spent[1]) / sum(over.accepted)
-    return {
-        **said,
-        "spent_us": (calm * 1e6, flooded * 1e6),
-        "of_best_spent": calm / flooded if flooded else 0.0,
-    }
+        os.sched_setaffinity(0, before)
+    return figures((first, last), over, factor, (memory, grown))
 
 
-def figures(best: Told, over: Told, factor: float, memory: tuple[float, float]) -> dict[str, object]:
+def figures(
+    best: tuple[Phase, Phase], over: Phase, factor: float, memory: tuple[float, float]
+) -> dict[str, Any]:
     """What is told."""
-    others, flood = over.accepted[:-1], over.accepted[-1]
-    total, urgent = sum(over.accepted), over.urgent_ms
+    told = over.told
+    others, flood = told.accepted[:-1], told.accepted[-1]
+    total, urgent = sum(told.accepted), told.urgent_ms
+    calm = sum(p.spent for p in best) / sum(sum(p.told.accepted) for p in best)
+    rate = sum(p.told.rate for p in best) / len(best)
+    refused = sum(count for status, count in told.answers.items() if status not in ("0", "200"))
+    on_refusals = max(0.0, over.spent - total * calm)
     return {
-        "best": best.rate,
+        "best": rate,
+        "bests": [p.told.rate for p in best],
         "factor": factor,
-        "offered": over.due / over.seconds,
-        "sent": (over.due - over.kept_back) / over.seconds,
-        "rate": over.rate,
-        "of_best": over.rate / best.rate,
+        "offered": told.due / told.seconds,
+        "sent": (told.due - told.kept_back) / told.seconds,
+        "rate": told.rate,
+        "of_best": told.rate / rate,
+        "of_best_left": over.rate * len(best) / sum(p.rate for p in best),
         "urgent_p50_ms": urgent[len(urgent) // 2],
         "urgent_p99_ms": urgent[min(len(urgent) - 1, len(urgent) * 99 // 100)],
-        "urgent_wrong": over.urgent_wrong,
+        "urgent_wrong": told.urgent_wrong,
         "share_flood": flood / total,
-        "share_fair": 1 / len(over.accepted),
+        "share_fair": 1 / len(told.accepted),
         "share_least": min(others) / total,
         "share_most": max(others) / total,
-        "answers": over.answers,
-        "said_no_ms": over.said_no_ms,
+        "answers": told.answers,
+        "said_no_ms": told.said_no_ms,
+        "handshakes": told.handshakes,
         "memory_mib": memory,
+        "spent_us": (calm * 1e6, over.spent / total * 1e6),
+        "of_best_spent": calm * total / over.spent if over.spent else 0.0,
+        "refusal_us": on_refusals / refused * 1e6 if refused else 0.0,
+        "refusals_share": on_refusals / over.spent if over.spent else 0.0,
+        "busy": [p.spent / p.told.seconds for p in (best[0], over, best[1])],
+        "others": [p.others for p in (best[0], over, best[1])],
+        "load_busy": [p.told.spent / p.told.seconds for p in (best[0], over, best[1])],
     }
 
 
 def main() -> None:
-    """Measure and print; or be one of the generators."""
+    """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--seconds", type=float, default=180)
+    arguments.add_argument("--seconds", type=float, default=SECONDS)
     arguments.add_argument("--factor", type=float, default=5)
     arguments.add_argument("--partners", type=int, default=PARTNERS)
+    arguments.add_argument("--quick", action="store_true", help=f"{QUICK_SECONDS:.0f} seconds")
     arguments.add_argument("--json", action="store_true")
-    for name, kind in (("--at", int), ("--root", Path), ("--rate", float)):
-        arguments.add_argument(name, type=kind, help=argparse.SUPPRESS)
-    arguments.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     asked = arguments.parse_args()
-    if asked.at and asked.probe:
-        print(json.dumps(probe(asked.root, asked.at, time.perf_counter() + 1, asked.seconds - 1)))
-        return
-    if asked.at:
-        told = run(asked.root, asked.at, asked.partners, asked.seconds, asked.rate)
-        print(msgspec.json.encode(told).decode())
-        return
+    seconds = QUICK_SECONDS if asked.quick else asked.seconds
+    print(f"about {seconds * 1.4 / 60 + 0.5:.1f} minutes", file=sys.stderr)
     root = Path(tempfile.mkdtemp(prefix="cvan-overload-"))
     try:
-        said = measured(root, asked.partners, asked.seconds, asked.factor)
+        said = measured(root, asked.partners, seconds, asked.factor)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     print(json.dumps(said, indent=2) if asked.json else text(said))
@@ -346,11 +245,16 @@ def main() -> None:
 def text(said: dict[str, Any]) -> str:
     """As people read it."""
     return (
-        "best {best:.0f} accepted/s; {factor:g} times that were due: {offered:.0f}/s; "
-        "{sent:.0f}/s were sent\n"
-        "accepted {rate:.0f}/s: {of_best:.0%} of the best (goal 90 %)\n"
+        "best {best:.0f} accepted/s ({bests[0]:.0f} before, {bests[1]:.0f} after); {factor:g} times that were due: "
+        "{offered:.0f}/s; {sent:.0f}/s were sent\n"
+        "accepted {rate:.0f}/s: {of_best:.0%} of the best (goal 90 %); {of_best_left:.0%} by what others left of its "
+        "cores\n"
         "processor time of the gateway for each accepted: {spent_us[0]:.0f} and {spent_us[1]:.0f} us, by which "
         "it would be {of_best_spent:.0%} on a core of its own\n"
+        "of that {refusals_share:.0%} for refusals, {refusal_us:.0f} us each; {handshakes} handshakes\n"
+        "cores before, in and after the overload: the gateway {busy[0]:.2f}, {busy[1]:.2f}, {busy[2]:.2f}; other "
+        "programs on its own {others[0]:.0%}, {others[1]:.0%}, {others[2]:.0%}; the load {load_busy[0]:.2f}, "
+        "{load_busy[1]:.2f}, {load_busy[2]:.2f}\n"
         "class A: p50 {urgent_p50_ms:.0f} ms, p99 {urgent_p99_ms:.0f} ms (goal < 1000); "
         "other than 200: {urgent_wrong}\n"
         "shares: fair {share_fair:.1%}; the flood {share_flood:.1%}; the others {share_least:.1%} to {share_most:.1%}\n"

@@ -19,6 +19,7 @@ class Wire:
     def __init__(self, tls: ssl.SSLContext, port: int) -> None:
         self._tls = tls
         self._port = port
+        self.handshakes = 0
         self._socket: ssl.SSLSocket | None = None
         while self._socket is None:
             with contextlib.suppress(OSError):
@@ -65,6 +66,7 @@ class Wire:
         plain = socket.create_connection(("127.0.0.1", self._port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = self._tls.wrap_socket(plain, server_hostname="localhost")
+        self.handshakes += 1
 
     def _leave(self) -> None:
         if self._socket is not None:

@@ -46,6 +46,11 @@ class PostgresServer:
         self._await()
         self._admin = psycopg.connect(self._conninfo("postgres"), autocommit=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the server that began all its other processes."""
+        return self._server.pid
+
     def crash(self) -> None:
         """Immediate shutdown: every connection is cut, nothing is written any more."""
         self._server.send_signal(signal.SIGQUIT)

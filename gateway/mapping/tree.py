@@ -10,7 +10,7 @@ from lxml import etree
 
 from gateway.mapping.reading import Reading
 from gateway.mapping.tree_rows import UNBOUNDED, Node, Outline, Row, load_outline
-from gateway.mapping.tree_walk import MAX_FINDINGS, Walk, line_of
+from gateway.mapping.tree_walk import MAX_FINDINGS, Walk, line_of, plain_reader
 from gateway.model import Declaration, Entity, Finding, Kind, Place, Severity, Step, Value, parse_pointer
 from gateway.safexml import xpath_of
 
@@ -34,6 +34,7 @@ class TreeTable:
         self.name = outline.name
         self._root = outline.root
         self._body = outline.body
+        self._plain = plain_reader(outline.root)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -47,7 +48,7 @@ class TreeTable:
         if document.tag != self._root.tag:
             place = Place(xpath=xpath_of(document), line=line_of(document))
             return Reading(findings=(Finding("XML045", place, self._root.tag, str(document.tag)),))
-        whole = walk.entity(document, self._root)
+        whole = self._plain(document) or walk.entity(document, self._root)
         bodies, header = self._split(whole)
         if not bodies:
             walk.lose("XML045", document, expected=self._body.name, severity=Severity.ERROR)

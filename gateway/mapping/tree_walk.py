@@ -1,12 +1,23 @@
-"""One pass over a document by a tree table: the hottest loop of the XML path."""
+"""One pass over a document by a tree table: the hottest loop of the XML path.
+
+The same in two ways: ``_plain.c`` for documents of which nothing has to be told, where there was a compiler at
+installation; and here, for all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lxml import etree
 
-from gateway.mapping.tree_rows import Row
+from gateway.mapping.tree_rows import Node, Row
 from gateway.model import Entity, Finding, Place, Severity, Value
 from gateway.safexml import XSI_NS, local_name, xpath_of
+
+try:
+    from gateway.mapping import _plain
+except ImportError:  # nothing was compiled at installation, or for another lxml
+    _plain = None  # type: ignore[assignment]
 
 # A sender learns no more from the next hundred; finding places costs time.
 MAX_FINDINGS = 100
@@ -122,6 +133,55 @@ class Walk:
             more = Finding("XML047", Place(), str(MAX_FINDINGS), str(self.more), Severity.WARNING)
             self.findings.append(more)
         return tuple(self.findings)
+
+
+Plain = Callable[[etree._Element], Entity | None]
+
+
+def never_plain(element: etree._Element) -> Entity | None:
+    """Where nothing was compiled."""
+    return None
+
+
+def plain_reader(root: Row) -> Plain:
+    """What reads a document by the root's row as `Walk.entity` does, or gives None where there is something to
+    tell of it."""
+    if _plain is None or root.node is None:
+        return never_plain
+    nodes = _nodes(root.node)
+    numbers = {node: number for number, node in enumerate(nodes)}
+    table = _plain.table(tuple(tuple(_line(r, numbers) for r in n.rows) for n in nodes), Value, Entity)
+    read, name = _plain.read, root.name
+
+    def plain(element: etree._Element) -> Entity | None:
+        made: Entity | None = read(table, element, 0, name)
+        return made
+
+    return plain
+
+
+def _nodes(first: Node) -> list[Node]:
+    """All classes from the first on, each once."""
+    nodes = {first: None}
+    queue = [first]
+    while queue:
+        inner = [row.node for row in queue.pop().rows if row.node is not None and row.node not in nodes]
+        nodes.update(dict.fromkeys(inner))
+        queue += dict.fromkeys(inner)
+    return list(nodes)
+
+
+def _line(row: Row, numbers: dict[Node, int]) -> tuple[str, str, str, str, str, frozenset[str], int]:
+    """A row as the compiled module takes it."""
+    space, local = _split(row.tag)
+    child_space, child = _split(row.child)
+    number = -1 if row.node is None else numbers[row.node]
+    return space, local, child_space, child, row.name, row.attributes, number
+
+
+def _split(tag: str) -> tuple[str, str]:
+    space, _, local = tag.rpartition("}")
+    return space[1:], local
 
 
 def line_of(element: etree._Element) -> int:

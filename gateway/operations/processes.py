@@ -25,6 +25,7 @@ from twisted.internet.stdio import StandardIO
 from gateway.operations import publication, signals
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
+from gateway.operations.gate import Gate, open_gate
 from gateway.operations.keywatch import KeyWatch
 from gateway.operations.presence import Presence
 from gateway.operations.server import Server, now
@@ -40,7 +41,6 @@ DOOR_SECONDS = 40.0
 """For a door to answer what is inside and close; what has not ended then is ended."""
 ABANDON_SECONDS = 15.0
 """For what was begun to end where the rest cannot begin: longer than a database that is away is waited for."""
-BACKLOG = 512
 
 
 class NotOpened(Exception):
@@ -66,17 +66,16 @@ def supervise(home: Path, reactor: Any) -> None:
 def _begin(home: Path, reactor: Any, server: Server, presence: Presence) -> Doors:
     """Everything that a home's first process does, and the doors that are its children."""
     listen = server.settings.listen
-    shared = socket.create_server((listen.host, listen.port), backlog=BACKLOG)
-    shared.setblocking(False)
+    gate = Gate(listen.host, listen.port)
     wake = deliver(server, reactor) if listen.deliver else _nobody
     if listen.operations_port:
         open_operations(server, reactor, listen.operations_port)
     server.on_stop(KeyWatch(lambda: server.keys, now).keep(reactor))
-    doors = Doors(home, reactor, shared, listen.processes, wake)
+    doors = Doors(home, reactor, gate, listen.processes, wake)
     server.metrics.doors(listen.processes, lambda: len(doors.answering))
     server.on_stop(doors.stop)
     server.on_stop(presence.withdraw)
-    host, port = shared.getsockname()[:2]
+    host, port = gate.address
     doors.all_open.addCallback(lambda _: _announce(presence, host, port))
     reactor.callWhenRunning(doors.start)
     return doors
@@ -132,7 +131,8 @@ class Inherited:
         self._descriptor = descriptor
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 0, interface: str = "") -> Any:  # noqa: N802
-        """Accept; port, backlog and interface were chosen by who bound the socket."""
+        """Accept; port and interface were chosen by who bound the socket."""
+        open_gate(self._descriptor)
         return self._reactor.adoptStreamPort(self._descriptor, socket.AF_INET, factory)
 
     def __getattr__(self, name: str) -> Any:
@@ -146,16 +146,14 @@ class Doors:
     had ever opened, as it would again; then all are closed.
     """
 
-    def __init__(
-        self, home: Path, reactor: Any, shared: socket.socket, count: int, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, home: Path, reactor: Any, gate: Gate, count: int, wake: Callable[[], None]) -> None:
         self.all_open: Deferred[None] = Deferred()
         self.wake = wake
         self.failed = 0
         self.answering: set[int] = set()
         self._home = home
         self._reactor = reactor
-        self._shared = shared
+        self._gate = gate
         self._count = count
         self._waited_for = set(range(1, count + 1))
         self._open: dict[int, Any] = {}
@@ -173,7 +171,7 @@ class Doors:
         self._signal("TERM")
         late = self._reactor.callLater(DOOR_SECONDS, self._signal, "KILL")
         closed.addCallback(lambda _: late.cancel() if late.active() else None)
-        self._shared.close()
+        self._gate.close()
         self._last()
         return closed
 
@@ -192,6 +190,8 @@ class Doors:
         """A door has ended; it is opened anew unless all are being closed."""
         del self._open[number]
         self.answering.discard(number)
+        if not self._open and self._closed is None:
+            self._gate.shut()
         if self._closed is None and number in self._waited_for:
             self.failed = number
             signals.stop(self._reactor)
@@ -211,7 +211,7 @@ class Doors:
         # -P: no module of ours comes from the folder that we were started in.
         arguments = [sys.executable, "-P", "-m", "gateway.operations.cli", "--home", str(self._home), "run"]
         arguments += ["--door", str(number), *(["--verbose"] if "--verbose" in sys.argv else [])]
-        descriptors = {0: "w", 1: 1, 2: 2, LISTENING: self._shared.fileno(), TOLD: "r"}
+        descriptors = {0: "w", 1: 1, 2: 2, LISTENING: self._gate.fileno(), TOLD: "r"}
         with signals.held_back():
             self._open[number] = self._reactor.spawnProcess(
                 _Door(self, number), sys.executable, arguments, os.environ, childFDs=descriptors

@@ -13,6 +13,7 @@ import msgspec
 from gateway import security, syntax
 from gateway.handbook import Handbook
 from gateway.model import Decision, Finding, Judged, Outcome, Route, Severity, Verdict
+from gateway.outbound import skeletons
 from gateway.outbound.drafts import Draft, drafted
 from gateway.outbound.response import About, errors_of, response
 from gateway.outbound.securing import acknowledging, secured
@@ -36,8 +37,10 @@ def receipt(
     saying = handbook.sayings["rejected" if judged.outcome is Outcome.REJECTED else "received"]
     findings = verdict.findings + judged.findings
     about = About(judged.lrn or verdict.reference)
+    if not findings and skeletons.fits(about.lrn):
+        return skeletons.filled(saying, about.lrn, number, now, route.language, judged.answer_by, handbook)
     errors = errors_of(findings, handbook, route)
-    root = response(saying, about, number, now, route, errors=errors, answer_by=judged.answer_by)
+    root = response(saying, about, number, now, route.language, errors=errors, answer_by=judged.answer_by)
     return drafted(root, about, route, handbook, number, now)
 
 
@@ -45,7 +48,7 @@ def refusal(judged: Judged, route: Route, handbook: Handbook, number: str, now: 
     """The CUSRES for a message whose syntax CONTRL acknowledged but which was rejected further on."""
     about = _about(judged)
     errors = errors_of(judged.findings, handbook, route)
-    root = response(handbook.sayings["rejected"], about, number, now, route, errors=errors)
+    root = response(handbook.sayings["rejected"], about, number, now, route.language, errors=errors)
     return drafted(root, about, route, handbook, number, now)
 
 
@@ -64,7 +67,7 @@ def decision(
         about,
         number,
         now,
-        route,
+        route.language,
         errors=errors_of(taken.findings, handbook, route),
         taken=taken,
     )
@@ -73,6 +76,8 @@ def decision(
 
 def seal(draft: Draft, route: Route, key: security.SigningKey, now: datetime) -> tuple[str, bytes]:
     """Sign a draft as its route says; (media type, body)."""
+    if draft.canonical:
+        return "application/xml", security.sign_canonical(draft.canonical, key, now)
     if draft.document is not None:
         return "application/xml", security.sign_xml(draft.document, key, now)
     octets = draft.interchange

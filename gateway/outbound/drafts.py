@@ -24,13 +24,14 @@ SECURED_VERSION = "4"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An unsigned message: an XML document, or an EDIFACT interchange.
+    """An unsigned message: an XML document, the same in its canonical octets, or an EDIFACT interchange.
 
     ``profile``: how an interchange is secured where it is by its own segments.  ``received``: what an AUTACK in it
     is to acknowledge.
     """
 
     document: etree._Element | None = None
+    canonical: bytes = b""
     interchange: bytes = b""
     profile: security.EdifactProfile | None = None
     received: tuple[Received, ...] = ()

@@ -33,7 +33,7 @@ def response(
     about: About,
     number: str,
     now: datetime,
-    route: Route,
+    language: str,
     errors: tuple[Entity, ...] = (),
     taken: Decision | None = None,
     answer_by: datetime | None = None,
@@ -44,7 +44,7 @@ def response(
     status = [Value("NameCode", saying.status), _moment("EffectiveDateTime", at)]
     if taken and taken.kind in (DecisionKind.RELEASED, DecisionKind.CLEARED):
         status.append(_moment("ReleaseDateTime", at))
-    entities = [*_statements(saying, taken, route.language, answer_by)]
+    entities = [*_statements(saying, taken, language, answer_by)]
     if taken and taken.account:
         entities.append(Entity("Bank", _given(("ReferenceID", taken.bank), ("ID", taken.account))))
     if taken and taken.office:
@@ -179,8 +179,13 @@ def _pointers(finding: Finding, handbook: Handbook) -> tuple[Entity, ...]:
 
 
 def _moment(name: str, at: datetime) -> Value:
+    return Value(name, moment(at), _IN_304)
+
+
+def moment(at: datetime) -> str:
+    """A time (aware) in format 304, in UTC."""
     # Not strftime: two of these stand in every receipt, and it takes ten times as long.
-    return Value(name, _MOMENT % at.astimezone(UTC).timetuple()[:6], _IN_304)
+    return _MOMENT % at.astimezone(UTC).timetuple()[:6]
 
 
 def _given(*pairs: tuple[str, str]) -> tuple[Value, ...]:

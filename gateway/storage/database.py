@@ -47,6 +47,17 @@ SILENT_SERVER = {
 """libpq's words for when a server that says nothing is away: seconds, and milliseconds for the last.  Its
 own defaults are for ever and two hours.  What the URL says counts more."""
 
+SILENT_NODE = {
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "idle_in_transaction_session_timeout": 10_000,
+}
+"""The same for the server, of this node: seconds, and milliseconds for the last two.  A machine that vanishes says
+nothing; its session would keep its locks for two hours, by the system's own keep-alive.  A process that stands
+still in the middle of a transaction is there, and keeps everybody waiting all the same."""
+
 _AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock detected
 _READ_ONLY = "25006"  # a standby, or a server that was told to take nothing
 _AWAY = frozenset({_READ_ONLY, "25P03", "57P01", "57P02", "57P03", "57P05"})
@@ -278,7 +289,9 @@ def _write_ahead(dbapi: sqlite3.Connection) -> None:
 
 def _postgresql(url: URL) -> Engine:
     # A server's default may be off; an acknowledgement needs the commit on disk.
-    ours = {"options": "-c synchronous_commit=on -c timezone=UTC", "application_name": "cvan"}
+    asked = {"synchronous_commit": "on", "timezone": "UTC", **SILENT_NODE}
+    options = " ".join(f"-c {name}={value}" for name, value in asked.items())
+    ours = {"options": options, "application_name": "cvan"}
     given = {name: value for name, value in SILENT_SERVER.items() if name not in url.query}
     return create_engine(
         url,

@@ -55,9 +55,9 @@ LARGE = 64 * 1024
 on is the same object again and again."""
 
 
-@lru_cache(4)
-def _large(octets: bytes) -> str:
-    return sha256(octets)
+_large = lru_cache(4)(sha256)
+_small = lru_cache(64)(sha256)
+"""Of the certificates of who sends most: each message rests on the same."""
 
 
 class Page:
@@ -83,7 +83,7 @@ class Page:
 
     def keep(self, octets: Iterable[bytes]) -> tuple[str, ...]:
         """Exhibits, stored once each; their digests."""
-        named = tuple((sha256(one) if len(one) < LARGE else _large(one), one) for one in octets)
+        named = tuple(((_small if len(one) < LARGE else _large)(one), one) for one in octets)
         self._unkept.update((d, one) for d, one in named if d not in self._stored)
         return tuple(d for d, _ in named)
 

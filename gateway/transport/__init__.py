@@ -1,13 +1,14 @@
 """The doors: HTTPS in, HTTPS push out, and the client; thin Twisted skins over code that knows no socket."""
 
 from gateway.transport.access import AccessLog
-from gateway.transport.admission import Bounds
+from gateway.transport.bounds import Bounds
 from gateway.transport.client import Client, Declined, Fetched, Receipt
-from gateway.transport.door import Door, DoorSettings
+from gateway.transport.door import Door
 from gateway.transport.exchange import Unreachable
 from gateway.transport.fetch import Fetch, FetchFailed
 from gateway.transport.listener import Listener, listen, listen_operations
 from gateway.transport.metrics import Metrics
+from gateway.transport.offers import DoorSettings
 from gateway.transport.push import Push, PushFailed
 from gateway.transport.push import checked as checked_push_url
 from gateway.transport.refusals import RefusalLog
@@ -22,6 +23,7 @@ from gateway.transport.services import (
     Status,
     said,
 )
+from gateway.transport.spool import Spool
 from gateway.transport.tls import ClientTls, ServerTls, Unusable
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Said",
     "ServerTls",
     "Services",
+    "Spool",
     "Status",
     "Unreachable",
     "Unusable",

@@ -11,7 +11,8 @@ from collections import Counter
 
 import msgspec
 
-from gateway.model import Finding, Partner, Role
+from gateway.model import Finding, Partner
+from gateway.transport.bounds import Bounds
 from gateway.transport.line import Drain, Rank
 
 READS_PER_SUBMISSION = 4  # status, mailbox, fetch, acknowledge: what one submission's answers cost
@@ -26,41 +27,6 @@ BULK_OCTETS = 65_536  # what is larger is worked on beside the reactor, for as l
 PORTIONS = {Rank.A: 1.0, Rank.B: 0.875, Rank.C: 0.5}
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=([0-7])(?=[ \t]*(?:[,;]|$))")  # RFC 9218, 4.1
 MOST_URGENT, USUAL_URGENCY = 2, 3  # up to which "urgent" is meant; what is meant where nothing is said
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """The gateway's own bounds; a partner's ``Limits`` override the first three where not 0.
-
-    ``max_bytes``: of one body (10 MB: what customs' peers take in one interchange).
-    ``per_minute``: submissions, and the burst.  ``in_flight``: of one partner.
-    ``total_in_flight``, ``total_bytes``: of all partners, bodies held in memory.
-    ``at_work``: submissions of all partners worked on at once; the others that are inside wait for their
-    turn.  ``target``: seconds that one may be inside where more comes than can be done; ``patience``: that one
-    may wait in a burst.  ``urgent``: the roles whose word for urgent is taken.
-    Connections: of one partner, of one address, of all.  ``handshakes``: a second, of all and of one address.
-    Seconds: header from its first octet (or TLS) to its end; idle between requests; answer.
-    Body: ``grace`` seconds, then at least ``body_rate`` octets/s on the average.
-    """
-
-    max_bytes: int = 10_485_760
-    per_minute: int = 6_000
-    in_flight: int = 16
-    total_in_flight: int = 256
-    total_bytes: int = 268_435_456
-    at_work: int = 32
-    target: float = 0.5
-    patience: float = 1.0
-    urgent: frozenset[Role] = frozenset({Role.PORT, Role.CUSTOMS, Role.BANK})
-    handshakes: int = 200
-    handshakes_per_address: int = 100
-    connections_per_partner: int = 64
-    connections_per_address: int = 128
-    connections: int = 2_000
-    header_seconds: float = 10.0
-    idle_seconds: float = 60.0
-    answer_seconds: float = 60.0
-    body_grace: float = 10.0
-    body_rate: int = 1_024
 
 
 class Pass(msgspec.Struct):
@@ -166,7 +132,7 @@ class Admission:
         limit = partner.limits.max_bytes or self.bounds.max_bytes
         if length is not None and length > limit:
             return too_large(limit, length)
-        full = self._full(partner, length or 0, rank, now)
+        full = self._full(partner, min(length or 0, self.bounds.spool_over), rank, now)
         if full is not None:
             return full
         bucket = self._bucket(partner, "sent", 1, now)
@@ -175,8 +141,9 @@ class Admission:
             return _rate(bucket.per_minute, wait)
         self.inside[partner.id] += 1
         self.total_inside += 1
-        self._hold(partner.id, length or 0)
-        return Pass(partner.id, now, limit, length or 0, rank)
+        held = min(length or 0, self.bounds.spool_over)
+        self._hold(partner.id, held)
+        return Pass(partner.id, now, limit, held, rank)
 
     def read(self, partner: Partner, now: float) -> Held | None:
         """A small call (status, mailbox) wants in: bound by rate only."""
@@ -188,11 +155,11 @@ class Admission:
         """The body has grown to ``received`` octets: still within the bounds?"""
         if received > leave.limit:
             return too_large(leave.limit, received)
-        more = received - leave.held
+        more = min(received, self.bounds.spool_over) - leave.held
         if more > 0:
             if not self._fits(leave.partner, more, others=self.held[leave.partner] - leave.held):
                 return self.busy(now)
-            leave.held = received
+            leave.held += more
             self._hold(leave.partner, more)
         return None
 
@@ -289,11 +256,6 @@ class Handshakes:
         self._begun[address] += 1
         self._total += 1
         return True
-
-
-def body_due(bounds: Bounds, started: float, received: int) -> float:
-    """When a body of which ``received`` octets have come is too slow, if no more come by then."""
-    return started + bounds.body_grace + received / bounds.body_rate
 
 
 def too_large(limit: int, found: int) -> Held:

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from gateway.model import Finding, Place
-from gateway.transport.admission import body_due
+from gateway.transport.bounds import body_due
 from gateway.transport.call import Head, Reply
 from gateway.transport.counter import Admitted
 from gateway.transport.door import Door, Visit

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
-from gateway.transport.admission import Bounds, Pass
+from gateway.transport.admission import Pass
+from gateway.transport.bounds import Bounds
 from gateway.transport.line import Line, Waiting, cost_of
 from gateway.transport.metrics import Metrics
 

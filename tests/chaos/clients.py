@@ -229,7 +229,8 @@ def attempt(client: Plain, paper: Paper, partners: Partners, record: Record) -> 
     except AWAY as away:
         record.slow(f"{type(away).__name__}: {away}", time.monotonic() - began)
         return False
-    record.slow(str(answer.status), time.monotonic() - began)
+    connecting = f", {client.connecting:.1f} s of it to connect" if client.connecting else ""
+    record.slow(f"{answer.status} for {len(paper.body)} octets{connecting}", time.monotonic() - began)
     if answer.status in LATER:
         with record.lock:
             record.refused[str(answer.status)] += 1

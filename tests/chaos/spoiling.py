@@ -15,11 +15,11 @@ NONE, FULL, READ_ONLY = 0, 1, 2
 class Spoiler:
     """One control file for all processes that it was given to.  ``ready``: False without a compiler."""
 
-    def __init__(self, folder: Path, durable: str = "") -> None:
+    def __init__(self, folder: Path, durable: str = "", *, wanted: bool = True) -> None:
         self._mode, self._ahead = NONE, 0
         self._control, self._library = folder / "control", folder / "shim.so"
         self._durable = durable
-        compiler = shutil.which("cc")
+        compiler = shutil.which("cc") if wanted else None
         self.ready = compiler is not None
         if compiler is not None:
             command = [compiler, "-O2", "-shared", "-fPIC", "-o", self._library, SOURCE, "-ldl", "-lpthread"]

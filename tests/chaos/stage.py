@@ -74,7 +74,14 @@ class Server(PostgresServer):
 
 
 class Stage:
-    """Everything there is.  ``durable``: as with Spoiler; for a power cut, on SQLite."""
+    """Everything there is.  ``durable``: as with Spoiler; for a power cut, on SQLite.
+
+    ``doors``: of each node; ``spoilt``: disk and clock can be; ``second``: on PostgreSQL there is another node.
+    """
+
+    doors = DOORS
+    spoilt = True
+    second = True
 
     def __init__(self, root: Path, database: str, plants: str = "poison", durable: str = "yes") -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -86,17 +93,17 @@ class Stage:
             spoils = Path(f"/tmp/cvan-chaos-{os.getpid()}-{time.monotonic_ns()}")
         spoils.mkdir(mode=0o755)
         self._spoils = spoils
-        self.spoiler = Spoiler(spoils, durable if database == "sqlite" else "")
+        self.spoiler = Spoiler(spoils, durable if database == "sqlite" else "", wanted=self.spoilt)
         self.town = Town(root, *self._databases())
         self.town.receiver.close()
         self.receiver = PushedTo(root / "receiver.key.pem", root / "receiver.crt.pem")
         self.town.enrol(VAN, self.receiver.url("/vanlink"))
         self.town.ledger.close()  # nobody but the nodes writes from here on
         self.books = Books(self.town.ledger_url, self.town.clearance_url)
-        _set_line(self.town.home, "processes", str(DOORS))
+        _set_line(self.town.home, "processes", str(self.doors))
         _set_line(self.town.home, "seconds", "5", "[journal]")
         homes = [self.town.home]
-        if database == "postgresql":
+        if database == "postgresql" and self.second:
             homes.append(root / "second")
             shutil.copytree(self.town.home, homes[1], ignore=shutil.ignore_patterns("run", "*.log"))
         self.nodes = [Node(home, self.spoiler.environment(), plants) for home in homes]

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.operations import home as homes
 from gateway.operations import settings
-from gateway.transport.admission import Bounds
+from gateway.transport.bounds import Bounds
 from tests.deploy.conftest import declare, free_ports, heard, register, settle, until
 from tests.deploy.files import DEPLOY, program, said
 from tests.journeys.process import Process

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gateway.operations import processes
-from gateway.transport.admission import Bounds
+from gateway.transport.bounds import Bounds
 from tests.deploy.files import DEPLOY, program, said
 
 UNIT = DEPLOY / "systemd" / "cvan.service"

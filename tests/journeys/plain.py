@@ -66,6 +66,8 @@ class Plain:
             self._tls.load_cert_chain(folder / "tls.crt.pem", folder / "tls.key.pem")
         self._connection: http.client.HTTPSConnection | None = None
         self._used = 0.0
+        self.connecting = 0.0
+        """Seconds that the last exchange took to connect, the handshake included; 0.0 on a kept connection."""
 
     def call(self, method: str, path: str, body: bytes | None = None, **fields: str) -> Answer:
         """One exchange on a connection that is kept; any failure closes it and is raised."""
@@ -83,9 +85,13 @@ class Plain:
     def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         if time.monotonic() - self._used > IDLE:
             self.close()
-        if self._connection is None:
-            self._connection = self._connect()
+        self.connecting = 0.0
         try:
+            if self._connection is None:
+                self._connection = self._connect()
+                began = time.monotonic()
+                self._connection.connect()
+                self.connecting = time.monotonic() - began
             self._connection.request(method, path, body, headers)
             heard = self._connection.getresponse()
             found = _answer(heard)

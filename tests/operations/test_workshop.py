@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,12 @@ class Bell:
     def callFromThread(self, function: Callable[..., None], *args: Any) -> None:  # noqa: N802
         self._calls.put(lambda: function(*args))
 
+    def callLater(self, delay: float, function: Callable[..., None], *args: Any) -> Any:  # noqa: N802
+        timer = threading.Timer(delay, self.callFromThread, (function, *args))
+        timer.daemon = True
+        timer.start()
+        return types.SimpleNamespace(active=timer.is_alive, cancel=timer.cancel)
+
     def until(self, deferred: Deferred[Any]) -> Any:
         """The result, once it is there; its exception is raised."""
         heard: list[Any] = []
@@ -64,7 +72,7 @@ class Place:
         )
         self.key = SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem")
         self.bell = Bell()
-        self.workshop = Workshop(home, self.bell)  # type: ignore[arg-type]
+        self.workshop = Workshop(home, self.bell, begin_seconds=SECONDS)
 
     def submission(self, body: bytes) -> Submission:
         return Submission("s" * 26, TRADER.id, "https", "application/xml", body, "d" * 64, NOW)
@@ -118,7 +126,7 @@ def test_a_worker_reads_interchanges_within_the_home_s_bounds(home: Path, tmp_pa
     key = SigningKey.load(tmp_path / "line" / "signing.key.pem", tmp_path / "line" / "signing.crt.pem")
     kind, body = security.sign_cms(manifest(), "application/edifact", key, "application/pkcs7-mime", NOW)
     bell = Bell()
-    workshop = Workshop(home, bell)  # type: ignore[arg-type]
+    workshop = Workshop(home, bell, begin_seconds=SECONDS)
     try:
         sent = Submission("t" * 26, CARRIER.id, "https", kind, body, "e" * 64, NOW)
         verdict = bell.until(workshop.work(sent, None)).verdict
@@ -156,7 +164,7 @@ def test_a_worker_that_dies_over_its_message_is_replaced(place: Place) -> None:
 def test_a_worker_may_begin_before_the_database(home: Path) -> None:
     """And is there for the message that comes when the database is."""
     bell = Bell()
-    workshop = Workshop(home, bell)  # type: ignore[arg-type]
+    workshop = Workshop(home, bell, begin_seconds=SECONDS)
     nobody = Submission("u" * 26, TRADER.id, "https", "application/xml", b"<a/>", "f" * 64, NOW)
     try:
         with pytest.raises(LedgerMissing):
@@ -170,3 +178,13 @@ def test_a_worker_may_begin_before_the_database(home: Path) -> None:
         assert set(workshop._pool._processes) == workers
     finally:
         workshop.stop()
+
+
+def test_a_large_message_does_not_wait_for_ever_for_a_worker_that_begins(place: Place) -> None:
+    submission = place.signed(declaration())
+    beginning = Workshop(place.home, place.bell, begin_seconds=0.01)
+    try:
+        with pytest.raises(Overloaded):
+            place.bell.until(beginning.work(submission, None))
+    finally:
+        beginning.stop()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
 from gateway.storage import Ledger, LedgerMissing, LedgerUnavailable, SchemaNewer, SchemaOlder, migrate
@@ -124,6 +125,25 @@ def test_sqlite_file_is_the_owners_alone_and_durable(tmp_path: Path) -> None:
 def test_postgresql_commits_synchronously(postgres_url: str) -> None:
     database = Database(postgres_url)
     assert database.write(lambda c: c.exec_driver_sql("SHOW synchronous_commit").scalar()) == "on"
+    database.close()
+
+
+def test_a_node_that_stands_still_in_a_transaction_keeps_its_locks_for_seconds(postgres_url: str) -> None:
+    """Its session is ended, and what it was at is done once more where it goes on."""
+    database = Database(postgres_url)
+    asked = "SHOW idle_in_transaction_session_timeout"
+    assert database.read(lambda c: c.exec_driver_sql(asked).scalar()) == "10s"
+    tries = []
+
+    def stand_still(connection: Connection) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 50")
+            time.sleep(0.5)
+        return connection.exec_driver_sql("SELECT 7").scalar_one()
+
+    assert database.write(stand_still) == 7
+    assert len(tries) == 2
     database.close()
 
 

@@ -9,13 +9,12 @@ from gateway.transport.admission import (
     MAX_RETRY,
     PORTIONS,
     Admission,
-    Bounds,
     Bucket,
     Handshakes,
     Held,
     Pass,
-    body_due,
 )
+from gateway.transport.bounds import Bounds, body_due
 from gateway.transport.line import Drain, Rank
 
 ONE = Partner("P1", "One")

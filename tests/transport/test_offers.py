@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.model import Finding
 from gateway.model.finding import load_catalogue
 from gateway.transport import openapi
-from gateway.transport.door import MESSAGE_TYPES, UNSIGNED_TYPES
+from gateway.transport.offers import MESSAGE_TYPES, UNSIGNED_TYPES
 
 from .test_api import problem, read
 

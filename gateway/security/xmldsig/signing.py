@@ -46,9 +46,16 @@ def sign_xml(root: etree._Element, key: SigningKey, now: datetime) -> bytes:
     ``root`` stays as it is.  It may hold neither a signature nor comments or instructions; prefixes
     may be used in names only, not in values.  Raises ValueError.
     """
-    content = canonical_content(root)
-    references = [reference_to("", WHOLE, content, key)]
-    return enveloped(content, signature_of(references, value_of(references, key, now), key))
+    return sign_canonical(canonical_content(root), key, now)
+
+
+def sign_canonical(content: bytes, key: SigningKey, now: datetime) -> bytes:
+    """The same for a document of our own that is canonical (exclusive, without comments) as it is.
+
+    Nothing here could tell that it is not: receivers would.
+    """
+    reference = reference_to("", WHOLE, content, key)
+    return enveloped(content, signature_of([reference], value_of([reference], key, now), key))
 
 
 def canonical_content(root: etree._Element) -> bytes:

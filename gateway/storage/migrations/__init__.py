@@ -31,12 +31,14 @@ class SchemaOlder(LedgerError):
 def migrate(url: str) -> str:
     """Bring the ledger at the URL to the newest schema, making it where there is none; its revision.
 
-    All missing steps happen in one transaction under a lock: they are all there, or none is.
+    All missing steps happen in one transaction under a lock: they are all there, or none is.  Where none is
+    missing nothing is locked: a process begins beside others that are at work.
     Raises SchemaNewer, or ValueError for a URL that cannot be used.
     """
     database = Database(url, create=True)
     try:
-        return database.write(_upgrade)
+        newest = _known()[-1]
+        return newest if database.read(_found) == newest else database.write(_upgrade)
     finally:
         database.close()
 

@@ -1,0 +1,157 @@
+"""Large submissions in the middle of a soak: made beforehand, sent from files, by the door's plain HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from gateway import security
+from gateway.model import Limits
+from gateway.operations import settings
+from gateway.operations.demo import papers as demo
+from gateway.operations.demo.town import LINE, Town
+from gateway.storage import Ledger
+
+SIZES = {"manifest": 50_000_000, "interchange": 500_000_000}
+MOST = 600_000_000
+"""Octets that its line may send at once, and the gateway reads of one interchange."""
+MESSAGES = 300_000
+DESCRIPTION = ":".join([f"{'Parts of furniture, of wood, packed for the sea ':.<500}"] * 5)
+ANSWER_SECONDS = 900.0
+PIECE = 262_144
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """One large submission: octets, when it began and ended (``time.perf_counter``), the status of its answer, 0
+    where none came."""
+
+    name: str
+    octets: int
+    began: float
+    ended: float
+    status: int
+
+    @property
+    def seconds(self) -> float:
+        """Until the answer."""
+        return self.ended - self.began
+
+
+class Paper(msgspec.Struct, frozen=True):
+    """A signed submission in a file."""
+
+    name: str
+    path: Path
+    media_type: str
+
+
+def configure(town: Town) -> None:
+    """Let the line send what is large, and the gateway read as much of it as its settings allow."""
+    path = town.home / "conf" / "gateway.toml"
+    for name, most in (("interchange", MOST), ("messages", MESSAGES)):
+        before = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(rf"(?m)^{name} = \d+", f"{name} = {most}", before), encoding="utf-8")
+        try:
+            settings.load(town.home)
+        except settings.BadSettings as bound:
+            print(f"left as it is: {bound}", file=sys.stderr)
+            path.write_text(before, encoding="utf-8")
+    ledger = Ledger.open(settings.database_url(town.home, "sqlite:///ledger.db"))
+    (line,) = [partner for partner in ledger.partners() if partner.id == LINE.id]
+    ledger.put_partner(msgspec.structs.replace(line, limits=Limits(max_bytes=MOST)))
+    ledger.close()
+
+
+def papers(town: Town) -> list[Paper]:
+    """One of each size, made in a process of its own: the memory that it takes is not ours."""
+    made = []
+    for name, octets in SIZES.items():
+        path = town.home.parent / name
+        command = [
+            sys.executable,
+            "-m",
+            "bench.soak_large",
+            str(town.home),
+            str(town.partners),
+            str(octets),
+            str(path),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        made.append(Paper(name, path, done.stdout.strip()))
+    return made
+
+
+def interchange(octets: int, reference: str) -> bytes:
+    """A manifest of at least so many octets: bills of lading whose goods are described at length."""
+    now = datetime.now(UTC)
+    bill = demo.Bill("EOLUSGN00000000", DESCRIPTION, packages=100, weight=5_000)
+    one = len(demo.manifest(reference, "OCEANLINE", "EOLU", (bill,), now))
+    bills = tuple(
+        demo.Bill(f"{reference[:6]}{n:08d}", DESCRIPTION, packages=100, weight=5_000)
+        for n in range(octets // (one - 120) + 1)
+    )
+    return demo.manifest(reference, "OCEANLINE", "EOLU", bills, now)
+
+
+class Sender(threading.Thread):
+    """Sends them one after the other, from so many seconds on."""
+
+    def __init__(self, town: Town, port: int, wanted: Sequence[Paper], seconds: float) -> None:
+        super().__init__(name="large", daemon=True)
+        self.sent: list[Sent] = []
+        self._folder = town.folder(LINE)
+        self._port, self._wanted, self._seconds = port, wanted, seconds
+
+    def run(self) -> None:
+        if self._wanted:
+            time.sleep(self._seconds)
+        for paper in self._wanted:
+            began = time.perf_counter()
+            status = self._send(paper)
+            self.sent.append(Sent(paper.name, paper.path.stat().st_size, began, time.perf_counter(), status))
+
+    def _send(self, paper: Paper) -> int:
+        tls = ssl.create_default_context(cafile=str(self._folder / "authority.pem"))
+        tls.load_cert_chain(self._folder / "tls.crt.pem", self._folder / "tls.key.pem")
+        connection = http.client.HTTPSConnection("localhost", self._port, timeout=ANSWER_SECONDS, context=tls)
+        try:
+            connection.putrequest("POST", "/v1/messages")
+            connection.putheader("Content-Type", paper.media_type)
+            connection.putheader("Content-Length", str(paper.path.stat().st_size))
+            connection.endheaders()
+            # A gateway that refuses it says so at once, and cuts the line where the rest does not end.
+            with contextlib.suppress(ConnectionError), paper.path.open("rb") as body:
+                while piece := body.read(PIECE):
+                    connection.send(piece)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+
+def main() -> None:
+    """Make one: HOME PARTNERS OCTETS PATH; prints its media type."""
+    home, partners, octets, path = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    key = Town(home, partners).key(LINE)
+    plain = interchange(octets, f"L{octets:013d}")
+    media_type, body = security.sign_cms(
+        plain, "application/edifact", key, "application/pkcs7-mime", datetime.now(UTC)
+    )
+    path.write_bytes(body)
+    print(media_type)
+
+
+if __name__ == "__main__":
+    main()
