@@ -147,12 +147,14 @@ def resident(pid: int) -> float:
     return largest
 
 
-def measured(root: Path, partners: int, seconds: float, factor: float) -> dict[str, object]:
-    """All phases, and what follows from them."""
+def measured(
+    root: Path, partners: int, seconds: float, factor: float, warming: float = WARMING, some: int = SOME
+) -> dict[str, Any]:
+    """All phases, and what follows from them.  ``warming``: seconds; ``some``: as SOME."""
     home = found(root, partners)
     traders = [trader(n) for n in range(partners + 1)]
-    piles(root, traders, max(50, int(SOME * seconds / partners)))
-    piles(root, [port()], int((seconds + WARMING) * PROBES) + 10)
+    piles(root, traders, max(50, int(some * seconds / partners)))
+    piles(root, [port()], int((seconds + warming) * PROBES) + 10)
     before = frozenset(os.sched_getaffinity(0))
     chosen = cores(before)
     os.sched_setaffinity(0, chosen.gateway)
@@ -168,7 +170,7 @@ def measured(root: Path, partners: int, seconds: float, factor: float) -> dict[s
             others = max(0.0, 1 - (spent + idle) / told.seconds / len(chosen.gateway))
             return Phase(told, spent, others)
 
-        one(WARMING, 0)
+        one(warming, 0)
         first = one(seconds * FIRST, 0)
         memory = resident(gateway.pid)
         over = one(seconds * (1 - 2 * FIRST), first.told.rate * factor)
@@ -182,7 +184,7 @@ def measured(root: Path, partners: int, seconds: float, factor: float) -> dict[s
 
 def figures(
     best: tuple[Phase, Phase], over: Phase, factor: float, memory: tuple[float, float]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What is told."""
     told = over.told
     others, flood = told.accepted[:-1], told.accepted[-1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 DECLARATIONS = 11_000_000
 YEAR = 2026
@@ -85,6 +86,7 @@ def days(year: int = YEAR) -> tuple[date, ...]:
     return tuple(first + timedelta(days=n) for n in range((date(year + 1, 1, 1) - first).days))
 
 
+@cache
 def ordinary_day(total: int = DECLARATIONS) -> float:
     """The declarations of an ordinary Monday, where the year has so many."""
     return total / sum(weight(day) for day in days())

@@ -42,10 +42,10 @@ def slope(measures: Sequence[tuple[float, float]]) -> Slope:
     return Slope(each, math.sqrt(left / (count - 2) / spread), mean)
 
 
-def means(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
-    """The mean of each so many seconds, at their middle: neighbouring samples say nearly the same, and would
-    make an error look smaller than it is."""
-    by: dict[int, list[float]] = {}
+def floors(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+    """The least of each so many seconds, at their middle: what is borrowed for a moment is given back within them,
+    what leaks is not.  Neighbouring samples say nearly the same, and would make an error look smaller than it is."""
+    by: dict[int, float] = {}
     for at, value in samples:
-        by.setdefault(int(at / seconds), []).append(value)
-    return [((step + 0.5) * seconds, sum(values) / len(values)) for step, values in sorted(by.items())]
+        by[int(at / seconds)] = min(value, by.get(int(at / seconds), value))
+    return [((step + 0.5) * seconds, least) for step, least in sorted(by.items())]

@@ -106,6 +106,15 @@ class Watch(threading.Thread):
             if taken is not None:
                 self.samples.append(taken)
 
+    def spent(self) -> dict[str, float]:
+        """Seconds of processor time by role now, of the processes that live."""
+        now: dict[str, float] = {}
+        for pid in [p for root in self._roots() for p in below(root)]:
+            role = role_of(pid)
+            if role:
+                now[role] = now.get(role, 0.0) + cpu.of(pid)
+        return now
+
     def close(self) -> None:
         """The last sample of each."""
         self._over.set()

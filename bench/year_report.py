@@ -117,8 +117,9 @@ def _days(run: YearRun) -> list[Day]:
     return days
 
 
-def figures(stage: Stage, processes: Mapping[str, Held], wal: float) -> Figures:
-    """Of everything that was declared; ``wal``: octets of log since the beginning."""
+def figures(stage: Stage, busy: Mapping[str, float], wal: float) -> Figures:
+    """Of everything that was declared; ``wal``: octets of log since the beginning.  ``busy``: by role, seconds of
+    processor time of one submission where nothing was idle: what a process does by the clock is not in it."""
     books = stage.books
     ((papers, bodies),) = books.ask(books.ledger, "select count(*), sum(length(body)) from submission")
     ((outgoing, sent),) = books.ask(books.ledger, "select count(*), sum(length(body)) from outgoing")
@@ -126,9 +127,9 @@ def figures(stage: Stage, processes: Mapping[str, Held], wal: float) -> Figures:
     ledger, office = size(books, books.ledger), size(books, books.office)
     if books.ledger == books.office:
         office = 0.0
-    spent = {role: one.spent * 1e6 for role, one in processes.items()}
-    doors = sum(us for role, us in spent.items() if role.startswith("door") or role == WORKER)
     of = float(declared or 1)
+    spent = {role: seconds * 1e6 * papers / of for role, seconds in busy.items()}
+    doors = sum(us for role, us in spent.items() if role.startswith("door") or role == WORKER)
     return Figures(
         (papers + outgoing) / of,
         float(bodies or 0) / of,
@@ -136,9 +137,9 @@ def figures(stage: Stage, processes: Mapping[str, Held], wal: float) -> Figures:
         ledger / of,
         office / of,
         wal / of,
-        doors / of,
-        spent.get(SUPERVISOR, 0.0) / of,
-        spent.get(DATABASE, 0.0) / of,
+        doors,
+        spent.get(SUPERVISOR, 0.0),
+        spent.get(DATABASE, 0.0),
     )
 
 

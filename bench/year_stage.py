@@ -44,7 +44,9 @@ class Outbox:
         self.acknowledged: Counter[date] = Counter()
         self.today = date.min
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        # Not a SimpleQueue: of those that wait there with a limit some wait for ever (CPython 3.11), where others
+        # take what they were woken for.
+        self._queue: queue.Queue[bool] = queue.Queue()
 
     def put(self, count: int) -> None:
         """So many more are due today."""

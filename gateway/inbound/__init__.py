@@ -3,7 +3,7 @@
 from gateway.inbound.deadlines import LATE
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
-from gateway.inbound.inspection import Inspected, inspect
+from gateway.inbound.inspection import Inspected, Stage, inspect
 from gateway.inbound.interchanges import examine_edifact, examine_files
 from gateway.inbound.proof import Proof, prove
 from gateway.inbound.senders import tax_codes
@@ -14,6 +14,7 @@ __all__ = [
     "Inspected",
     "Judge",
     "Proof",
+    "Stage",
     "Unreadable",
     "examine_edifact",
     "examine_files",

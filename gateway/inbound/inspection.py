@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -14,7 +15,7 @@ from gateway.inbound.deadlines import timed
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, outcome
 from gateway.inbound.interchanges import examine_edifact
-from gateway.inbound.proof import Proof, agreed, prove
+from gateway.inbound.proof import Proof, agreed, prove, prove_file
 from gateway.inbound.senders import senders
 from gateway.model import (
     Declaration,
@@ -38,17 +39,31 @@ class Inspected:
     interchange: syntax.Interchange | None = None
 
 
+Stage = Callable[[int, Declaration], Declaration]
+"""Puts an accepted declaration away, by its message's ordinal; what stands for it: its own values alone."""
+
+_LARGE_PIECE = 65_536  # octets: what they complete, and the trees of its messages, is held at once
+
+
 def inspect(
-    submission: Submission, handbook: Handbook, now: datetime, revoked_by: datetime | None = None
+    submission: Submission,
+    handbook: Handbook,
+    now: datetime,
+    revoked_by: datetime | None = None,
+    stage: Stage | None = None,
 ) -> Inspected:
     """Prove, read, translate and judge one submission; every message gets an outcome of its own.
 
     An interchange is read by the agreement with its signer, who made it.  Raises security.Refused where
     the sender is not proven and Unreadable where no answer can be addressed: then there is no verdict
     and no receipt, only the transport's refusal.  ``revoked_by``: where ``now`` is past, the time itself: a
-    mandate that was revoked meanwhile admits nothing.
+    mandate that was revoked meanwhile admits nothing.  ``stage``: declarations are given to it as soon as
+    they are judged, and are not in the verdict.
     """
-    proof = prove(submission.body, submission.media_type, handbook, now)
+    if submission.file:
+        proof = prove_file(Path(submission.file), submission.media_type, handbook, now)
+    else:
+        proof = prove(submission.body, submission.media_type, handbook, now)
     verified = proof.verified
     security.check_age(verified, handbook.policy, submission.received_at)
     register = handbook.register
@@ -74,15 +89,44 @@ def inspect(
     def envelope(interchange: syntax.Interchange) -> tuple[Finding, ...]:
         return routing.sender(interchange, filer, signer)
 
-    if verified.document is None:
-        content = verified.content
-        examined = examine_edifact(content, handbook, judge, envelope, signer.edifact, proof)
-    else:
-        examined = examine_xml(verified.document, handbook, judge)
     zone, at = handbook.rulebook.zone, submission.received_at
-    messages = (timed(_as_agreed(m, signer, admitted), signer, at, zone) for m in examined.messages)
-    examined = replace(examined, messages=tuple(messages))
+
+    def finished(message: Judged) -> Judged:
+        message = timed(_as_agreed(message, signer, admitted), signer, at, zone)
+        return message if stage is None else _staged(message, stage)
+
+    if verified.document is not None:
+        examined = examine_xml(verified.document, handbook, judge)
+    elif stage is None:
+        examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)
+    else:
+        pieces, book = _in_pieces(verified), _roomy(handbook, verified)
+        examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished)
+    if stage is None or verified.document is not None:
+        examined = replace(examined, messages=tuple(map(finished, examined.messages)))
     return Inspected(_verdict(examined, submission, filer, signer, proof), examined.interchange)
+
+
+def _in_pieces(verified: security.Verified) -> Iterator[bytes]:
+    if verified.stretch is not None:
+        return verified.stretch.pieces(_LARGE_PIECE)
+    return (verified.content[at : at + _LARGE_PIECE] for at in range(0, len(verified.content), _LARGE_PIECE))
+
+
+def _roomy(handbook: Handbook, verified: security.Verified) -> Handbook:
+    """The same knowledge for an interchange as large as the door let in: what it takes of a partner is agreed
+    with him, and may be more than what is read of others."""
+    if verified.stretch is None:
+        return handbook
+    limits = handbook.edifact_limits
+    room = max(limits.interchange, verified.stretch.size)
+    return replace(handbook, edifact_limits=msgspec.structs.replace(limits, interchange=room))
+
+
+def _staged(message: Judged, stage: Stage) -> Judged:
+    if message.declaration is None:
+        return message
+    return msgspec.structs.replace(message, declaration=stage(message.ordinal, message.declaration))
 
 
 def _as_agreed(

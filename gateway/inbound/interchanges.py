@@ -17,6 +17,8 @@ from gateway.model import Agreement, Finding, Judged, Outcome, Place
 from gateway.model.finding import Severity, worst
 
 Told = Callable[[Finding], None]
+Finished = Callable[[Judged], Judged]
+"""What is agreed with the signer added to a judged message, and its declaration put away."""
 
 _TREES = syntax.Detail(trees=True)
 _AGREEMENT = Agreement()
@@ -28,8 +30,9 @@ _UNIDENTIFIED = frozenset({"EDI014", "EDI131"})  # UNH names no message of any d
 class Review:
     """One interchange in the making; ``told`` is called with each finding as soon as it is made.
 
-    ``keep``: declarations are kept; a check of a file has no use for them.  ``proof``: who signed it; a check
-    has none, and leaves security segments aside.
+    ``finished``: called with each message as it ends, for an interchange whose declarations are not to be held
+    together; else they are in the verdicts.  ``keep``: declarations are kept; a check of a file has no use for
+    them.  ``proof``: who signed it; a check has none, and leaves security segments aside.
     """
 
     def __init__(
@@ -39,9 +42,12 @@ class Review:
         told: Told | None = None,
         keep: bool = True,
         proof: Proof | None = None,
+        finished: Finished | None = None,
     ) -> None:
         self._handbook = handbook
         self._judge = judge
+        self._finished = finished
+        self._agreed: list[Judged] = []
         self._told = told
         self._keep = keep
         self._proof = proof
@@ -63,10 +69,13 @@ class Review:
     def end(self, interchange: syntax.Interchange, findings: tuple[Finding, ...]) -> Examined:
         """The verdicts, now that the whole is read; an error of the envelope or of a group rejects all in it."""
         messages, self._judged = self._judged, []
+        agreed, self._agreed = self._agreed, []
         groups = {ordinal: group.errors for group in interchange.groups for ordinal in group.messages}
         sunk = worst(findings)
         findings += tuple(f for group in interchange.groups for f in _beside_messages(group))
         final = tuple(_finally(m, groups.get(m.ordinal, ()), sunk) for m in messages)
+        if self._finished is not None:
+            final = tuple(map(self._in_the_end, messages, agreed, final))
         return Examined(_ENVELOPE, interchange.reference, final, findings, interchange=interchange)
 
     def _take_message(self, message: syntax.Message) -> None:
@@ -80,7 +89,17 @@ class Review:
             for finding in result.findings[len(message.findings) :]:
                 self._told(finding)
         self._messages.append(_head(message))
+        if self._finished is not None:
+            self._agreed.append(self._finished(result))
+            result = replace(result, declaration=self._agreed[-1].declaration)
         self._judged.append(result if self._keep else replace(result, declaration=None))
+
+    def _in_the_end(self, judged: Judged, agreed: Judged, final: Judged) -> Judged:
+        """What was agreed on a message, now that what is around it is known: asked anew where that rejects it."""
+        if final.declaration is None and self._finished is not None:
+            return self._finished(final)
+        around, added = final.findings[len(judged.findings) :], agreed.findings[len(judged.findings) :]
+        return replace(agreed, findings=(*judged.findings, *around, *added))
 
     def _message(self, message: syntax.Message) -> Judged:
         """Translate and judge one message."""
@@ -107,23 +126,29 @@ def _head(message: syntax.Message) -> syntax.Message:
 
 
 def examine_edifact(
-    content: bytes,
+    content: bytes | Iterable[bytes],
     handbook: Handbook,
     judge: Judge,
     envelope: Callable[[syntax.Interchange], tuple[Finding, ...]] = lambda interchange: (),
     agreement: Agreement = _AGREEMENT,
     proof: Proof | None = None,
+    finished: Finished | None = None,
 ) -> Examined:
     """Check, translate and judge an interchange, each of its messages alone; one that ``proof`` does not hold
-    for is rejected unread.  Raises Unreadable."""
-    review = Review(handbook, judge, proof=proof)
+    for is rejected unread.  ``content``: whole, or in pieces.  ``finished``: as of a Review.  Raises
+    Unreadable."""
+    review = Review(handbook, judge, proof=proof, finished=finished)
     interchange = syntax.Interchange()
-    pieces = (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
+    pieces = _pieces(content) if isinstance(content, bytes) else content
     for event in _events(pieces, handbook, agreement, several=False):
         interchange = review.take(event) or interchange
     if not syntax.answerable(interchange, handbook.catalogue):
         raise Unreadable(unanswerable(interchange))
     return review.end(interchange, interchange.findings + envelope(interchange))
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    return (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
 
 
 def examine_files(

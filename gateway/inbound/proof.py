@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -72,11 +73,31 @@ def prove(body: bytes, media_type: str, handbook: Handbook, now: datetime) -> Pr
     verified = security.verify(body, media_type, handbook.trust, policy, now, handbook.decrypters)
     if verified.document is not None or not syntax.may_be_secured(verified.content):
         return Proof(verified)
-    survey = _survey(verified.content, handbook)
+    return _with_own(verified, verified.content, handbook, now)
+
+
+def prove_file(file: Path, media_type: str, handbook: Handbook, now: datetime) -> Proof:
+    """As ``prove``, for a body that stays in its file; one with security segments of its own is held whole,
+    within the policy's bound."""
+    policy = handbook.policy
+    if media_type.partition(";")[0].strip().lower() == EDIFACT:
+        return prove(security.whole(security.Stretch.of_file(file), policy), media_type, handbook, now)
+    layers = security.Layers(handbook.trust, policy, now, handbook.decrypters)
+    verified = security.verify_file(file, media_type, layers)
+    if verified.document is not None or not syntax.may_be_secured_in(verified.pieces()):
+        return Proof(verified)
+    stretch = verified.stretch
+    content = verified.content if stretch is None else security.whole(stretch, policy)
+    return _with_own(verified, content, handbook, now)
+
+
+def _with_own(verified: security.Verified, content: bytes, handbook: Handbook, now: datetime) -> Proof:
+    """With what an interchange's own security proves, where it has any."""
+    survey = _survey(content, handbook)
     if not survey.secured:
         return Proof(verified)
-    own = _prove(verified.content, survey, handbook, now, verified.signer)
-    return Proof(security.attest(verified.content, own, verified), own)
+    own = _prove(content, survey, handbook, now, verified.signer)
+    return Proof(security.attest(content, own, verified), own)
 
 
 def agreed(verified: security.Verified, signer: Partner) -> tuple[Finding, ...]:

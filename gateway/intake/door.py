@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from gateway import inbound, security
 from gateway.handbook import Handbook
-from gateway.intake.journey import Numbers, Worked, drafted, sealed, settlement
+from gateway.intake.journey import REVOCATION, Numbers, Worked, drafted, sealed, settlement
 from gateway.model import Answer, Channel, Finding, Pending, Place, Register, Submission, Verdict
 from gateway.storage import Clash, GroupCommit, Holding, LedgerUnavailable, Overloaded, Settlement, Sighting
 
@@ -104,7 +104,7 @@ class Intake:
         answer with, storage.Overloaded where the ledger cannot keep up.
         """
         try:
-            return await self._settle(lambda finding: self._judged(submission, finding))
+            return await self.settle(lambda finding: self._judged(submission, finding))
         except (security.Refused, inbound.Unreadable) as refused:
             return await self._unanswered(submission, refused)
 
@@ -121,10 +121,10 @@ class Intake:
         if again and await self._commits.call("register_version") != self._knowledge().register.version:
             await self._catch_up()
             try:
-                return await self._settle(lambda finding: self._judged(submission, finding))
+                return await self.settle(lambda finding: self._judged(submission, finding))
             except (security.Refused, inbound.Unreadable) as still:
                 return await self._unanswered(submission, still, again=False)
-        await self._note_refusal(submission, refused)
+        await self.note_refusal(submission, refused)
         raise refused
 
     async def resume(self, submission: Submission, sunk: Finding | None = None) -> Answer:
@@ -133,9 +133,9 @@ class Intake:
         ``sunk``: the finding that it is rejected for.  Raises security.Held where it must wait on, Refused
         and inbound.Unreadable where it cannot be answered as it is.
         """
-        return await self._settle(lambda finding: self._resumed(submission, finding or sunk))
+        return await self.settle(lambda finding: self._resumed(submission, finding or sunk))
 
-    async def _settle(self, judge: Callable[[Finding | None], Awaitable[Settlement]]) -> Answer:
+    async def settle(self, judge: Callable[[Finding | None], Awaitable[Settlement]]) -> Answer:
         """Judge, and settle in one commit; judge again where the reference is another's, or where a
         partner or mandate changed between the two."""
         finding = None
@@ -161,9 +161,10 @@ class Intake:
         else:
             self._newest = await self._commits.call("refreshed", self._knowledge().register)
 
-    async def _note_refusal(
+    async def note_refusal(
         self, submission: Submission, refused: security.Refused | inbound.Unreadable
     ) -> None:
+        """Keep a note of who was refused, for audit."""
         code = refused.findings[0].code if refused.findings else ""
         await self._commits.call(
             "refuse",
@@ -191,13 +192,18 @@ class Intake:
 
     async def _judged(self, submission: Submission, sunk: Finding | None) -> Settlement:
         worked, now = await self._worked(submission, sunk)
-        pushed = self._is_pushed(worked)
-        return self._settlement(submission, worked, now=now, claim=sunk is None, pushed=pushed)
+        return self.settlement(submission, worked, sunk, now)
 
     async def _resumed(self, submission: Submission, sunk: Finding | None) -> Settlement:
         worked, now = await self._worked(submission, sunk, submission.received_at)
-        pushed = self._is_pushed(worked)
-        return self._settlement(submission, worked, now=now, claim=sunk is None, pushed=pushed, held=True)
+        return self.settlement(submission, worked, sunk, now, held=REVOCATION)
+
+    def settlement(
+        self, submission: Submission, worked: Worked, sunk: Finding | None, now: datetime, held: str = ""
+    ) -> Settlement:
+        """All that it brings about; ``sunk``: the finding that it is rejected for, ``held``: for what it was."""
+        pushed, claim = self._is_pushed(worked), sunk is None
+        return self._settlement(submission, worked, now=now, claim=claim, pushed=pushed, held=held)
 
     async def _worked(
         self, submission: Submission, sunk: Finding | None, at: datetime | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -21,6 +21,9 @@ MANDATED = "mandated"
 """The timeline's word for the mandates that admitted something; its detail names them and the form of
 signatures.  It is about the submission where all messages came in by the same, else about each."""
 
+
+REVOCATION = "revocation"
+"""What it waited for: somebody who can tell whether a certificate was revoked."""
 
 DUE = "answer due"
 """The timeline's word for by when customs answers; its detail is the time."""
@@ -52,12 +55,14 @@ class Numbers:
 @dataclass(frozen=True, slots=True)
 class Worked:
     """What the journey made of a submission, signed and ready to settle; ``register``: the version of the
-    register that it was judged by."""
+    register that it was judged by.  ``staged``, ``owner``: as of a Settlement."""
 
     verdict: Verdict
     receipt: tuple[str, bytes]
     refusals: tuple[tuple[int, str, bytes], ...] = ()
     register: int | None = None
+    staged: Mapping[int, str] = field(default_factory=dict)
+    owner: str = ""
 
 
 def work(
@@ -68,12 +73,13 @@ def work(
     now: datetime,
     sunk: Finding | None = None,
     at: datetime | None = None,
+    stage: inbound.Stage | None = None,
 ) -> Worked:
     """Inspect, draft and sign: in a worker, or on the reactor's thread where the key is at hand.
 
     The rest is as with `drafted`.
     """
-    return sealed(drafted(submission, handbook, numbers, now, sunk, at), key, now)
+    return sealed(drafted(submission, handbook, numbers, now, sunk, at, stage), key, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +107,18 @@ def drafted(
     now: datetime,
     sunk: Finding | None = None,
     at: datetime | None = None,
+    stage: inbound.Stage | None = None,
 ) -> Drafted:
     """Inspect, and draft what is to be answered.
 
     ``sunk``: a finding that rejects all, whatever else is found: that this reference was used before for
     other bytes, that nobody could tell whether the signer's certificate was revoked.  ``at``: as of when it is
-    judged, where that is not now.  Raises security.Refused, and security.Held only where nothing else stands
-    against the submission.
+    judged, where that is not now.  ``stage``: as of inbound.inspect.  Raises security.Refused, and security.Held
+    only where nothing else stands against the submission.
     """
     if sunk is not None and at is not None:
         handbook = handbook.asking("off")  # it is answered for what was found, whatever is known now
-    inspected = _inspect(submission, handbook, at or now, now)
+    inspected = _inspect(submission, handbook, at or now, now, stage)
     if sunk is not None:
         inspected = _sunk(inspected, sunk)
     verdict = inspected.verdict
@@ -127,12 +134,14 @@ def drafted(
     return Drafted(verdict, receipt, refusals, handbook.register.version)
 
 
-def _inspect(submission: Submission, handbook: Handbook, at: datetime, now: datetime) -> inbound.Inspected:
+def _inspect(
+    submission: Submission, handbook: Handbook, at: datetime, now: datetime, stage: inbound.Stage | None
+) -> inbound.Inspected:
     try:
-        return inbound.inspect(submission, handbook, at, now)
+        return inbound.inspect(submission, handbook, at, now, stage)
     except security.Held:
         # What would be refused anyway is refused now: only what is otherwise good is held.
-        inbound.inspect(submission, handbook.asking("accept"), at, now)
+        inbound.inspect(submission, handbook.asking("accept"), at, now, stage)
         raise
 
 
@@ -156,12 +165,12 @@ def settlement(
     *,
     claim: bool,
     pushed: bool = False,
-    held: bool = False,
+    held: str = "",
     publish: str = "",
 ) -> Settlement:
     """All that one submission brings about, to be committed together.
 
-    ``pushed``: who filed gets its messages pushed; the receipt only where the submission was ``held``, else
+    ``pushed``: who filed gets its messages pushed; the receipt only where the submission was ``held`` (for what), else
     it is the answer to the submission itself.  ``publish``: the broker that accepted declarations go to as
     well, "" for none.
     """
@@ -183,6 +192,8 @@ def settlement(
         answers=answers,
         register=worked.register,
         entitled=tuple(m.ordinal for m in verdict.messages if _entitled(m)),
+        staged=worked.staged,
+        owner=worked.owner,
     )
 
 
@@ -237,10 +248,10 @@ def _entitled(message: Judged) -> bool:
     return message.kind is not None and routing.NOT_ENTITLED.isdisjoint(f.code for f in message.findings)
 
 
-def _events(submission: Submission, verdict: Verdict, now: datetime, held: bool) -> Iterable[Event]:
+def _events(submission: Submission, verdict: Verdict, now: datetime, held: str) -> Iterable[Event]:
     yield Event(submission.id, submission.received_at, "received", submission.channel)
     if held:
-        yield Event(submission.id, submission.received_at, HELD, "revocation")
+        yield Event(submission.id, submission.received_at, HELD, held)
     elif Revocation.UNKNOWN in (verdict.proof.revocation, verdict.carrier_proof.revocation):
         yield Event(submission.id, now, "unchecked", "revocation")
     yield Event(submission.id, now, verdict.outcome.value, f"{len(verdict.messages)} message(s)")

@@ -17,7 +17,8 @@ class Submission(msgspec.Struct, frozen=True):
 
     ``id``: sortable, unique, given at the door.  ``media_type``: the full Content-Type value.
     ``partner``: the transport's partner (who connected, not who signed).  ``digest``: hex SHA-256
-    of ``body``.  ``received_at``: aware, UTC.
+    of ``body``.  ``received_at``: aware, UTC.  ``file``: the path of a large one's octets, whose ``body`` is
+    empty; they stay there as long as it is worked on.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Submission(msgspec.Struct, frozen=True):
     body: bytes
     digest: str
     received_at: datetime
+    file: str = ""
 
 
 class Signer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from gateway.delivery.duties import Duties
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
 from gateway.operations.archiving import Daily
+from gateway.operations.bulk import keep_ending
 from gateway.operations.expiring import ExpiryWatch
 from gateway.operations.notary import Notary
 from gateway.operations.publication import publish
@@ -81,7 +82,9 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    keep_asking(server, server.intake(workshop, backend.poke), reactor, pool, owner, now, on_duty)
+    intake = server.intake(workshop, backend.poke)
+    keep_asking(server, intake, reactor, pool, owner, now, on_duty)
+    keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
     expiry = ExpiryWatch(server.commits, server.metrics, now, partial(on_duty.on, duties.EXPIRY))
     server.on_stop(expiry.keep(reactor))

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway import transport
 from gateway.intake import Intake
+from gateway.operations import bulk
 from gateway.operations.publicword import PublicWord
 from gateway.operations.revoking import Callers
 from gateway.operations.server import BACKEND, Server, now
@@ -25,7 +26,9 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, on_settled)
-    door = door_of(server, reactor, Doorkeeping(intake, server.commits, server.handbook, server.readiness))
+    large = bulk.large(server, reactor, intake, bulk.lane(server, reactor))
+    services = Doorkeeping(intake, server.commits, server.handbook, server.readiness, large)
+    door = door_of(server, reactor, services, spool=bulk.spool(server))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
 
@@ -39,7 +42,13 @@ def open_operations(server: Server, reactor: Any, port: int) -> None:
     server.on_stop(opened.stop)
 
 
-def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any = None) -> transport.Door:
+def door_of(
+    server: Server,
+    reactor: Any,
+    services: Doorkeeping,
+    operations: Any = None,
+    spool: transport.Spool | None = None,
+) -> transport.Door:
     """A door with the home's bounds."""
     limits = server.settings.limits
     bounds = transport.Bounds(
@@ -72,4 +81,5 @@ def door_of(server: Server, reactor: Any, services: Doorkeeping, operations: Any
         refusals=refusals,
         unfit=Callers(server, now).unfit,
         tax_codes=PublicWord(server.handbook, now).tax_codes,
+        spool=spool,
     )

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from gateway import inbound, security, storage, transport
 from gateway.handbook import Handbook
-from gateway.intake import HELD, Intake
+from gateway.intake import HELD, LARGE, REVOCATION, Intake, Large
 from gateway.model import Answer, Catalogue, Event, Outgoing, Pending, Register, Submission
 from gateway.operations.desk import Desk
 from gateway.operations.readiness import Parts, Readiness
@@ -20,6 +20,9 @@ from gateway.storage import GroupCommit
 from gateway.transport.desk import Asked
 
 T = TypeVar("T")
+REFUSED = "refused"
+"""What is said of one that was kept and then turned out to be nobody's: there is no receipt."""
+
 log = logging.getLogger("gateway.services")
 
 
@@ -32,9 +35,11 @@ class Doorkeeping:
         commits: GroupCommit,
         handbook: Callable[[], Handbook],
         readiness: Readiness,
+        large: Large | None = None,
     ) -> None:
         self._readiness = readiness
         self._intake = intake
+        self._large = large
         self._commits = commits
         self._handbook = handbook
 
@@ -54,6 +59,8 @@ class Doorkeeping:
 
     async def _submit(self, submission: Submission) -> Answer | Pending:
         try:
+            if submission.file and self._large is not None:
+                return await self._large.submit(submission)
             return await self._intake.submit(submission)
         except security.Refused as refused:
             raise transport.Refusal(refused.findings, 403) from refused
@@ -97,17 +104,20 @@ class Doorkeeping:
         held: storage.Holding | None = await self._commits.call("holding", partner, submission_id)
         if held is None:
             return None
-        if held.became:
-            return None if held.became == submission_id else await self._status(partner, held.became)
+        if held.became and held.became != submission_id:
+            return await self._status(partner, held.became)
+        if held.became and (held.certificates or not held.findings):
+            return None
         catalogue = self.catalogue
+        why = LARGE if held.large else REVOCATION
         return transport.Status(
             submission=held.id,
             reference="",
-            outcome=HELD,
+            outcome=REFUSED if held.became else HELD,
             received_at=held.received_at,
             receipt="",
-            timeline=(Event(held.id, held.received_at, HELD, "revocation"),),
-            findings=tuple(transport.said(finding, catalogue) for finding in held.findings),
+            timeline=(Event(held.id, held.received_at, HELD, why),),
+            findings=tuple(transport.said(finding, catalogue) for finding in held.told),
         )
 
     def mailbox(

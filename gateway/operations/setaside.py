@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 from gateway.inbound import Unreadable
@@ -59,3 +60,5 @@ class SetAside:
         mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(self._folder / submission.digest, mode, 0o600), "wb") as file:
             file.write(submission.body)
+        if submission.file:
+            shutil.copyfile(submission.file, self._folder / submission.digest)

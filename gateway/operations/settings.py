@@ -21,6 +21,7 @@ Doors = Annotated[int, msgspec.Meta(ge=1, le=64)]
 MOST_OCTETS = 268_435_456
 Octets = Annotated[int, msgspec.Meta(ge=1, le=MOST_OCTETS)]
 """No body is larger than all bodies together that a door holds in memory."""
+Disk = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Linger = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
 """Longer than a second, every sender would feel it."""
@@ -124,9 +125,15 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Default bounds of a partner: octets of a body, submissions a minute and at once.  And of a door
     process: submissions worked on at once; how long one may be inside where more comes than can be done, and
     wait in a burst; open connections and TLS handshakes a second, in all and from one address (that of a
-    balancer counts for all behind it).  ``urgent``: the roles that may call messages urgent."""
+    balancer counts for all behind it).  ``large_bytes``: what is larger goes to a file of the spool, and is worked
+    on apart; after ``large_seconds`` its sender is told that it is kept.  ``spool_bytes``: of all these files,
+    ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the roles that may call messages urgent."""
 
     max_bytes: Octets = 10_485_760
+    large_bytes: Octets = 1_048_576
+    large_seconds: Annotated[float, msgspec.Meta(ge=0, le=50)] = 30
+    spool_bytes: Disk = 4_294_967_296
+    spool_reserve_bytes: Disk = 1_073_741_824
     per_minute: Count = 6_000
     in_flight: Count = 64
     at_work: Count = 32

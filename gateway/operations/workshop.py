@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from gateway.operations import settings
 from gateway.operations.revoking import newest
 from gateway.operations.setaside import SetAside
 from gateway.security import Keystore, KeyUnusable, SigningKey
-from gateway.storage import Ledger, LedgerError, Overloaded
+from gateway.storage import Ledger, LedgerError, Overloaded, Staging
 
 log = logging.getLogger("gateway.workshop")
 
@@ -85,7 +87,8 @@ class Bench:
         return self.handbook
 
 
-def _begin(home: Path, chosen: settings.Settings) -> None:
+def _begin(home: Path, chosen: settings.Settings, nice: int) -> None:
+    os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends the doors
     threading.Thread(target=_end_with_parent, daemon=True).start()
     Bench.here = Bench(home, chosen)
@@ -111,12 +114,39 @@ def _work(submission: Submission, sunk: Finding | None, at: datetime | None) -> 
     return work(submission, here.fresh(), here.signing(now), here.numbers.take, now, sunk, at)
 
 
+def _work_large(owner: str, submission: Submission, sunk: Finding | None, at: datetime | None) -> Worked:
+    """As `_work`, for a submission in a file; its declarations are put away as they are judged."""
+    here = Bench.here
+    now = datetime.now(UTC)
+    book, key = here.fresh(), here.signing(now)
+    staging = Staging(here.ledger, submission.id, owner)
+    staging.begin()
+    worked = work(submission, book, key, here.numbers.take, now, sunk, at, staging.take)
+    accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
+    return replace(worked, staged=staging.end(accepted), owner=owner)
+
+
+class Owned:
+    """A workshop as one owner's."""
+
+    def __init__(
+        self, given: Callable[[Submission, Finding | None, datetime | None], Deferred[Worked]]
+    ) -> None:
+        self._given = given
+
+    def work(
+        self, submission: Submission, sunk: Finding | None, at: datetime | None = None
+    ) -> Deferred[Worked]:
+        """As Workshop.work."""
+        return self._given(submission, sunk, at)
+
+
 class Workshop:
     """Runs the journey of one submission in a process of its own.
 
     ``chosen``: the home's settings; workers that begin later go by the same, whatever the file says then.
     ``ready``: False: workers begin with the first submission, as where there may never be one, and it waits
-    for that; else for ``begin_seconds`` at most.
+    for that; else for ``begin_seconds`` at most.  ``nice``: how much they give way to other processes.
     """
 
     def __init__(
@@ -128,11 +158,13 @@ class Workshop:
         *,
         ready: bool = True,
         begin_seconds: float = BEGIN_SECONDS,
+        nice: int = 0,
     ) -> None:
-        self._begin = (home, chosen or settings.load(home))
+        self._begin = (home, chosen or settings.load(home), nice)
         self._reactor = reactor
         self._processes = processes
         self._aside = SetAside(home)
+        self._abandoned = False
         self._at_work: Future[None] | None = None
         self._patience = begin_seconds if ready else None
         self._pool = self._new_pool() if ready else None
@@ -145,14 +177,21 @@ class Workshop:
         Fails as intake.work does, and with Overloaded where the worker ended over it, or did not begin in
         time.  Raises inbound.Unreadable for a message that ended several.
         """
+        return self._given(submission, partial(_work, submission, sunk, at))
+
+    def for_owner(self, owner: str) -> Owned:
+        """Where an owner has large submissions worked on."""
+        return Owned(lambda one, sunk, at: self._given(one, partial(_work_large, owner, one, sunk, at)))
+
+    def _given(self, submission: Submission, task: Callable[[], Worked]) -> Deferred[Worked]:
         self._aside.check(submission)
         done: Deferred[Worked] = Deferred()
         pool = self._pool = self._pool or self._new_pool()
         try:
-            future = pool.submit(_work, submission, sunk, at)
+            future = pool.submit(task)
         except BrokenProcessPool:
             pool = self._replace(pool)
-            future = pool.submit(_work, submission, sunk, at)
+            future = pool.submit(task)
         self._await(pool, done)
         call: Callable[..., None] = self._reactor.callFromThread
         future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, submission))
@@ -181,6 +220,14 @@ class Workshop:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def abandon(self) -> None:
+        """End the workers in the middle of what they are at, which somebody takes up again."""
+        self._abandoned, pool = True, self._pool
+        if pool is not None:
+            for worker in list((pool._processes or {}).values()):
+                worker.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+
     def _ended(
         self,
         future: Future[Worked],
@@ -189,6 +236,9 @@ class Workshop:
         submission: Submission,
     ) -> None:
         error = None if future.cancelled() else future.exception()
+        if self._abandoned:
+            done.errback(Overloaded("stopping"))
+            return
         if isinstance(error, BrokenProcessPool):
             if pool is self._pool:
                 # The first of those that fail together: it was being worked on, the others waited for it.

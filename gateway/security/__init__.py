@@ -22,6 +22,7 @@ from gateway.security.keystore.inventory import USES as KEY_USES
 from gateway.security.keystore.inventory import Use as KeyUse
 from gateway.security.keystore.keys import DecryptionKey, Signatory, SigningKey
 from gateway.security.keystore.store import Keystore
+from gateway.security.large import verify_file, whole
 from gateway.security.policy import (
     ENVELOPED,
     PURPOSES,
@@ -35,7 +36,8 @@ from gateway.security.policy import (
 )
 from gateway.security.refused import Held, Refused
 from gateway.security.signed_time import check_age
-from gateway.security.verification import unproven, verify
+from gateway.security.stretch import Stretch
+from gateway.security.verification import Layers, unproven, verify
 from gateway.security.verified import EDIFACT_SECURITY, Verified
 from gateway.security.xmldsig.qualifying import sign_beside, sign_xades
 from gateway.security.xmldsig.signing import sign_canonical, sign_xml
@@ -59,6 +61,7 @@ __all__ = [
     "KeyUnusable",
     "KeyUse",
     "Keystore",
+    "Layers",
     "Legacy",
     "Level",
     "Lookup",
@@ -71,6 +74,7 @@ __all__ = [
     "Signatory",
     "SigningKey",
     "Sources",
+    "Stretch",
     "TlsKey",
     "TokenAway",
     "Trust",
@@ -96,4 +100,6 @@ __all__ = [
     "unproven",
     "validation_data",
     "verify",
+    "verify_file",
+    "whole",
 ]

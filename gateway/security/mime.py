@@ -127,8 +127,7 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
     Raises Refused: SIG050 for a boundary that is none, SIG051 for a long preamble, SIG052 where
     there are not exactly two parts or something stands behind them.
     """
-    if len(boundary) > MAX_BOUNDARY or _BOUNDARY.match(boundary) is None:
-        raise refusal("SIG050", "boundary", boundary, "Content-Type")
+    check_boundary(boundary)
     marks = _delimiters(body, b"--" + boundary.encode("ascii"))
     if [closing for _, _, closing in marks] != [False, False, True]:
         raise refusal("SIG052", "2", str(max(len(marks) - 1, 0)), "multipart/signed")
@@ -137,6 +136,12 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
     if body[marks[2][1] :].strip():
         raise refusal("SIG052", "", "octets behind the last part", "multipart/signed")
     return SignedParts(body[marks[0][1] : marks[1][0]], body[marks[1][1] : marks[2][0]])
+
+
+def check_boundary(boundary: str) -> None:
+    """Raises Refused (SIG050) for a boundary that is none."""
+    if len(boundary) > MAX_BOUNDARY or _BOUNDARY.match(boundary) is None:
+        raise refusal("SIG050", "boundary", boundary, "Content-Type")
 
 
 def with_crlf(octets: bytes) -> bytes:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 
@@ -30,6 +30,7 @@ from gateway.security.cms.verifying import (
 from gateway.security.content import XML_TYPES, kind_named, kind_of, octets_inside
 from gateway.security.mime import (
     MICALG,
+    Entity,
     MediaType,
     body_of,
     from_base64,
@@ -50,16 +51,17 @@ _LOG = logging.getLogger("gateway.security")
 
 _ENGINES = {"fast": verify_xml, "signxml": verify_by_reference, "both": verify_by_both}
 
-_PKCS7_TYPES = frozenset({PKCS7_MIME, "application/x-pkcs7-mime"})
-_CMS_TYPES = _PKCS7_TYPES | {MULTIPART_SIGNED}
-_SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
-_MIME_FILE = re.compile(rb"MIME-Version:", re.IGNORECASE)
+PKCS7_TYPES = frozenset({PKCS7_MIME, "application/x-pkcs7-mime"})
+CMS_TYPES = PKCS7_TYPES | {MULTIPART_SIGNED}
+SIGNATURE_TYPES = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+MIME_FILE = re.compile(rb"MIME-Version:", re.IGNORECASE)
 
 MAX_LAYERS: Final = 3
 """Signed inside encrypted inside signed (RFC 2634, 1.1) is the most that anybody has a use for."""
 
+SIGNED: Final = "signed-data"
 _SMIME_TYPES: Final = {
-    SIGNED_DATA: "signed-data",
+    SIGNED_DATA: SIGNED,
     ENVELOPED_DATA: "enveloped-data",
     AUTH_ENVELOPED_DATA: "authenveloped-data",
     COMPRESSED_DATA: "compressed-data",
@@ -85,9 +87,9 @@ def verify(
     if len(body) > policy.max_bytes:
         raise refusal("SIG051", str(policy.max_bytes), str(len(body)), "body")
     media = _media(media_type)
-    if _MIME_FILE.match(body):
+    if MIME_FILE.match(body):
         media, body = _unwrap(body, media, policy.mime)
-    return _Layers(trust, policy, now, decrypters).open(body, media, 1)
+    return Layers(trust, policy, now, decrypters).open(body, media, 1)
 
 
 _media = lru_cache(maxsize=256)(media_type)
@@ -98,22 +100,24 @@ def unproven(body: bytes, media_type: str, policy: Policy) -> tuple[bytes, str]:
     """(octets, type) inside a CMS envelope without a look at its signature: for a partner's own desk,
     never for the journey.  Raises Refused."""
     media = _media(media_type)
-    if _MIME_FILE.match(body):
+    if MIME_FILE.match(body):
         media, body = _unwrap(body, media, policy.mime)
     if media.essence == MULTIPART_SIGNED:
         octets = split_signed(body, media.parameters.get("boundary", ""), policy.mime).first
-    elif media.essence in _PKCS7_TYPES:
+    elif media.essence in PKCS7_TYPES:
         octets = attached_content(_der(body))
     else:
         raise _unsigned(media)
     return octets_inside(octets, policy.mime)
 
 
-class _Layers:
+class Layers:
     """The layers of one body, opened from the outside."""
 
-    def __init__(self, trust: Trust, policy: Policy, now: datetime, decrypters: Sequence[Decrypter]) -> None:
-        self._trust, self._policy, self._now = trust, policy, now
+    def __init__(
+        self, trust: Trust, policy: Policy, now: datetime, decrypters: Sequence[Decrypter] = ()
+    ) -> None:
+        self.trust, self.policy, self.now = trust, policy, now
         self._decrypters = decrypters
 
     def open(self, body: bytes, media: MediaType, depth: int) -> Verified:
@@ -121,35 +125,35 @@ class _Layers:
         if depth > MAX_LAYERS:
             raise refusal("SIG234", f"<= {MAX_LAYERS}", str(depth), "body")
         if media.essence in XML_TYPES:
-            return _ENGINES[self._policy.engine](body, self._trust, self._policy, self._now)
+            return _ENGINES[self.policy.engine](body, self.trust, self.policy, self.now)
         if media.essence == MULTIPART_SIGNED:
             return self._open_parts(body, media, depth)
-        if media.essence in _PKCS7_TYPES:
+        if media.essence in PKCS7_TYPES:
             return self._open_cms(read_content_info(_der(body)), media, depth)
         raise _unsigned(media)
 
     def _open_parts(self, body: bytes, media: MediaType, depth: int) -> Verified:
         protocol = media.parameters.get("protocol", "").lower()
-        parts = split_signed(body, media.parameters.get("boundary", ""), self._policy.mime)
-        signature = read_entity(parts.second, self._policy.mime)
-        same = next((t for t in (_SIGNATURE_TYPES, XML_TYPES) if protocol in t), frozenset[str]())
+        parts = split_signed(body, media.parameters.get("boundary", ""), self.policy.mime)
+        signature = read_entity(parts.second, self.policy.mime)
+        same = next((t for t in (SIGNATURE_TYPES, XML_TYPES) if protocol in t), frozenset[str]())
         if signature.media.essence not in same:
             raise refusal("SIG053", "application/pkcs7-signature", protocol, "protocol")
         if same is XML_TYPES:
             return self._open_beside(parts.first, body_of(signature), depth)
-        signed = verify_cms(body_of(signature), _forms(parts.first), self._trust, self._policy, self._now)
-        _check_micalg(media, signed)
-        return self._inside(signed, MULTIPART_SIGNED, depth)
+        signed = verify_cms(body_of(signature), _forms(parts.first), self.trust, self.policy, self.now)
+        check_micalg(media, signed.digest)
+        return self.inside(signed, MULTIPART_SIGNED, depth)
 
     def _open_beside(self, first: bytes, signature: bytes, depth: int) -> Verified:
         """A part whose signature is an XML document of its own; the part's header is not signed, so that its
         type is not asked."""
-        entity = read_entity(first, self._policy.mime)
+        entity = read_entity(first, self.policy.mime)
         content = body_of(entity)
         forms = list(dict.fromkeys((content, with_crlf(content))))
-        proven = verify_beside(signature, forms, entity.content_id, self._trust, self._policy, self._now)
+        proven = verify_beside(signature, forms, entity.content_id, self.trust, self.policy, self.now)
         signed = Signed(proven.content.octets, "", proven.signer, proven.proof, proven.findings)
-        return self._inside(signed, MULTIPART_SIGNED, depth)
+        return self.inside(signed, MULTIPART_SIGNED, depth)
 
     def _open_cms(self, info: Content, media: MediaType, depth: int) -> Verified:
         kind = _SMIME_TYPES.get(info.type, info.type.dotted_string)
@@ -160,8 +164,8 @@ class _Layers:
             raise refusal("SIG235", "signed-data", kind, "ContentInfo")
         if info.type in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA):
             return self._open_encrypted(info, depth)
-        signed = verify_signed_data(info, None, self._trust, self._policy, self._now)
-        return self._inside(signed, PKCS7_MIME, depth)
+        signed = verify_signed_data(info, None, self.trust, self.policy, self.now)
+        return self.inside(signed, PKCS7_MIME, depth)
 
     def _open_encrypted(self, info: Content, depth: int) -> Verified:
         """The signed message inside an encrypted one.
@@ -169,10 +173,10 @@ class _Layers:
         A cipher that proves nothing (CBC) lets anybody change what is inside: then whatever goes wrong below,
         a fault of ours as well, is answered as the decryption's, so that nothing tells what stood there.
         """
-        opened = open_enveloped(info.type, info.content, self._decrypters, self._policy)
+        opened = open_enveloped(info.type, info.content, self._decrypters, self.policy)
         try:
-            entity = read_entity(opened.content, self._policy.mime)
-            if entity.media.essence not in XML_TYPES | _CMS_TYPES:
+            entity = read_entity(opened.content, self.policy.mime)
+            if entity.media.essence not in XML_TYPES | CMS_TYPES:
                 raise refusal("SIG233", "signed-data", entity.media.essence, "content")
             return self.open(body_of(entity), entity.media, depth + 1)
         except Held:
@@ -184,22 +188,22 @@ class _Layers:
                 _LOG.exception("an encrypted message that proves nothing failed in a way of its own")
             raise undecipherable() from None
 
-    def _inside(self, signed: Signed, envelope: str, depth: int) -> Verified:
+    def inside(self, signed: Signed[bytes], envelope: str, depth: int) -> Verified:
         """What signed octets hold, and the signature that it has of its own: then the outer one is the
         carrier's."""
         octets, kind = signed.content, kind_of(signed.content)
         if not kind:
-            entity = read_entity(octets, self._policy.mime)
+            entity = read_entity(octets, self.policy.mime)
             octets = body_of(entity)
-            if entity.media.essence in _CMS_TYPES:
-                return _carried(self.open(octets, entity.media, depth + 1), signed)
+            if entity.media.essence in CMS_TYPES:
+                return carried(self.open(octets, entity.media, depth + 1), signed)
             kind = kind_named(entity.media.essence, octets)
         document: etree._Element | None = None
         if kind == XML:
-            document = read_document(octets, self._policy)
+            document = read_document(octets, self.policy)
             if _is_signed(document):
-                engine = _ENGINES[self._policy.engine]
-                return _carried(engine(octets, self._trust, self._policy, self._now), signed)
+                engine = _ENGINES[self.policy.engine]
+                return carried(engine(octets, self.trust, self.policy, self.now), signed)
         return Verified(
             octets,
             kind,
@@ -219,7 +223,7 @@ def _forms(part: bytes) -> Iterator[bytes]:
     yield with_crlf(part)
 
 
-def _carried(inner: Verified, outer: Signed) -> Verified:
+def carried(inner: Verified, outer: Signed[Any]) -> Verified:
     """The inner message with the outer signature as its carrier's.  Raises Refused (SIG236) for a third."""
     if inner.carrier is not None:
         raise refusal("SIG236", "<= 2", "3", "signatures")
@@ -233,6 +237,7 @@ def _carried(inner: Verified, outer: Signed) -> Verified:
         outer.signer,
         outer.proof,
         (*inner.findings, *outer.findings),
+        stretch=inner.stretch,
         seal=SEAL,
     )
 
@@ -250,16 +255,21 @@ def _unwrap(body: bytes, media: MediaType, limits: MimeLimits) -> tuple[MediaTyp
     """A whole MIME file, as ``openssl cms -outform SMIME`` writes it: its own header counts, and
     must name the type that the transport named."""
     entity = read_entity(body, limits)
+    return unwrapped(entity, media), body_of(entity)
+
+
+def unwrapped(entity: Entity, media: MediaType) -> MediaType:
+    """The type of a MIME file's entity.  Raises Refused (SIG050) where it is not the transport's."""
     if entity.media.essence != media.essence:
         raise refusal("SIG050", media.essence, entity.media.essence, "Content-Type")
-    return entity.media, body_of(entity)
+    return entity.media
 
 
-def _check_micalg(media: MediaType, signed: Signed) -> None:
+def check_micalg(media: MediaType, digest: str) -> None:
     """The announced digest (RFC 8551, 3.5.3.2) is the one that was used; older names have no dash."""
     found = media.parameters.get("micalg", "").lower()
-    if found not in (MICALG[signed.digest], signed.digest):
-        raise refusal("SIG054", MICALG[signed.digest], found, "micalg")
+    if found not in (MICALG[digest], digest):
+        raise refusal("SIG054", MICALG[digest], found, "micalg")
 
 
 def _der(body: bytes) -> bytes:

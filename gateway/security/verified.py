@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import InitVar, dataclass
 from typing import Final
 
 from lxml import etree
 
 from gateway.model import Finding, Proof, Signer
+from gateway.security.stretch import PIECE, Stretch
 
 XMLDSIG: Final = "xmldsig"
 MULTIPART_SIGNED: Final = "multipart/signed"
@@ -33,7 +35,8 @@ class Verified:
     that was digested, without its signature, with the source lines of the sender's file.  ``signer``: of
     the innermost signature, who says what the content says; ``carrier``: of the one around it, if any.
     ``envelope``: ``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime``, or ``edifact`` (its own
-    security).  ``findings``: what the signature claimed besides and was not believed, as a time stamp of an
+    security).  ``stretch``: where the content is, in place of ``content``, where it stays in its file.
+    ``findings``: what the signature claimed besides and was not believed, as a time stamp of an
     authority that nobody knows.
     """
 
@@ -46,8 +49,15 @@ class Verified:
     carrier: Signer | None = None
     carrier_proof: Proof = UNPROVEN
     findings: tuple[Finding, ...] = ()
+    stretch: Stretch | None = None
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:
         if seal is not SEAL:
             raise TypeError("only gateway.security.verify makes a Verified")
+
+    def pieces(self) -> Iterator[bytes]:
+        """The content, in pieces of PIECE octets, wherever it is."""
+        if self.stretch is not None:
+            return self.stretch.pieces()
+        return (self.content[at : at + PIECE] for at in range(0, len(self.content), PIECE))

@@ -26,10 +26,13 @@ from gateway.storage.records import (
 )
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
+from gateway.storage.slices import WORKING, working
+from gateway.storage.staging import Staging
 from gateway.storage.standing import Written
 from gateway.storage.writes import Writes
 
 __all__ = [
+    "WORKING",
     "Act",
     "Addressed",
     "Audited",
@@ -61,6 +64,7 @@ __all__ = [
     "SchemaOlder",
     "Settlement",
     "Sighting",
+    "Staging",
     "Stale",
     "Standing",
     "Status",
@@ -73,4 +77,5 @@ __all__ = [
     "decision_due",
     "declaration_due",
     "migrate",
+    "working",
 ]

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select
 
 from gateway.evidence import entries
 from gateway.evidence.entries import Attested
-from gateway.evidence.records import RefusalRecord, digest
+from gateway.evidence.records import MessageRecord, RefusalRecord, digest
 from gateway.model import Event
 from gateway.model.grants import MandateRow
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, slices, tables
 from gateway.storage.codec import moment
 from gateway.storage.journal import Page
 from gateway.storage.reading import outgoing_of
@@ -44,12 +44,17 @@ def _submission(connection: Connection, row: Any) -> Attested:
     return Attested(
         record=digest(attesting.submission_record(tuple(row)[1:])),
         body=row.digest,
-        messages=tuple(digest(attesting.message_record(tuple(m))) for m in messages),
+        messages=tuple(digest(_message(connection, m)) for m in messages),
         sent={o.id: digest(attesting.outgoing_record(outgoing_of(o))) for o in outgoings},
         due={d.id: f"{d.destination} {d.payload}" for d in deliveries},
         events=attesting.events_of(lines),
         decisions=tuple(digest(attesting.decision_record(d)) for d in decisions),
     )
+
+
+def _message(connection: Connection, row: Any) -> MessageRecord:
+    staged = slices.digest(connection, row.submission, row.ordinal) if row.declaration == b"" else ""
+    return attesting.message_record(tuple(row), staged)
 
 
 def _parts(connection: Connection, submission: str) -> tuple[Sequence[Any], ...]:

@@ -56,8 +56,9 @@ def submission_record(columns: Sequence[Any]) -> SubmissionRecord:
     )
 
 
-def message_record(columns: Sequence[Any]) -> MessageRecord:
-    """Of a row of the message table; what decisions change later is no part of it."""
+def message_record(columns: Sequence[Any], staged: str = "") -> MessageRecord:
+    """Of a row of the message table; what decisions change later is no part of it.  ``staged``: the digest of
+    a declaration that is in slices."""
     (submission, ordinal, type_, reference, identifier, lrn, function, kind, outcome) = columns[:9]
     findings, declaration = columns[9], columns[10]
     return MessageRecord(
@@ -71,7 +72,7 @@ def message_record(columns: Sequence[Any]) -> MessageRecord:
         kind,
         outcome,
         raw(findings),
-        None if declaration is None else sha256(declaration),
+        None if declaration is None else staged or sha256(declaration),
     )
 
 
@@ -117,12 +118,12 @@ def received(
 ) -> None:
     """A submission with its verdict, answers and deliveries; ``columns`` and ``messages``: its rows."""
     verdict = settlement.verdict
-    sent = (settlement.receipt, *settlement.answers)
+    sent, staged = (settlement.receipt, *settlement.answers), settlement.staged
     carrier = verdict.carrier and msgspec.structs.replace(verdict.carrier, certificate=b"")
     of = Attested(
         record=digest(submission_record(columns)),
         body=settlement.submission.digest,
-        messages=tuple(digest(message_record(row)) for row in messages),
+        messages=tuple(digest(message_record(row, staged.get(row[1], ""))) for row in messages),
         sent={o.id: digest(outgoing_record(o)) for o in sent},
         due=due(settlement.deliveries),
         mandates=tuple(sorted({m for message in verdict.messages for m in message.mandates})),

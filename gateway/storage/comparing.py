@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, select
 
 from gateway.evidence import entries
 from gateway.evidence.entries import Entry, sha256
-from gateway.evidence.records import digest
+from gateway.evidence.records import MessageRecord, digest
 from gateway.model import Event
-from gateway.storage import attesting, correcting, matching, publishing, tables
+from gateway.storage import attesting, correcting, matching, publishing, slices, tables
 from gateway.storage.auditing import Audited, Breach, Progress
 from gateway.storage.codec import moment, submission_of
 from gateway.storage.matching import UNREADABLE, readable
@@ -76,6 +77,7 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
     sent = [i for found in told.values() for e in found for i in e.of.sent]
     due = [i for found in told.values() for e in found for i in e.of.due]
     case = _Case(
+        partial(slices.digest, connection),
         submissions=_rows(connection, tables.submission, _s.id, ids),
         messages=_rows(connection, tables.message, _m.submission, ids),
         decisions=_rows(connection, tables.decision, tables.decision.c.submission, ids),
@@ -96,7 +98,9 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
 class _Case:
     """The rows of some submissions, by id."""
 
-    def __init__(self, **rows: dict[str, list[Any]]) -> None:
+    def __init__(self, digest_of: Callable[[str, int], str], **rows: dict[str, list[Any]]) -> None:
+        """``digest_of``: of a submission's part that is in slices."""
+        self._digest = digest_of
         self._rows = rows
 
     def of(self, table: str, identity: str) -> list[Any]:
@@ -132,7 +136,8 @@ class _Case:
     def _submission(self, row: Any, received: Entry, away: bool) -> Iterator[str]:
         if digest(attesting.submission_record(tuple(row)[1:])) != received.of.record:
             yield "its record is not as received"
-        if row.digest != received.of.body or (not away and sha256(row.body) != received.of.body):
+        here = sha256(row.body) if row.body else self._digest(row.id, slices.BODY)
+        if row.digest != received.of.body or (not away and here != received.of.body):
             yield "its octets are not as received"
         if away and row.body:
             yield "it is archived, and yet here"
@@ -140,7 +145,7 @@ class _Case:
     def _parts(self, identity: str, received: Sequence[Entry], told: Sequence[Entry]) -> Iterator[str]:
         messages = sorted(self.of("messages", identity), key=lambda row: row.ordinal)
         wanted = received[0].of.messages if received else ()
-        if tuple(digest(attesting.message_record(tuple(row))) for row in messages) != wanted:
+        if tuple(digest(self._message(row)) for row in messages) != wanted:
             yield "its messages are not as judged"
         decisions = self.of("decisions", identity)
         decided = Counter(e.of.record for e in told if e.kind == entries.DECIDED)
@@ -157,6 +162,10 @@ class _Case:
         )
         if Counter(attesting.events_of(list(lines))) != Counter(d for e in told for d in e.of.events):
             yield "its timeline is not what happened"
+
+    def _message(self, row: Any) -> MessageRecord:
+        staged = self._digest(row.submission, row.ordinal) if row.declaration == b"" else ""
+        return attesting.message_record(tuple(row), staged)
 
     def _sent(self, told: Sequence[Entry], away: bool) -> Iterator[str]:
         receipts = {

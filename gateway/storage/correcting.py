@@ -17,7 +17,7 @@ from gateway.evidence import entries
 from gateway.evidence.entries import Attested, sha256
 from gateway.evidence.records import CorrectionRecord, digest, raw
 from gateway.model import Change, Correction, Declaration, Delivery, Event, How
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, slices, tables
 from gateway.storage.claiming import unheld_at
 from gateway.storage.codec import message_key, micros, moment, octets, packed, submission_of, unpacked
 from gateway.storage.journal import Page
@@ -47,7 +47,10 @@ def original(connection: Connection, message: str) -> Original | None:
     submission, ordinal = message_key(message)
     of = select(_m.declaration).where(_m.submission == submission, _m.ordinal == ordinal)
     stored = connection.scalar(of)
-    return None if stored is None else Original(unpacked(bytes(stored), Declaration), sha256(bytes(stored)))
+    if stored is None:
+        return None
+    whole = bytes(stored) or slices.whole(connection, submission, ordinal)
+    return Original(unpacked(whole, Declaration), sha256(whole))
 
 
 def correct(

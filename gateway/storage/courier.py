@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, correcting, publishing, tables
+from gateway.storage import attesting, correcting, publishing, slices, tables
 from gateway.storage.claiming import MAX_ERROR, arrival, delivery_of, free, is_due, owned, to
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
@@ -54,7 +54,11 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
     instead = correcting.handed_over(connection, deliveries)
-    return [_handover(d, found[d.payload], instead.get(d.id)) for d in deliveries if d.payload in found]
+    return [
+        _handover(connection, d, found[d.payload], instead.get(d.id))
+        for d in deliveries
+        if d.payload in found
+    ]
 
 
 def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
@@ -201,14 +205,19 @@ def abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
     return about | publishing.messages_decided(connection, decisions)
 
 
-def _handover(delivery: Delivery, row: Any, instead: correcting.Corrected | None) -> Handover:
-    corrected = None if instead is None else instead.declaration
+def _handover(
+    connection: Connection, delivery: Delivery, row: Any, instead: correcting.Corrected | None
+) -> Handover:
+    declaration = None if instead is None else instead.declaration
+    if declaration is None:
+        stored = row.declaration or slices.whole(connection, row.submission, row.ordinal)
+        declaration = unpacked(stored, Declaration)
     return Handover(
         delivery=delivery.id,
         message=delivery.payload,
         filer=row.filer,
         principal=row.principal,
         received_at=moment(row.received_at),
-        declaration=corrected or unpacked(row.declaration, Declaration),
+        declaration=declaration,
         correction=None if instead is None else instead.correction,
     )

@@ -18,7 +18,7 @@ from gateway.evidence.records import written
 from gateway.evidence.sealing import is_signed
 from gateway.model import Event, Signer
 from gateway.security import SigningKey
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, slices, tables
 from gateway.storage.codec import micros, moment, packed, unpacked
 from gateway.storage.database import LedgerError
 from gateway.storage.journal import Page
@@ -317,9 +317,15 @@ def _register(connection: Connection, row: Any, told: Sequence[Entry], proofs: _
 def _messages(connection: Connection, submission: str) -> tuple[Read, ...]:
     m = tables.message
     rows = connection.execute(select(m).where(m.c.submission == submission).order_by(m.c.ordinal))
-    return tuple(
-        Read(row.ordinal, written(attesting.message_record(tuple(row))), row.declaration) for row in rows
-    )
+    return tuple(_read(connection, row) for row in rows)
+
+
+def _read(connection: Connection, row: Any) -> Read:
+    declaration = row.declaration
+    if declaration == b"":
+        declaration = slices.whole(connection, row.submission, row.ordinal)
+    record = attesting.message_record(tuple(row), sha256(declaration) if declaration else "")
+    return Read(row.ordinal, written(record), declaration)
 
 
 def _sent(connection: Connection, told: Sequence[Entry]) -> tuple[Told, ...]:

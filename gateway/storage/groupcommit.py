@@ -40,6 +40,10 @@ READERS = 4
 """Threads for the ledger's other work."""
 
 
+STAGED_OCTETS = 4_096
+"""What a message whose declaration is in slices counts as: its rows and its line in the journal."""
+
+
 class Overloaded(Exception):
     """The ledger cannot keep up, or is stopping: the sender must try again later; nothing is kept."""
 
@@ -63,8 +67,13 @@ class _Waiting:
 
     def __init__(self, settlement: Settlement) -> None:
         self.settlement = settlement
-        self.octets = len(settlement.submission.body)
+        self.octets = octets_of(settlement)
         self.answer: Deferred[Answer | Clash | Stale] = Deferred()
+
+
+def octets_of(settlement: Settlement) -> int:
+    """What a settlement weighs in a transaction; one of very many messages has it to itself."""
+    return len(settlement.submission.body) + min(STAGED_OCTETS * len(settlement.staged), MAX_BATCH_OCTETS)
 
 
 class GroupCommit:
@@ -106,7 +115,7 @@ class GroupCommit:
 
         Raises Overloaded at once where too much waits.  Fails with LedgerUnavailable or LedgerError.
         """
-        octets = len(settlement.submission.body)
+        octets = octets_of(settlement)
         full = self.waiting >= self._max_waiting
         # One submission over the bound by itself is taken when nothing else waits.
         full = full or bool(self._octets and self._octets + octets > MAX_WAITING_OCTETS)

@@ -14,9 +14,11 @@ from gateway.storage import tables
 from gateway.storage.codec import micros, moment, packed, unpacked
 from gateway.storage.revocation import Sighting, sight
 from gateway.storage.rows import Rows
+from gateway.storage.slices import WORKING, working
 
 _h = tables.held.c
 _waits = _h.became == text("''")  # a literal: the partial index is chosen by it
+_is_large = _h.findings.like(f'[{{"code":"{WORKING}"%')
 _rows = Rows(tables.held, generated=("position",), on_conflict_do_nothing=True)
 
 _AS_IT_COMES = [c.name for c in tables.held.c if c.name not in ("position", "id", "partner")]
@@ -37,6 +39,16 @@ class Holding(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     certificates: tuple[bytes, ...]
     became: str = ""
+
+    @property
+    def large(self) -> bool:
+        """Whether it waits, or waited, because it is large."""
+        return not self.certificates
+
+    @property
+    def told(self) -> tuple[Finding, ...]:
+        """The findings as its sender is told them: who works on it is nobody's business."""
+        return tuple(Finding(WORKING) if f.code == WORKING else f for f in self.findings)
 
 
 def hold(
@@ -79,24 +91,67 @@ def holding(connection: Connection, partner: str, submission_id: str) -> Holding
     return None if row is None else _holding(row)
 
 
+def held_as(connection: Connection, partner: str, digest: str) -> Holding | None:
+    """What was kept of these bytes from this partner, or what became of it."""
+    row = connection.execute(
+        select(*_without_body()).where(_h.partner == partner, _h.digest == digest)
+    ).first()
+    return None if row is None else _holding(row)
+
+
+def renew(connection: Connection, submission: str, owner: str, until: datetime) -> bool:
+    """Go on working on a large submission; False where its owner has it no more."""
+    mine = update(tables.held).where(_h.id == submission, _waits, _h.findings == _worked_on_by(owner))
+    return connection.execute(mine.values(deadline=micros(until))).rowcount > 0
+
+
+def take_over(connection: Connection, owner: str, now: datetime, until: datetime) -> Submission | None:
+    """Become the owner of a large submission whose own one has let it lapse; the oldest, without its octets."""
+    lapsed = (
+        select(_h.id)
+        .where(_waits, _h.deadline <= micros(now), _is_large)
+        .order_by(_h.position)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    found = connection.scalar(lapsed)
+    if found is None:
+        return None
+    taken = {"findings": _worked_on_by(owner), "deadline": micros(until)}
+    connection.execute(update(tables.held).where(_h.id == found).values(taken))
+    return _submission(connection.execute(select(tables.held).where(_h.id == found)).one())
+
+
+def refuse(connection: Connection, submission: str, owner: str, findings: Sequence[Finding]) -> bool:
+    """It is let go as one whose sender cannot be answered; False where another one works on it."""
+    mine = update(tables.held).where(_h.id == submission, _waits, _h.findings == _worked_on_by(owner))
+    return connection.execute(mine.values(became=submission, findings=packed(tuple(findings)))).rowcount > 0
+
+
+def _worked_on_by(owner: str) -> str:
+    return packed((working(owner),))
+
+
 def holdings(connection: Connection, after: str, limit: int) -> list[Holding]:
     """Those that wait, oldest first, from behind the one of this id ("" or unknown: from the first)."""
     start = func.coalesce(select(_h.position).where(_h.id == after).scalar_subquery(), 0)
-    waiting = select(*_without_body()).where(_waits, _h.position > start)
+    waiting = select(*_without_body()).where(_waits, ~_is_large, _h.position > start)
     rows = connection.execute(waiting.order_by(_h.position).limit(limit))
     return [_holding(row) for row in rows]
 
 
 def held_count(connection: Connection) -> int:
-    """How many wait."""
-    return connection.scalar(select(func.count()).where(_waits)) or 0
+    """How many wait for somebody who can tell; large ones, which wait for nobody, are not among them."""
+    return connection.scalar(select(func.count()).where(_waits, ~_is_large)) or 0
 
 
 def held_submission(connection: Connection, submission_id: str) -> Submission | None:
     """A held submission octet for octet; None once it was settled."""
     row = connection.execute(select(tables.held).where(_h.id == submission_id, _waits)).first()
-    if row is None:
-        return None
+    return None if row is None else _submission(row)
+
+
+def _submission(row: Any) -> Submission:
     return Submission(
         id=row.id,
         partner=row.partner,

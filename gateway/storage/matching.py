@@ -15,7 +15,7 @@ from gateway.evidence.records import RefusalRecord, digest
 from gateway.model import Partner
 from gateway.model.grants import MandateRow
 from gateway.model.register import keys_of
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, slices, tables
 from gateway.storage.auditing import Breach
 from gateway.storage.codec import moment, unpacked
 from gateway.storage.evidence import exhibits_of
@@ -132,7 +132,8 @@ def held(connection: Connection) -> Iterator[Breach]:
     for row in connection.execute(select(h.id, h.digest, h.body, h.became)):
         if row.digest not in told.pop(row.id, ()):
             yield Breach(f"held {row.id}", "no entry speaks of it")
-        if not row.became and sha256(row.body) != row.digest:
+        octets = sha256(row.body) if row.body else slices.digest(connection, row.id, slices.BODY)
+        if not row.became and octets != row.digest:
             yield Breach(f"held {row.id}", "its octets are not as received")
         if row.became and row.id not in gone:
             yield Breach(f"held {row.id}", "it was let go, and no entry says so")

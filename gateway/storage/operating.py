@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, select, text, tuple_
 
 from gateway.evidence.entries import read_entry
 from gateway.model import Delivery
-from gateway.storage import claiming, publishing, tables
+from gateway.storage import claiming, publishing, slices, tables
 from gateway.storage.codec import micros, moment, submission_of
 
 SCAN = 2_000
@@ -212,7 +212,7 @@ def carried(connection: Connection, delivery: Delivery) -> Carried | None:
     ).first()
     if row is None or row.declaration is None:
         return None
-    octets = len(row.declaration)
+    octets = len(row.declaration) or sum(map(len, slices.each(connection, submission, int(ordinal))))
     return Carried("declaration", delivery.payload, row.identifier or row.type, row.lrn, row.filer, octets)
 
 

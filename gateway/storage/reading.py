@@ -20,7 +20,7 @@ from gateway.model import (
     Role,
     Submission,
 )
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, slices, tables
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.joining import JOINED, joined
 from gateway.storage.journal import Page
@@ -81,7 +81,7 @@ def raw(connection: Connection, submission: str) -> Submission | None:
         partner=row.partner,
         channel=row.channel,
         media_type=row.media_type,
-        body=row.body,
+        body=row.body or slices.whole(connection, row.id, slices.BODY),
         digest=row.digest,
         received_at=moment(row.received_at),
     )

@@ -28,6 +28,8 @@ class Settlement(msgspec.Struct, frozen=True):
     that was refused because another has it.  ``answers``: further messages to partners, beside the
     receipt.  ``entitled``: ordinals of the messages that the transport partner may file for their signer.
     ``register``: the version of the register that it was judged by; None where no ledger holds that.
+    ``staged``: the digests (hex SHA-256) of declarations that are in slices already, by ordinal; its octets are
+    there too.  ``owner``: who put them there: where another one works on it since, it is Stale.
     """
 
     submission: Submission
@@ -39,6 +41,8 @@ class Settlement(msgspec.Struct, frozen=True):
     answers: tuple[Outgoing, ...] = ()
     entitled: tuple[int, ...] = ()
     register: int | None = None
+    staged: Mapping[int, str] = {}
+    owner: str = ""
 
 
 class Stale(msgspec.Struct, frozen=True):

@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
 
 from gateway.evidence import entries
 from gateway.evidence.archives import Row, Value
 from gateway.evidence.entries import Attested, read_entry
-from gateway.storage import tables
+from gateway.storage import slices, tables
 from gateway.storage.codec import micros, moment
 from gateway.storage.database import LedgerError
 from gateway.storage.journal import Page
 
 _s, _a, _d, _o = (t.c for t in (tables.submission, tables.archived, tables.delivery, tables.outgoing))
+_l = tables.slice.c
 _e, _m, _n = tables.event.c, tables.message.c, tables.decision.c
 OCTETS = "octets"
 """The name, in an archive, of what is taken out of the submission's own row."""
@@ -64,6 +65,7 @@ def dump(connection: Connection, ids: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     for identity in ids:
         body = connection.scalar(select(_s.body).where(_s.id == identity)) or b""
+        body = body or slices.whole(connection, identity, slices.BODY)
         rows.append(Row(OCTETS, {"submission": identity, "body": body}))
         for table, which in _leaving(connection, identity):
             found = connection.execute(select(table).where(which).order_by(*table.primary_key.columns))
@@ -83,6 +85,7 @@ def remove(
             connection.execute(delete(table).where(which))
         page.add(entries.ARCHIVED, identity, Attested(record=digest, note=name))
     connection.execute(update(tables.submission).where(_s.id.in_(ids)).values(body=b""))
+    connection.execute(delete(tables.slice).where(_l.submission.in_(ids)))
     connection.execute(
         insert(tables.archived),
         [{"submission": i, "archive": name, "digest": digest, "at": at} for i in ids],
@@ -159,6 +162,7 @@ def _leaving(connection: Connection, submission: str) -> Iterator[tuple[Table, C
     sent, due = _named(connection, submission)
     receipt = connection.scalar(select(_s.receipt).where(_s.id == submission))
     yield tables.message, _m.submission == submission
+    yield tables.slice, and_(_l.submission == submission, _l.part > slices.BODY)
     yield tables.decision, _n.submission == submission
     yield tables.event, _e.submission == submission
     yield tables.outgoing, _o.id.in_([i for i in sent if i != receipt])

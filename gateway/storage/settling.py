@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from gateway.evidence import entries
 from gateway.evidence.records import RefusalRecord
-from gateway.model import Answer, Delivery, Event, Outcome, Outgoing
+from gateway.model import Answer, Delivery, Event, Judged, Outcome, Outgoing
 from gateway.storage import attesting, tables
 from gateway.storage.admitting import outdated
 from gateway.storage.codec import claim_of, micros, moment, octets, packed, submission_of
@@ -23,6 +23,7 @@ from gateway.storage.joining import join
 from gateway.storage.journal import Page
 from gateway.storage.records import Clash, Settlement, Stale
 from gateway.storage.rows import Rows
+from gateway.storage.slices import owned
 
 MAX_REFUSALS = 10_000
 """Refusals kept for audit: unproven senders must not be able to fill the disk."""
@@ -77,7 +78,7 @@ def settle_fresh(
     connection: Connection, batch: Sequence[Settlement], page: Page
 ) -> list[Answer | Clash | Stale]:
     """Store a batch in which all is new, as nearly every one is.  Raises Doubled where it is not."""
-    if outdated(connection, batch):
+    if outdated(connection, batch) or _taken_over(connection, batch):
         raise Doubled
     rows = [_submission_row(settlement) for settlement in batch]
     if _submissions.insert(connection, rows) != len(rows):
@@ -94,7 +95,7 @@ def settle_carefully(
     Raises LedgerError where an id belongs to other bytes (an id given twice is our fault).
     """
     answers: list[Answer | Clash | Stale] = []
-    stale = outdated(connection, batch)
+    stale = outdated(connection, batch) | _taken_over(connection, batch)
     for settlement in batch:
         if settlement.submission.id in stale:
             answers.append(Stale())
@@ -150,6 +151,12 @@ def _insert_parts(
         attesting.received(page, settlement, row, of_one)
     insert_outgoings(connection, [o for s in fresh for o in (s.receipt, *s.answers)])
     insert_deliveries(connection, [d for s in fresh for d in s.deliveries])
+
+
+def _taken_over(connection: Connection, batch: Sequence[Settlement]) -> set[str]:
+    """The ids of large submissions that another one works on by now."""
+    large = [s for s in batch if s.owner]
+    return {s.submission.id for s in large if not owned(connection, s.submission.id, s.owner)}
 
 
 def _old_answer(connection: Connection, settlement: Settlement, page: Page) -> Answer | Clash:
@@ -233,13 +240,19 @@ def _message_rows(settlement: Settlement) -> list[tuple[Any, ...]]:
             None if message.kind is None else str(message.kind),
             str(message.outcome),
             packed(message.findings),
-            None if message.declaration is None else octets(message.declaration),
+            _declared(message, settlement),
             "",
             str(message.outcome),
             0,
         )
         for message in settlement.verdict.messages
     ]
+
+
+def _declared(message: Judged, settlement: Settlement) -> bytes | None:
+    if message.declaration is None:
+        return None
+    return b"" if message.ordinal in settlement.staged else octets(message.declaration)
 
 
 def _outgoing_row(outgoing: Outgoing) -> tuple[Any, ...]:

@@ -52,7 +52,7 @@ from gateway.syntax.outgoing import (
     leaves,
 )
 from gateway.syntax.reader import Reader, read, stream
-from gateway.syntax.security import PIECE, Surveyor, may_be_secured, survey
+from gateway.syntax.security import PIECE, Surveyor, may_be_secured, may_be_secured_in, survey
 from gateway.syntax.security_writing import acknowledge_received, refer, secure
 from gateway.syntax.tokeniser import Tokeniser, segments
 from gateway.syntax.writer import pieces, write
@@ -111,6 +111,7 @@ __all__ = [
     "forwarded",
     "leaves",
     "may_be_secured",
+    "may_be_secured_in",
     "pieces",
     "proofread",
     "read",

@@ -47,6 +47,18 @@ def may_be_secured(content: bytes) -> bool:
     return at >= 0
 
 
+def may_be_secured_in(pieces: Iterable[bytes]) -> bool:
+    """As ``may_be_secured``, for a content in pieces of any size."""
+    before = b""
+    for piece in pieces:
+        window = before + piece
+        if may_be_secured(window):
+            return True
+        # The digit keeps a mark that was looked at already from being one with nothing before it.
+        before = b"0" + window[-len(_MARK) :]
+    return False
+
+
 def survey(
     pieces: Iterable[bytes], limits: EdifactLimits | None = None, tolerated: Collection[str] = ()
 ) -> Survey:

@@ -23,6 +23,7 @@ from gateway.transport.services import (
     Status,
     said,
 )
+from gateway.transport.spool import Spool
 from gateway.transport.tls import ClientTls, ServerTls, Unusable
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Said",
     "ServerTls",
     "Services",
+    "Spool",
     "Status",
     "Unreachable",
     "Unusable",

@@ -132,7 +132,7 @@ class Admission:
         limit = partner.limits.max_bytes or self.bounds.max_bytes
         if length is not None and length > limit:
             return too_large(limit, length)
-        full = self._full(partner, length or 0, rank, now)
+        full = self._full(partner, min(length or 0, self.bounds.spool_over), rank, now)
         if full is not None:
             return full
         bucket = self._bucket(partner, "sent", 1, now)
@@ -141,8 +141,9 @@ class Admission:
             return _rate(bucket.per_minute, wait)
         self.inside[partner.id] += 1
         self.total_inside += 1
-        self._hold(partner.id, length or 0)
-        return Pass(partner.id, now, limit, length or 0, rank)
+        held = min(length or 0, self.bounds.spool_over)
+        self._hold(partner.id, held)
+        return Pass(partner.id, now, limit, held, rank)
 
     def read(self, partner: Partner, now: float) -> Held | None:
         """A small call (status, mailbox) wants in: bound by rate only."""
@@ -154,11 +155,11 @@ class Admission:
         """The body has grown to ``received`` octets: still within the bounds?"""
         if received > leave.limit:
             return too_large(leave.limit, received)
-        more = received - leave.held
+        more = min(received, self.bounds.spool_over) - leave.held
         if more > 0:
             if not self._fits(leave.partner, more, others=self.held[leave.partner] - leave.held):
                 return self.busy(now)
-            leave.held = received
+            leave.held += more
             self._hold(leave.partner, more)
         return None
 

@@ -67,6 +67,7 @@ class Api:
             body=call.body,
             digest=call.digest,
             received_at=self._now(),
+            file="" if call.hand_over is None else call.hand_over(),
         )
         answer = await self._services.submit(submission)
         if isinstance(answer, Pending):

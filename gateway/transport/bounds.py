@@ -6,13 +6,16 @@ import msgspec
 
 from gateway.model import Role
 
+NEVER = 2**62  # octets that no body has
+
 
 class Bounds(msgspec.Struct, frozen=True):
     """The gateway's own bounds; a partner's ``Limits`` override the first three where not 0.
 
     ``max_bytes``: of one body (10 MB: what customs' peers take in one interchange).
     ``per_minute``: submissions, and the burst.  ``in_flight``: of one partner.
-    ``total_in_flight``, ``total_bytes``: of all partners, bodies held in memory.
+    ``total_in_flight``, ``total_bytes``: of all partners, bodies held in memory; of one that is larger than
+    ``spool_over``, so much.
     ``at_work``: submissions of all partners worked on at once; the others that are inside wait for their
     turn.  ``target``: seconds that one may be inside where more comes than can be done; ``patience``: that one
     may wait in a burst.  ``urgent``: the roles whose word for urgent is taken.
@@ -26,6 +29,7 @@ class Bounds(msgspec.Struct, frozen=True):
     in_flight: int = 16
     total_in_flight: int = 256
     total_bytes: int = 268_435_456
+    spool_over: int = NEVER
     at_work: int = 32
     target: float = 0.5
     patience: float = 1.0

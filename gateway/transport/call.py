@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -95,7 +95,8 @@ class Call(msgspec.Struct, frozen=True):
     """An authenticated, admitted request with its body: what an operation answers.
 
     ``id``: the request's, given at the door.  ``argument``: what the path's ``{id}`` stood for.
-    ``digest``: hex SHA-256 of the body.  ``partner`` is None only for public operations.
+    ``digest``: hex SHA-256 of the body.  ``hand_over``: of a large body, which is in a file then: gives its path
+    to who removes it.  ``partner`` is None only for public operations.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Call(msgspec.Struct, frozen=True):
     partner: Partner | None = None
     body: bytes = b""
     digest: str = ""
+    hand_over: Callable[[], str] | None = None
 
 
 def json_reply(value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Reply:

@@ -16,6 +16,7 @@ from gateway.transport.problem import language_of, problem
 from gateway.transport.refusals import RefusalLog, Refused
 from gateway.transport.routes import Operation
 from gateway.transport.services import Services
+from gateway.transport.spool import SpoolFile
 
 MAX_CODES = 20  # of one refusal in the log: a broken file has thousands of findings, and few kinds
 OURS = 500  # an error of ours is an incident, and written down as one
@@ -26,7 +27,8 @@ NONE = Operation("none", "", "", public=True)
 class Admitted(msgspec.Struct):
     """A request that may send its body, or has none: what is known of it until it is answered.
 
-    ``limit``: octets of body; ``leave``: its pass, where it is a submission; ``why``: what only the operator
+    ``limit``: octets of body; ``leave``: its pass, where it is a submission; ``spooled``: its body's file, where
+    that is large; ``why``: what only the operator
     is told of its refusal.
     """
 
@@ -38,6 +40,7 @@ class Admitted(msgspec.Struct):
     partner: Partner | None = None
     limit: int = 0
     leave: Pass | None = None
+    spooled: SpoolFile | None = None
     received: int = 0
     codes: tuple[str, ...] = ()
     why: str = ""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -19,6 +21,7 @@ from gateway.transport.access import AccessLog
 from gateway.transport.admission import Admission, Held, too_large
 from gateway.transport.api import Api
 from gateway.transport.authentication import CHALLENGE, TaxCodes, authenticate, no_codes, unproven
+from gateway.transport.bounds import NEVER
 from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
@@ -28,7 +31,10 @@ from gateway.transport.queries import Unanswerable
 from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import Body, Routes
 from gateway.transport.services import Overloaded, Refusal, Services
+from gateway.transport.spool import Spool, SpoolFull
 from gateway.transport.turns import Late, Later, Turns
+
+SPOOL_RETRY = 30  # seconds: what a large message takes
 
 
 class Visit:
@@ -63,9 +69,12 @@ class Door:
         refusals: RefusalLog | None = None,
         unfit: Callable[[tuple[bytes, ...]], str] = lambda certificates: "",
         tax_codes: TaxCodes = no_codes,
+        spool: Spool | None = None,
     ) -> None:
         self.settings = settings or DoorSettings()
-        self.bounds = self.settings.bounds
+        self.spool = spool
+        over = NEVER if spool is None else spool.over
+        self.bounds = msgspec.structs.replace(self.settings.bounds, spool_over=over)
         self.turns = Turns(self.bounds, seconds, later, metrics)
         self.admission = Admission(self.bounds, self.turns.line.drain)
         self.routes = Routes(self.settings.operations)
@@ -112,6 +121,23 @@ class Door:
             held = too_large(admitted.limit, received) if received > admitted.limit else None
         return None if held is None else self._hold(admitted, held)
 
+    def write(self, admitted: Admitted, content: BytesIO, data: bytes) -> Reply | None:
+        """More of the body: into memory, or where it is large into a file, and what was in memory before it.
+        The refusal, where there is no room."""
+        if admitted.spooled is None and admitted.received <= self.bounds.spool_over:
+            content.write(data)
+            return None
+        try:
+            if admitted.spooled is None and self.spool is not None:
+                admitted.spooled = self.spool.open(admitted.id, admitted.received)
+                admitted.spooled.write(content.getvalue())
+                content.truncate(0)
+            if admitted.spooled is not None:
+                admitted.spooled.write(data)
+        except SpoolFull:
+            return self._refuse(admitted, 503, [Finding("API5035")], retry_after=SPOOL_RETRY, close=True)
+        return None
+
     def serve(self, admitted: Admitted, body: bytes, digest: str) -> Deferred[Reply]:
         """The reply to the whole request; never fails."""
         call = Call(
@@ -120,10 +146,11 @@ class Door:
             head=admitted.head,
             argument=admitted.argument,
             partner=admitted.partner,
-            body=body,
+            body=b"" if admitted.spooled else body,
             digest=digest,
+            hand_over=admitted.spooled.hand_over if admitted.spooled else None,
         )
-        admitted.received = len(body)
+        admitted.received = admitted.received if admitted.spooled else len(body)
         done = Deferred.fromCoroutine(self._answer(admitted, call))
         done.addErrback(self._failed, admitted)
         return done.addCallback(self._settle, admitted)
@@ -207,17 +234,30 @@ class Door:
                 self.metrics.admitted(rank.name, entered.finding.code)
                 return self._hold(admitted, entered)
             admitted.leave, admitted.limit = entered, entered.limit
-            return None
+            return self._spooled(admitted, length or 0)
         admitted.limit = MOST_BYTES[admitted.operation.body]
         if (length or 0) > admitted.limit:
             return self._hold(admitted, too_large(admitted.limit, length or 0))
         held = None if partner is None else self.admission.read(partner, now)
         return None if held is None else self._hold(admitted, held)
 
+    def _spooled(self, admitted: Admitted, length: int) -> Reply | None:
+        """A large body finds its file open, or hears before it is sent that there is no room."""
+        if self.spool is None or length <= self.spool.over:
+            return None
+        try:
+            admitted.spooled = self.spool.open(admitted.id, length)
+        except SpoolFull:
+            return self._refuse(admitted, 503, [Finding("API5035")], retry_after=SPOOL_RETRY)
+        return None
+
     async def _answer(self, admitted: Admitted, call: Call) -> Reply:
         try:
             if admitted.leave is not None:
-                await self.turns.wait(admitted.leave)
+                if (
+                    admitted.spooled is None
+                ):  # a large one takes no turn of the others': it has a lane of its own
+                    await self.turns.wait(admitted.leave)
                 self.metrics.admitted(admitted.leave.rank.name, ADMITTED)
             return await self._api.answer(call)
         except Late:
@@ -271,6 +311,8 @@ class Door:
 
     def _settle(self, reply: Reply, admitted: Admitted) -> Reply:
         """The request is over: give its pass back, write it down."""
+        if admitted.spooled is not None:
+            admitted.spooled.drop()
         self._release(admitted)
         self._counter.write_down(admitted, reply, self._seconds(), self._now())
         return stamped(reply, admitted)

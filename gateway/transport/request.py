@@ -65,8 +65,10 @@ class Request(http.Request):
         if refused is not None:
             self.channel.refuse(self, refused)
             return
-        self.content.write(data)
         self._digest.update(data)
+        refused = self.door.write(self.outcome, self.content, data)
+        if refused is not None:
+            self.channel.refuse(self, refused)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
         """The request is whole.  (Form bodies are no business of this door's: nothing is parsed.)"""

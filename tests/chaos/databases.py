@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,11 +29,36 @@ class Books:
             path = url.removeprefix("sqlite:///")
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as lite:
                 return lite.execute(query, values).fetchall()
-        parts = urlsplit(url)
-        host = parse_qs(parts.query)["host"][0]
-        name = f"host={host} user=cvan dbname={parts.path[1:]} connect_timeout=3"
-        with psycopg.connect(name) as connection:
+        with psycopg.connect(self._conninfo(url)) as connection:
             return connection.execute(query.replace("?", "%s").encode(), values).fetchall()
+
+    def each(self, url: str, query: str, seconds: float = 30.0) -> Iterator[tuple[Any, ...]]:
+        """One row after the other, of a database that may be away for a while before the first: bodies of a whole
+        run need not fit into memory."""
+        end = time.monotonic() + seconds
+        while True:
+            rows = self._each(url, query)
+            try:
+                first = next(rows)
+            except StopIteration:
+                return
+            except AWAY:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                break
+        yield first
+        yield from rows
+
+    def _each(self, url: str, query: str) -> Iterator[tuple[Any, ...]]:
+        if url.startswith("sqlite"):
+            path = url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as lite:
+                yield from lite.execute(query)
+            return
+        with psycopg.connect(self._conninfo(url)) as connection, connection.cursor("each") as rows:
+            yield from rows.execute(query.encode())
 
     def among(self, url: str, query: str, values: Iterable[str]) -> list[tuple[Any, ...]]:
         """The query for values in portions; ``{}`` stands for the list."""
@@ -49,19 +74,14 @@ class Books:
         told = "select reference from outgoing where kind = 'registered' and reference in ({})"
         return {row[0] for row in self.among(self.ledger, told, [lrn for (lrn,) in cases])}
 
-    def patiently(self, url: str, query: str, seconds: float = 30.0) -> list[tuple[Any, ...]]:
-        """All rows, of a database that may be away for a while."""
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                return self.ask(url, query)
-            except AWAY:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
-
     def unfinished(self) -> tuple[int, int]:
         """(deliveries that are due, decisions that the gateway has not confirmed)."""
         due = self.ask(self.ledger, "select count(*) from delivery where state = 'due'")
         untold = self.ask(self.office, "select count(*) from clearance_decision where confirmed_at is null")
         return int(due[0][0]), int(untold[0][0])
+
+    @staticmethod
+    def _conninfo(url: str) -> str:
+        parts = urlsplit(url)
+        host = parse_qs(parts.query)["host"][0]
+        return f"host={host} user=cvan dbname={parts.path[1:]} connect_timeout=3"

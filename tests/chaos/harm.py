@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
+from bench import cpu
 from tests.chaos.clients import AWAY, Partners, Record, attempt, until_held
 from tests.chaos.databases import AWAY as BOOKS_AWAY
 from tests.chaos.kinds import Kind
@@ -31,6 +32,7 @@ ADDRESS_SPACE = 16 * 1024 * 1024
 """Octets that a worker may still take when its memory is bounded."""
 POISONED = 4
 """Times that it is sent at least: three workers end, then it is refused."""
+CORES = frozenset(os.sched_getaffinity(0))
 POISON = b"POISON-THAT-KILLS-ITS-WORKER"
 
 
@@ -48,6 +50,10 @@ class Harm:
     ) -> None:
         """``patience``: seconds after which a recovery is no recovery."""
         self.patience = patience
+        self.under_way: int | None = None
+        """Acknowledged before the last fault and not registered when the next receipt came."""
+        self.beside = ""
+        """What there was to do until all went on after the last fault, and with how much of the machine."""
         self._stage, self._desk, self._partners, self._record = stage, desk, partners, record
         self._chance = chance
         self._ways: dict[str, Callable[[], float]] = {
@@ -72,10 +78,13 @@ class Harm:
         acknowledged before)."""
         self._again: threading.Thread | None = None
         ended = self._ways[kind.name]()
+        idle, self.under_way = cpu.idle(CORES), None
         self._heard(kind)
         heard = time.monotonic()
         self._carried(ended)
         carried = time.monotonic()
+        spare = (cpu.idle(CORES) - idle) / max(0.01, carried - ended) / len(CORES)
+        self.beside = f"{self.under_way} were under way, the machine had {min(1.0, spare):.0%} to spare"
         if self._again is not None:
             self._again.join()
         self._whole()
@@ -134,6 +143,8 @@ class Harm:
         while time.monotonic() < end:
             with suppress(*BOOKS_AWAY):
                 self._record.settled(self._stage.books.registered(self._record.unsettled(ended)))
+                if self.under_way is None:
+                    self.under_way = len(self._record.unsettled(ended))
             if not self._record.unsettled(ended):
                 return
             time.sleep(0.1)

@@ -10,6 +10,9 @@ TAKEOVER = 5.0
 """Seconds after which what a dead process had under way is taken over by one that lives."""
 AT_ONCE = 5.0
 """Seconds to the next receipt where a process that can give one lives."""
+EACH = 0.04
+"""Seconds more to carry for each that was under way at the fault, on a machine that has nothing to spare: that is
+no takeover, but a backlog."""
 BEGUN = 45.0
 """Seconds to the next receipt where a process must begin first: on a quiet core 3, on a busy one 20."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 import time
+import traceback
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -136,8 +138,10 @@ class Run:
             time.sleep(chance.uniform(0, 0.6))
             self._record.fault = kind.name
             recovery = harm.do(kind)
-            self._took(kind, recovery)
-            told = f"{recovery[0]:.1f} s to the next receipt, {recovery[1]:.1f} s more to carry"
+            self._took(kind, recovery, harm)
+            told = (
+                f"{recovery[0]:.1f} s to the next receipt, {recovery[1]:.1f} s more to carry; {harm.beside}"
+            )
             print(f"{number}/{len(self._plan.slow)} {kind.name}: {told}", file=sys.stderr, flush=True)
         while self._cheap or self._stage.receiver.harm:
             time.sleep(0.1)
@@ -150,17 +154,21 @@ class Run:
             else:
                 self._cheap.append(fault)
 
-    def _took(self, kind: Kind, recovery: tuple[float, float]) -> None:
+    def _took(self, kind: Kind, recovery: tuple[float, float], harm: Harm) -> None:
         worst = self.found.recoveries.get(kind.name, (0.0, 0.0))
         self.found.recoveries[kind.name] = (max(worst[0], recovery[0]), max(worst[1], recovery[1]))
         self.found.faults[kind.name] = self.found.faults.get(kind.name, 0) + 1
         if not self.order.bounded:
             return
         answers, carried = self.found.bounds[kind.name]
+        carried += kinds.EACH * (harm.under_way or 0)
+        beside = harm.beside
         if recovery[0] > answers:
-            self.found.late.append(f"{kind.name}: {recovery[0]:.1f} s to a receipt, over {answers:.0f}")
+            late = f"{kind.name}: {recovery[0]:.1f} s to a receipt, over {answers:.0f}; {beside}"
+            self.found.late.append(late)
         if recovery[1] > carried:
-            self.found.late.append(f"{kind.name}: carried after {recovery[1]:.1f} s, over {carried:.0f}")
+            late = f"{kind.name}: carried after {recovery[1]:.1f} s, over {carried:.0f}; {beside}"
+            self.found.late.append(late)
 
     def _quiet(self, senders: list[Sender]) -> None:
         """No more papers; those under way are sent until they are acknowledged."""
@@ -169,7 +177,7 @@ class Run:
         for sender in senders:
             sender.join(SETTLE_SECONDS)
             if sender.is_alive():
-                self._record.problem(f"{sender.name} cannot get rid of its paper")
+                self._record.problem(f"{sender.name} cannot get rid of its paper: {_where(sender)}")
 
     def _settle(self) -> None:
         """Until the couriers have nothing more to carry and the mailboxes are empty."""
@@ -212,3 +220,9 @@ class Run:
         found.refused = dict(record.refused)
         found.faults |= dict(record.faults)
         found.recoveries |= {name: (slowest, 0.0) for name, slowest in record.slowest.items()}
+
+
+def _where(thread: threading.Thread) -> str:
+    """What a thread is at."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "" if frame is None else "".join(traceback.format_stack(frame)[-4:])

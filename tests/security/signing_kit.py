@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from gateway.security import Policy, Refused, SigningKey, Trust, Verified, verify
+from gateway.security import Layers, Policy, Refused, SigningKey, Trust, Verified, verify, verify_file
 from gateway.security.certificates.authority import Authority
 
 # Ahead of the clock: certificates are made and outside tools sign while the suite runs, however long.
@@ -114,11 +115,34 @@ def refused(body: bytes, trust: Trust, policy: Policy = FAST, media_type: str = 
     """The code that a body is refused with; the test fails where it is verified."""
     with pytest.raises(Refused) as caught:
         verify(body, media_type, trust, policy, NOW)
+    if media_type != XML:
+        with pytest.raises(Refused) as in_file:
+            verified_in_file(body, trust, policy, media_type)
+        assert in_file.value.code == caught.value.code
     return caught.value.code
 
 
 def verified(body: bytes, trust: Trust, policy: Policy = FAST, media_type: str = XML) -> Verified:
-    return verify(body, media_type, trust, policy, NOW)
+    found = verify(body, media_type, trust, policy, NOW)
+    if media_type != XML:
+        same(verified_in_file(body, trust, policy, media_type), found)
+    return found
+
+
+def verified_in_file(body: bytes, trust: Trust, policy: Policy, media_type: str) -> Verified:
+    """As a large body is proven."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "body"
+        file.write_bytes(body)
+        return verify_file(file, media_type, Layers(trust, policy, NOW))
+
+
+def same(in_file: Verified, found: Verified) -> None:
+    """What was proven of a body in a file is what is proven of it in memory."""
+    assert b"".join(in_file.pieces()) == found.content
+    for name in ("media_type", "signer", "envelope", "proof", "carrier", "carrier_proof", "findings"):
+        assert getattr(in_file, name) == getattr(found, name), name
+    assert (in_file.document is None) == (found.document is None)
 
 
 def judge(name: str) -> str:

@@ -32,6 +32,7 @@ from gateway.transport import (
     Listener,
     Metrics,
     ServerTls,
+    Spool,
     listen,
 )
 
@@ -231,7 +232,12 @@ def open_gateway(loop, authority, catalogue) -> Iterator[Callable[..., Gateway]]
     opened: list[Gateway] = []
 
     def make(
-        bounds: Bounds | None = None, limits: Limits | None = None, clock=now, metrics=None, **named: object
+        bounds: Bounds | None = None,
+        limits: Limits | None = None,
+        clock=now,
+        metrics=None,
+        spool: Spool | None = None,
+        **named: object,
     ) -> Gateway:
         office = Office(loop.reactor, partners(limits or Limits()), catalogue)
         logger = logging.Logger(f"test-{len(opened)}", logging.INFO)
@@ -249,6 +255,7 @@ def open_gateway(loop, authority, catalogue) -> Iterator[Callable[..., Gateway]]
             randomness=os.urandom,
             later=lambda call: loop.reactor.callLater(0, call),
             settings=DoorSettings(bounds=bounds or Bounds(), **named),
+            spool=spool,
         )
         listener = loop(listen, loop.reactor, door, tls, now=clock, port=0, interface="127.0.0.1")
         gateway = Gateway(loop, authority, office, door, listener, lines, metrics, tls)

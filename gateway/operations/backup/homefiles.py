@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.operations.settings import Settings
 
-PASSING = ("run",)
+PASSING = ("run", "spool")
 """Folders of the home that a run leaves."""
 PASSING_SUFFIXES = (".log", ".db", "-wal", "-shm", "-journal", ".new")
 PUBLIC = (".crt.pem", ".csr.pem", "keys.toml")

@@ -21,6 +21,7 @@ from gateway.security.cms.structures import Attribute, elements_of, octets_of
 from gateway.security.cms.timestamps import Stated, stated_by
 from gateway.security.policy import DIGESTS
 from gateway.security.refused import refusal
+from gateway.security.stretch import Stretch, digested
 
 ARCHIVE_TIME_STAMP: Final = ObjectIdentifier("0.4.0.1733.2.4")
 HASH_INDEX: Final = ObjectIdentifier("0.4.0.1733.2.5")
@@ -60,7 +61,7 @@ class Archived(msgspec.Struct, frozen=True):
     crls: tuple[bytes, ...]
 
 
-def archived(token: bytes, one: OneSigner, content: bytes) -> Archived:
+def archived(token: bytes, one: OneSigner, content: bytes | Stretch) -> Archived:
     """The octets that an archive time stamp must be over.
 
     Raises Refused (SIG213) where the index is unreadable or covers something that is not there.
@@ -71,7 +72,7 @@ def archived(token: bytes, one: OneSigner, content: bytes) -> Archived:
         raise refusal("SIG213", "ats-hash-index in DER", "", _PART) from None
 
 
-def _archived(stated: Stated, one: OneSigner, content: bytes) -> Archived:
+def _archived(stated: Stated, one: OneSigner, content: bytes | Stretch) -> Archived:
     name, index = _index_in(stated.unsigned)
     plain = len(elements_of(octets_of(index))) == _PLAIN_FIELDS
     read: HashIndex | PlainHashIndex = index.parse(PlainHashIndex if plain else HashIndex)
@@ -86,7 +87,7 @@ def _archived(stated: Stated, one: OneSigner, content: bytes) -> Archived:
     fields = [field for field in one.fields if field[:1] != _UNSIGNED]
     kind, hashed = (
         encode_der(one.signed.encapsulated.content_type),
-        DIGESTERS[stated.digest](content).digest(),
+        digested(content, stated.digest),
     )
     octets = b"".join((kind, hashed, *fields, octets_of(index)))
     covered = frozenset(value for present in values for value in attributes[present])

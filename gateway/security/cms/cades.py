@@ -22,6 +22,7 @@ from gateway.security.cms.signer_info import OneSigner
 from gateway.security.cms.timestamps import Stamp, read_token, stated_by
 from gateway.security.policy import LEVELS, Policy
 from gateway.security.refused import Held, Refused, refusal
+from gateway.security.stretch import Stretch
 
 SIGNATURE_TIME_STAMP: Final = ObjectIdentifier("1.2.840.113549.1.9.16.2.14")
 COUNTER_SIGNATURE: Final = ObjectIdentifier("1.2.840.113549.1.9.6")
@@ -129,7 +130,7 @@ def claimed_times(unsigned: Unsigned) -> tuple[datetime, ...]:
 
 def read_stamps(
     one: OneSigner,
-    content: bytes,
+    content: bytes | Stretch,
     unsigned: Unsigned,
     material: Material,
     trust: Trust,

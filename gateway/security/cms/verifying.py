@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from cryptography.hazmat.asn1 import TLV, decode_der
 from cryptography.x509 import ObjectIdentifier
 
 from gateway.model import Finding, Proof, Signer
-from gateway.security.algorithms import DIGESTERS, Algorithm, admitted, check_signature
+from gateway.security.algorithms import Algorithm, admitted, check_signature
 from gateway.security.certificates.trust import Trust
 from gateway.security.cms.ber import NotBer, each_in, to_der
 from gateway.security.cms.cades import (
@@ -36,17 +36,22 @@ from gateway.security.cms.signer_info import OneSigner, one_signer, read_attribu
 from gateway.security.cms.structures import DATA, SIGNED_DATA, ContentInfo, SignedData
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
+from gateway.security.stretch import Stretch, digested
 
 MAX_AROUND: Final = 2 * 1024 * 1024
 """Octets of a SignedData beside its content: certificates, a CRL (asking.MAX_EMBEDDED_CRL) and time stamps take
 less; a million empty attributes take as much, and fifty times that in memory once they are taken apart."""
 
 
-class Signed(msgspec.Struct, frozen=True):
+Octets = TypeVar("Octets", bound=bytes | Stretch)
+"""A content in memory, or one that stays in its file."""
+
+
+class Signed(msgspec.Struct, Generic[Octets], frozen=True):
     """The content that a CMS signature covers, the digest's name, its signer, what proved it, and what it
     claimed besides and was not believed."""
 
-    content: bytes
+    content: Octets
     digest: str
     signer: Signer
     proof: Proof = Proof()
@@ -63,7 +68,7 @@ class Content(msgspec.Struct, frozen=True):
 
 def verify_cms(
     body: bytes, detached: Iterable[bytes] | None, trust: Trust, policy: Policy, now: datetime
-) -> Signed:
+) -> Signed[bytes]:
     """Verify a ContentInfo (DER, or BER of definite meaning).
 
     ``detached``: None where the content is inside; otherwise the forms that the content outside may
@@ -75,12 +80,24 @@ def verify_cms(
 
 def verify_signed_data(
     info: Content, detached: Iterable[bytes] | None, trust: Trust, policy: Policy, now: datetime
-) -> Signed:
+) -> Signed[bytes]:
     """As ``verify_cms``, for what was read already."""
-    signed = _signed_data(info)
-    contents = _contents(signed, detached)
+    return _verified(info, _contents(_signed_data(info), detached), trust, policy, now)
+
+
+def verify_beside_file(
+    info: Content, detached: Iterable[Stretch], trust: Trust, policy: Policy, now: datetime
+) -> Signed[Stretch]:
+    """As ``verify_cms``, for a content that stays in its file."""
+    _check_no_content(_signed_data(info))
+    return _verified(info, detached, trust, policy, now)
+
+
+def _verified(
+    info: Content, contents: Iterable[Octets], trust: Trust, policy: Policy, now: datetime
+) -> Signed[Octets]:
     try:
-        return _verify_signer(one_signer(signed), contents, trust, policy, now)
+        return _verify_signer(one_signer(_signed_data(info)), contents, trust, policy, now)
     except ValueError:
         raise refusal("SIG040", "DER", "", "SignerInfo") from None
 
@@ -135,25 +152,34 @@ def _signed_data(info: Content) -> SignedData:
 def _contents(signed: SignedData, detached: Iterable[bytes] | None) -> Iterable[bytes]:
     """The forms of the content, which must be in one place only."""
     inside = signed.encapsulated.content
-    if signed.encapsulated.content_type != DATA:
-        found = signed.encapsulated.content_type.dotted_string
-        raise refusal("SIG044", DATA.dotted_string, found, "encapContentInfo")
-    if detached is not None and inside is not None:
-        raise refusal("SIG046", "no eContent", "eContent", "encapContentInfo")
     if detached is not None:
+        _check_no_content(signed)
         return detached
+    _check_data(signed)
     if inside is None:
         raise refusal("SIG046", "eContent", "", "encapContentInfo")
     return (inside,)
 
 
+def _check_data(signed: SignedData) -> None:
+    if signed.encapsulated.content_type != DATA:
+        found = signed.encapsulated.content_type.dotted_string
+        raise refusal("SIG044", DATA.dotted_string, found, "encapContentInfo")
+
+
+def _check_no_content(signed: SignedData) -> None:
+    _check_data(signed)
+    if signed.encapsulated.content is not None:
+        raise refusal("SIG046", "no eContent", "eContent", "encapContentInfo")
+
+
 def _verify_signer(
     one: OneSigner,
-    contents: Iterable[bytes],
+    contents: Iterable[Octets],
     trust: Trust,
     policy: Policy,
     now: datetime,
-) -> Signed:
+) -> Signed[Octets]:
     digest, algorithm, profile = _admitted(one, policy, now)
     attributes = read_attributes(one, DATA)
     unsigned = unsigned_of(one, policy)
@@ -200,8 +226,8 @@ def _admitted(one: OneSigner, policy: Policy, now: datetime) -> tuple[str, Algor
     return digest, algorithm, admitted(algorithm, (digest,), policy, now, "SignerInfo")
 
 
-def _matching(contents: Iterable[bytes], digest: str, wanted: bytes) -> bytes:
+def _matching(contents: Iterable[Octets], digest: str, wanted: bytes) -> Octets:
     for content in contents:
-        if DIGESTERS[digest](content).digest() == wanted:
+        if digested(content, digest) == wanted:
             return content
     raise refusal("SIG011", part="messageDigest")

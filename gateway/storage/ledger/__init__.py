@@ -9,10 +9,11 @@ from gateway.storage.ledger.evidence import Evidence
 from gateway.storage.ledger.operating import Operating
 from gateway.storage.ledger.register import Enrolment
 from gateway.storage.ledger.revocations import Revocations
+from gateway.storage.ledger.slices import Slices
 from gateway.storage.ledger.submissions import Submissions
 
 __all__ = ["Ledger"]
 
 
-class Ledger(Submissions, Revocations, Deliveries, Operating, Evidence, Enrolment):
+class Ledger(Submissions, Slices, Revocations, Deliveries, Operating, Evidence, Enrolment):
     """An open ledger; threads may share it."""

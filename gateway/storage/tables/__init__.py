@@ -16,6 +16,7 @@ from gateway.storage.tables.journey import (
     message,
     outgoing,
     refusal,
+    slice,
     submission,
 )
 from gateway.storage.tables.operators import correction, duty, paused
@@ -53,6 +54,7 @@ __all__ = [
     "partner_key",
     "paused",
     "refusal",
+    "slice",
     "span",
     "submission",
 ]

@@ -36,7 +36,7 @@ submission = Table(
     text_column("partner"),  # transport's partner
     text_column("channel"),
     text_column("media_type"),
-    Column("body", LargeBinary, nullable=False),  # as received, octet for octet
+    Column("body", LargeBinary, nullable=False),  # as received, octet for octet; empty: in `slice`
     text_column("digest"),  # hex SHA-256 of body
     time_column("received_at"),
     text_column("outcome"),
@@ -56,6 +56,15 @@ submission = Table(
 )
 Index("ix_submission_reference", func.substr(submission.c.reference, text("1"), text(str(HEAD))))
 
+slice = Table(
+    "slice",  # octets too many for a column, of submissions whose column is empty
+    metadata,
+    Column("submission", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),  # 0: the body; an ordinal: that message's declaration
+    Column("number", Integer, primary_key=True),  # from 0
+    Column("octets", LargeBinary, nullable=False),
+)
+
 message = Table(
     "message",
     metadata,
@@ -69,7 +78,7 @@ message = Table(
     Column("kind", Text),
     text_column("outcome"),
     text_column("findings"),  # JSON
-    Column("declaration", LargeBinary),  # JSON, NULL unless accepted
+    Column("declaration", LargeBinary),  # JSON, NULL unless accepted; empty: in `slice`
     text_column("registration"),  # customs' number, "" until given
     text_column("state"),  # the outcome, then the kind of the newest decision
     time_column("decided_at"),  # of the newest decision, 0 before

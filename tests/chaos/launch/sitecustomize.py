@@ -1,7 +1,8 @@
 """Read by every interpreter that a chaotic launch begins: plants the faults that no signal can bring about.
 
 ``CVAN_CHAOS_PLANT``: words apart by commas.  ``poison``: a worker dies over a message that holds POISON.
-``reversed``: the gateway answers before it commits, which is what the harness is to find out.
+``reversed``: the gateway answers before it commits, which is what the harness is to find out.  ``leak``: a door keeps
+something for each message, which is what a soak is to find out.
 """
 
 import multiprocessing
@@ -46,7 +47,23 @@ def reverse(groupcommit):
     groupcommit.GroupCommit.settle = speak
 
 
+LEAKED = 100_000
+"""Octets of each message."""
+
+
+def leak(groupcommit):
+    """Keep something of each message."""
+    settle, kept = groupcommit.GroupCommit.settle, []
+
+    def keep(self, settlement):
+        kept.append(bytearray(LEAKED))
+        return settle(self, settlement)
+
+    groupcommit.GroupCommit.settle = keep
+
+
 PLANTS = {
+    "leak": ("gateway.storage.groupcommit", leak),
     "poison": ("gateway.inbound", poison),
     "reversed": ("gateway.storage.groupcommit", reverse),
 }

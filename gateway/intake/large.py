@@ -1,0 +1,318 @@
+"""Takes large submissions in: put away first, judged in a worker's own time, answered when that is done.
+
+Who waits no longer than the door may let him is told that it is kept, and finds the receipt in his mailbox.  What
+was kept is brought to its end by whoever finds that nobody works on it any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from gateway import inbound, security
+from gateway.intake.door import HOLD, Intake, Workers
+from gateway.model import Answer, Finding, Pending, Place, Submission
+from gateway.storage import (
+    WORKING,
+    GroupCommit,
+    Holding,
+    Ledger,
+    LedgerError,
+    LedgerUnavailable,
+    Overloaded,
+    Settlement,
+    Staging,
+    working,
+)
+
+log = logging.getLogger("gateway.intake.large")
+
+LARGE = "large"
+"""What such a one is held for, in its timeline."""
+ANSWER_SECONDS = 30.0
+"""From its last octet until its sender is told that it is kept: half of what a door lets anybody wait."""
+LEASE = timedelta(seconds=6)
+RENEW_SECONDS = 1.0
+"""Five renewals may fail or come late before another process takes it over."""
+ASK_AGAIN = timedelta(seconds=60)
+"""How soon it is proven anew where nobody could tell whether a certificate was revoked."""
+PUT_AWAY_AT_ONCE = 2
+"""Of a process: each takes a thread and half of a disk's time."""
+LATE = "SIG304"
+
+Told = (Finding(WORKING),)
+"""What is said of one that is worked on; by whom is nobody's business."""
+
+
+class Large:
+    """Large submissions of one process.
+
+    ``workers``: where they are worked on, one after the other, away from all others; ``owner``: this process;
+    ``spool``: the folder of their octets while they are worked on.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        commits: GroupCommit,
+        workers: Callable[[str], Workers],
+        reactor: Any,
+        owner: str,
+        spool: Path,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        hold: timedelta = HOLD,
+    ) -> None:
+        self._intake = intake
+        self._commits = commits
+        self._workers = workers
+        self._reactor = reactor
+        self._owner = owner
+        self._spool = spool
+        self._seconds = seconds
+        self._hold_for = hold
+        self._keeping = DeferredSemaphore(PUT_AWAY_AT_ONCE)
+        self._told: set[str] = set()
+        self._ending: set[str] = set()
+
+    async def submit(self, submission: Submission) -> Answer | Pending:
+        """As Intake.submit, for a submission whose octets are in a file, which is removed in the end.
+
+        Pending where it takes longer, or where the same bytes are worked on already.
+        """
+        began = self._reactor.seconds()
+        try:
+            found = await self._found(submission)
+            if not isinstance(found, Submission):
+                return found
+            submission = found
+            owner = f"{self._owner}:{submission.id}:{os.urandom(4).hex()}"
+            kept = await self._keep(submission, owner)
+        except BaseException:
+            _remove(submission)
+            raise
+        if kept is not None:
+            _remove(submission)
+            return kept
+        work = Deferred.fromCoroutine(self._finish(submission, owner))
+        return await self._in_time(submission, work, began)
+
+    async def resume(self) -> bool:
+        """Bring one to its end that nobody works on any more; False where there is none."""
+        owner = f"{self._owner}:{os.urandom(8).hex()}"
+        now = self._intake.now()
+        found: Submission | None = await self._commits.call("take_over", owner, now, now + LEASE)
+        if found is None:
+            return False
+        await self._resume(found, owner)
+        return True
+
+    async def _resume(self, submission: Submission, owner: str) -> None:
+        log.warning("taken over", extra={"submission": submission.id})
+        self._told.add(submission.id)
+        file = self._spool / f"{os.getpid()}-{submission.id}"
+        renewing = self._renew(submission, owner)
+        try:
+            whole = await self._commits.with_ledger(lambda ledger: _written(ledger, submission, file))
+        finally:
+            renewing.stop()
+        submission = msgspec.structs.replace(submission, file=str(file))
+        if not whole:
+            # Its sender was not told yet that it is kept, and sends it again.
+            _remove(submission)
+            await self._refused(submission, owner, ())
+            return
+        try:
+            await self._finish(submission, owner, submission.received_at)
+        except (security.Refused, inbound.Unreadable) as refused:
+            log.info("refused", extra={"submission": submission.id, "code": refused.findings[0].code})
+
+    async def _found(self, submission: Submission) -> Answer | Pending | Submission:
+        """What is known of these bytes; the submission, under the id that they had before, where that is nothing."""
+        known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
+        if known is not None:
+            _remove(submission)
+            return known
+        held: Holding | None = await self._commits.call("held_as", submission.partner, submission.digest)
+        if held is None:
+            return submission
+        if held.became != held.id:
+            _remove(submission)
+            return Pending(held.id, Told, repeated=True)
+        return msgspec.structs.replace(submission, id=held.id)
+
+    async def _keep(self, submission: Submission, owner: str) -> Pending | None:
+        """Put it away durably; None where it is this process's to work on."""
+        with _another_s():
+            await self._keeping.run(self._commits.with_ledger, lambda ledger: _put_away(ledger, submission))
+        until = self._intake.now() + LEASE
+        mine = (working(owner),)
+        kept: Holding = await self._commits.call("hold", submission, mine, (), until, ())
+        if kept.findings == mine:
+            return None
+        if kept.id != submission.id:
+            await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
+        return Pending(kept.id, Told, repeated=True)
+
+    def _in_time(
+        self, submission: Submission, work: Deferred[Answer | Pending], began: float
+    ) -> Deferred[Answer | Pending]:
+        """The answer; or, where that takes too long, that it will come."""
+        told: Deferred[Answer | Pending] = Deferred()
+
+        def late() -> None:
+            if submission.id not in self._ending:  # else it is being committed, as one whose answer this is
+                self._told.add(submission.id)
+                told.callback(Pending(submission.id, Told))
+
+        def ended(result: Any) -> None:
+            if timer.active():
+                timer.cancel()
+            if not told.called:
+                told.callback(result)  # a failure is one there too
+            elif isinstance(result, Failure):
+                _told_later(result, submission)
+
+        left = max(0.0, began + self._seconds - self._reactor.seconds())
+        timer = self._reactor.callLater(left, late)
+        work.addBoth(ended)
+        return told
+
+    async def _finish(
+        self, submission: Submission, owner: str, at: datetime | None = None
+    ) -> Answer | Pending:
+        """Judge and settle, while nobody else may; then nothing of it waits any more."""
+        renewing = self._renew(submission, owner)
+        try:
+            answer = await self._settled(submission, owner, at)
+            if isinstance(answer, Answer):
+                await self._let_go(submission, answer)
+        except (security.Refused, inbound.Unreadable) as refused:
+            await self._refused(submission, owner, refused.findings)
+            await self._intake.note_refusal(submission, refused)
+            raise
+        finally:
+            renewing.stop()
+            self._told.discard(submission.id)
+            self._ending.discard(submission.id)
+            _remove(submission)
+        return answer
+
+    async def _settled(self, submission: Submission, owner: str, at: datetime | None) -> Answer | Pending:
+        try:
+            return await self._judge(submission, owner, None, at)
+        except security.Held as held:
+            deadline = submission.received_at + self._hold_for
+            if self._intake.now() < deadline:
+                again = self._intake.now() + ASK_AGAIN
+                await self._commits.call("renew_held", submission.id, owner, again)
+                return Pending(submission.id, held.findings)
+            late = Finding(
+                LATE, Place(part="certificate"), f"{deadline:%Y-%m-%dT%H:%M:%SZ}", held.findings[0].found
+            )
+            return await self._judge(submission, owner, late, submission.received_at)
+        except LedgerError:
+            known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
+            if known is None:
+                with _another_s():
+                    raise
+            return known
+
+    async def _judge(
+        self, submission: Submission, owner: str, sunk: Finding | None, at: datetime | None
+    ) -> Answer:
+        workers = self._workers(owner)
+
+        async def judged(finding: Finding | None) -> Settlement:
+            reason = finding or sunk
+            worked = await workers.work(submission, reason, at)
+            told = submission.id in self._told
+            if not told:
+                self._ending.add(submission.id)
+            plain = msgspec.structs.replace(submission, file="")
+            return self._intake.settlement(
+                plain, worked, reason, self._intake.now(), held=LARGE if told else ""
+            )
+
+        return await self._intake.settle(judged)
+
+    async def _let_go(self, submission: Submission, answer: Answer) -> None:
+        """It is settled; a process that ends before this finds that it is."""
+        await self._commits.call("let_go", submission.id, answer.submission)
+        if answer.submission != submission.id:
+            await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
+
+    async def _refused(self, submission: Submission, owner: str, findings: tuple[Finding, ...]) -> None:
+        if await self._commits.call("refuse_held", submission.id, owner, findings):
+            await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
+
+    def _renew(self, submission: Submission, owner: str) -> LoopingCall:
+        def again() -> Any:
+            until = self._intake.now() + LEASE
+            renewed = self._commits.call("renew_held", submission.id, owner, until)
+            return renewed.addErrback(lambda failure: log.warning("not renewed: %s", failure.value))
+
+        call = LoopingCall(again)
+        call.clock = self._reactor
+        call.start(RENEW_SECONDS, now=False)
+        return call
+
+
+@contextmanager
+def _another_s() -> Iterator[None]:
+    """What another process works on is its business: who sends it again is told how far that is."""
+    try:
+        yield
+    except LedgerUnavailable:
+        raise
+    except LedgerError as error:
+        raise Overloaded(str(error)) from error
+
+
+def _put_away(ledger: Ledger, submission: Submission) -> None:
+    # What a door that was killed left of the same bytes, where they were refused before.
+    _dropped(ledger, submission)
+    Staging(ledger, submission.id, "").keep_body(security.Stretch.of_file(Path(submission.file)).pieces())
+
+
+def _dropped(ledger: Ledger, submission: Submission) -> None:
+    while ledger.drop_slices(submission.id):
+        pass
+
+
+def _written(ledger: Ledger, submission: Submission, file: Path) -> bool:
+    """Write the octets that were put away into a file; False where they are not all there."""
+    made = hashlib.sha256()
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as into:
+        number = 0
+        while (octets := ledger.sliced(submission.id, 0, number)) is not None:
+            into.write(octets)
+            made.update(octets)
+            number += 1
+    return made.hexdigest() == submission.digest
+
+
+def _remove(submission: Submission) -> None:
+    Path(submission.file).unlink(missing_ok=True)
+
+
+def _told_later(failure: Failure, submission: Submission) -> None:
+    """Its sender was told that it is kept: refused, it is said by its status; else it is taken up again."""
+    error, told = failure.value, {"submission": submission.id}
+    if isinstance(error, security.Refused | inbound.Unreadable):
+        log.info("refused", extra=told | {"code": error.findings[0].code if error.findings else ""})
+    elif isinstance(error, LedgerError | Overloaded | security.KeyUnusable):
+        log.warning("waits: %s", error, extra=told)
+    else:
+        log.error("not judged: %s", failure.getTraceback(), extra=told)

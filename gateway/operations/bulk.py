@@ -1,0 +1,85 @@
+"""Large messages of a home: the spool that they come into, the lane that they are worked on in, and who ends what
+another process left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from datetime import timedelta
+from typing import Any
+
+from gateway.intake import Intake, Large
+from gateway.operations.revoking import repeat
+from gateway.operations.server import Server, now
+from gateway.operations.workshop import Workshop
+from gateway.transport import Spool, identifier
+
+log = logging.getLogger("gateway.large")
+
+FOLDER = "spool"
+"""In the home."""
+GIVES_WAY = 10
+"""Of a worker's priority: small messages go before."""
+LOOK_SECONDS = 2.0
+"""How soon one is taken over that nobody works on any more."""
+SWEEP_SECONDS = 600.0
+STRAY = timedelta(hours=6)
+"""After this long nobody can still be about to store what he put away."""
+
+
+def spool(server: Server) -> Spool:
+    """The folder of large bodies.  Raises OSError."""
+    limits = server.settings.limits
+    found = Spool(
+        server.home / FOLDER,
+        over=limits.large_bytes,
+        most=limits.spool_bytes,
+        reserve=limits.spool_reserve_bytes,
+    )
+    found.make()
+    return found
+
+
+def lane(server: Server, reactor: Any) -> Workshop:
+    """Where this process has large submissions worked on; its worker begins with the first."""
+    made = Workshop(server.home, reactor, server.settings, ready=False, nice=GIVES_WAY)
+    server.on_stop(made.abandon)
+    server.on_reload(made.renew)
+    return made
+
+
+def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> Large:
+    """Large submissions of this process."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return Large(
+        intake,
+        server.commits,
+        workers.for_owner,
+        reactor,
+        owner,
+        server.home / FOLDER,
+        seconds=server.settings.limits.large_seconds,
+        hold=timedelta(hours=server.settings.trust.hold_hours),
+    )
+
+
+def keep_ending(server: Server, reactor: Any, intake: Intake) -> None:
+    """In the process that delivers: bring to its end what a door left, and drop what nobody stored."""
+    spool(server)
+    workers = lane(server, reactor)
+    ours = large(server, reactor, intake, workers)
+
+    async def look() -> None:
+        while await ours.resume():
+            pass
+
+    async def sweep() -> None:
+        before = identifier.new(now() - STRAY, bytes(identifier.RANDOM_OCTETS))
+        while await server.commits.call("sweep_slices", before):
+            pass
+
+    repeat(server, look, reactor, LOOK_SECONDS)
+    repeat(server, sweep, reactor, SWEEP_SECONDS)
+    server.on_stop(workers.abandon)  # before the loops are waited for, which may wait for it

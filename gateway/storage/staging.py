@@ -1,0 +1,88 @@
+"""What is put away of a large submission before it is stored: its octets, and its declarations as they are judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+
+import msgspec
+
+from gateway.evidence.entries import sha256
+from gateway.model import Declaration
+from gateway.model.tree import Entity
+from gateway.storage import slices
+from gateway.storage.codec import octets
+from gateway.storage.ledger import Ledger
+from gateway.storage.slices import Row
+
+BATCH_OCTETS = 1_048_576
+"""Octets written in one transaction."""
+BATCH_ROWS = 200
+"""Likewise, of small ones."""
+
+
+class Staging:
+    """Puts parts of one submission away, batch by batch; between two it leaves the database to others for as long
+    as it took itself.
+
+    ``owner``: who works on the submission.  ``pause``: sleeps so many seconds.
+    """
+
+    def __init__(
+        self, ledger: Ledger, submission: str, owner: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._ledger = ledger
+        self._submission = submission
+        self._owner = owner
+        self._pause = pause
+        self._rows: list[Row] = []
+        self._held = 0
+        self._digests: dict[int, str] = {}
+
+    def keep_body(self, pieces: Iterable[bytes]) -> None:
+        """Put the submission's own octets away.  Raises LedgerError."""
+        number, held = 0, b""
+        for piece in pieces:
+            held += piece
+            while len(held) >= slices.SLICE:
+                self._add(slices.BODY, number, held[: slices.SLICE])
+                number, held = number + 1, held[slices.SLICE :]
+        self._add(slices.BODY, number, held)
+        self._write()
+
+    def begin(self) -> None:
+        """Forget what an earlier attempt put away.  Raises LedgerError where another one works on it now."""
+        while self._ledger.drop_slices(self._submission, self._owner, slices.BODY + 1):
+            pass
+        self._digests.clear()
+
+    def take(self, ordinal: int, declaration: Declaration) -> Declaration:
+        """Put a message's declaration away; what stands for it: its own values without what is below them."""
+        written = octets(declaration)
+        self._digests[ordinal] = sha256(written)
+        for _, part, number, some in slices.cut(self._submission, ordinal, written):
+            self._add(part, number, some)
+        root = declaration.root
+        return msgspec.structs.replace(declaration, root=Entity(root.name, root.values))
+
+    def end(self, accepted: Collection[int]) -> dict[int, str]:
+        """The digests of the declarations of accepted messages; those of others are dropped."""
+        self._write()
+        for ordinal in self._digests.keys() - set(accepted):
+            while self._ledger.drop_slices(self._submission, self._owner, ordinal, ordinal):
+                pass
+        return {ordinal: self._digests[ordinal] for ordinal in sorted(accepted)}
+
+    def _add(self, part: int, number: int, some: bytes) -> None:
+        self._rows.append((self._submission, part, number, some))
+        self._held += len(some)
+        if self._held >= BATCH_OCTETS or len(self._rows) >= BATCH_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        rows, self._rows, self._held = self._rows, [], 0
+        if not rows:
+            return
+        began = time.monotonic()
+        self._ledger.keep_slices(rows, self._owner)
+        self._pause(time.monotonic() - began)

@@ -1,0 +1,1 @@
+"""The commands of long runs: their arithmetic, and a few seconds of each for real."""

@@ -1,0 +1,184 @@
+"""A body in a file is judged as the same body in memory: the same findings, outcomes, answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway import inbound, security
+from gateway.intake import work
+from gateway.model import Declaration, Partner, Submission, Verdict
+from gateway.model.tree import Entity
+from gateway.operations.demo import papers
+from tests.operations.knowledge import CARRIER, NOW, ROOT, TRADER, World, declaration, manifest
+from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
+
+CORPUS = Path(os.environ.get("CVAN_CORPUS", ROOT.parent / "shared/corpus")) / "edifact"
+MAX_SAMPLE = 200_000
+MULTIPART, ATTACHED = "multipart/signed", "application/pkcs7-mime"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+class Shelf:
+    """Declarations that were put away, by ordinal."""
+
+    def __init__(self) -> None:
+        self.octets: dict[int, bytes] = {}
+
+    def put(self, ordinal: int, declaration: Declaration) -> Declaration:
+        self.octets[ordinal] = msgspec.json.encode(declaration)
+        root = declaration.root
+        return msgspec.structs.replace(declaration, root=Entity(root.name, root.values))
+
+    def whole(self, verdict: Verdict) -> Verdict:
+        """With the declarations in their places again."""
+        return msgspec.structs.replace(
+            verdict,
+            messages=tuple(
+                m
+                if m.declaration is None
+                else msgspec.structs.replace(
+                    m, declaration=msgspec.json.decode(self.octets[m.ordinal], type=Declaration)
+                )
+                for m in verdict.messages
+            ),
+        )
+
+
+def judged(world: World, submission: Submission) -> object:
+    """The verdict with its CONTRL's parts, or the refusal's findings."""
+    try:
+        found = inbound.inspect(submission, world.handbook, NOW)
+    except (security.Refused, inbound.Unreadable) as refused:
+        return type(refused), refused.findings
+    return found.verdict, found.interchange
+
+
+def judged_in_file(world: World, submission: Submission) -> object:
+    shelf = Shelf()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "body"
+        file.write_bytes(submission.body)
+        large = msgspec.structs.replace(submission, body=b"", file=str(file))
+        try:
+            found = inbound.inspect(large, world.handbook, NOW, stage=shelf.put)
+        except (security.Refused, inbound.Unreadable) as refused:
+            return type(refused), refused.findings
+    assert all(m.declaration is None or not m.declaration.root.entities for m in found.verdict.messages)
+    return shelf.whole(found.verdict), found.interchange
+
+
+def alike(world: World, content: bytes, envelope: str = ATTACHED, by: Partner = CARRIER) -> object:
+    """Judge both ways; what was found."""
+    media_type, body = world.sealed(content, by, envelope)
+    submission = world.submission(body, media_type, by)
+    found = judged(world, submission)
+    assert judged_in_file(world, submission) == found
+    return found
+
+
+@pytest.mark.parametrize("envelope", [ATTACHED, MULTIPART])
+@pytest.mark.parametrize(
+    "bills", [(GOOD,), (GOOD, BAD_MODE, BAD_COUNT), (BAD_COUNT,), tuple([GOOD, BAD_MODE] * 20)]
+)
+def test_manifests(world: World, bills: tuple[papers.Bill, ...], envelope: str) -> None:
+    verdict, _ = alike(world, manifest("M1", *bills), envelope)  # type: ignore[misc]
+    assert len(verdict.messages) == len(bills)
+
+
+@pytest.mark.parametrize("envelope", [ATTACHED, MULTIPART])
+def test_an_envelope_that_rejects_what_was_put_away(world: World, envelope: str) -> None:
+    """The count of UNZ comes when all messages were judged already."""
+    content = manifest("M1", GOOD, GOOD, GOOD).replace(b"UNZ+3", b"UNZ+4")
+    verdict, _ = alike(world, content, envelope)  # type: ignore[misc]
+    assert [m.outcome.value for m in verdict.messages] == ["rejected"] * 3
+
+
+def test_groups_that_reject_some(world: World) -> None:
+    content = manifest("M1", GOOD, GOOD).replace(
+        b"'UNH+1+", b"'UNG+CUSCAR+OCEANLINE+VNCUSTOMS+260114:0815+1+UN+D:95B'UNH+1+"
+    )
+    alike(world, content.replace(b"UNZ+2", b"UNE+3+1'UNZ+1"))
+    alike(world, content.replace(b"UNZ+2", b"UNE+2+1'UNZ+1"))
+
+
+@pytest.mark.parametrize("content", [b"UNB+nothing", b"nothing", b"", b"UNB+UNOC:3'", b"UNA:+.? '"])
+def test_nothing_to_answer(world: World, content: bytes) -> None:
+    alike(world, content)
+
+
+def test_documents(world: World) -> None:
+    alike(world, world.signed(declaration("LRN-1")), by=TRADER)
+    alike(world, declaration("LRN-2"), by=TRADER)
+    for body in (world.signed(declaration("LRN-3")), declaration("LRN-4"), b"<", b""):
+        submission = world.submission(body)
+        assert judged_in_file(world, submission) == judged(world, submission)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 10_000), octet=st.integers(0, 255), cut=st.booleans())
+def test_any_harm(world: World, at: int, octet: int, cut: bool) -> None:
+    """In the interchange, and in the envelope around it."""
+    content = manifest("M1", GOOD, BAD_MODE)
+    at %= len(content)
+    harmed = content[:at] if cut else content[:at] + bytes((octet,)) + content[at + 1 :]
+    alike(world, harmed)
+    media_type, body = world.sealed(content)
+    submission = world.submission(body[:at] + bytes((octet,)) + body[at + 1 :], media_type, CARRIER)
+    assert judged_in_file(world, submission) == judged(world, submission)
+
+
+def test_every_interchange_of_the_corpus(world: World) -> None:
+    files = [p for p in sorted(CORPUS.rglob("*")) if p.is_file() and p.stat().st_size < MAX_SAMPLE]
+    if not files:
+        pytest.skip(f"no corpus at {CORPUS}; set CVAN_CORPUS")
+    judged_both_ways = 0
+    for path in files:
+        content = path.read_bytes().lstrip()
+        if content[:3] in (b"UNA", b"UNB"):
+            alike(world, content)
+            judged_both_ways += 1
+    assert judged_both_ways > 50
+
+
+def test_a_message_that_is_larger_than_a_piece(world: World) -> None:
+    """Pieces end anywhere: in the signature's parts, in a segment, in a message."""
+    bills = [papers.Bill(f"EOLUSGN{n:06d}", "Furniture parts " * 4, 100, 5_000) for n in range(450)]
+    for envelope in (ATTACHED, MULTIPART):
+        verdict, _ = alike(world, manifest("M1", *bills), envelope)  # type: ignore[misc]
+        assert len(verdict.messages) == len(bills)
+
+
+def test_the_same_answers_are_drafted(world: World, tmp_path: Path) -> None:
+    media_type, body = world.sealed(manifest("M1", GOOD, BAD_MODE, BAD_COUNT))
+    submission = world.submission(body, media_type, CARRIER)
+    file = tmp_path / "body"
+    file.write_bytes(body)
+    large = msgspec.structs.replace(submission, body=b"", file=str(file))
+    numbers = list(map(str, range(1, 9)))
+    one, other = (
+        work(s, world.handbook, world.own, lambda n: numbers[:n], NOW, stage=stage)
+        for s, stage in ((submission, None), (large, Shelf().put))
+    )
+    assert len(one.refusals) == len(other.refusals) == 1
+    assert content_of(world, one.receipt) == content_of(world, other.receipt)
+    for (ordinal, *mine), (same, *theirs) in zip(one.refusals, other.refusals, strict=True):
+        assert ordinal == same
+        assert content_of(world, tuple(mine)) == content_of(world, tuple(theirs))
+
+
+def content_of(world: World, signed: tuple[object, ...]) -> bytes:
+    """What we signed; the signature itself is another each time."""
+    media_type, body = signed
+    found = security.verify(body, media_type, world.handbook.trust, world.handbook.policy, NOW)  # type: ignore[arg-type]
+    return found.content

@@ -1,0 +1,335 @@
+"""Large submissions: kept, judged apart, answered once, brought to their end whoever dies in between."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from gateway import security
+from gateway.intake import Intake, Large, Numbers, Worked, work
+from gateway.intake.large import LEASE
+from gateway.model import Answer, Finding, Outcome, Pending, Submission
+from gateway.operations import archiving
+from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging
+from gateway.storage.slices import SLICE
+from tests.delivery.fakes import InlineCommits, done
+from tests.operations.knowledge import CARRIER, NOW, OTHER, World, manifest
+from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
+
+MANY, LINES = 8, 98
+"""Good bills of lading, and lines of each that describe the goods."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(database_url)
+    yield opened
+    opened.close()
+
+
+class Commits(InlineCommits):
+    """Also gives the ledger itself."""
+
+    def with_ledger(self, doing: Callable[[Ledger], Any]) -> Deferred[Any]:
+        return succeed(None).addCallback(lambda _: doing(self.ledger))
+
+
+class Lane:
+    """A worker's work, done here: at once, or when it is told to.
+
+    ``dies``: in the middle of putting declarations away, as a killed one.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.waits = self.dies = False
+        self.waiting: list[Callable[[], None]] = []
+        self.worked = 0
+
+    def for_owner(self, owner: str) -> Lane:
+        self.owner = owner
+        return self
+
+    def work(self, submission: Submission, sunk: Finding | None, at: Any = None) -> Deferred[Worked]:
+        owner, ended = self.owner, Deferred[Worked]()
+
+        def go() -> None:
+            try:
+                ended.callback(self._work(submission, sunk, at, owner))
+            except (LedgerError, security.Refused, Overloaded) as error:
+                ended.errback(error)
+
+        self.waiting.append(go)
+        if not self.waits:
+            self.go()
+        return ended
+
+    def go(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+    def _work(self, submission: Submission, sunk: Finding | None, at: Any, owner: str) -> Worked:
+        self.worked += 1
+        desk = self._desk
+        staging = Staging(desk.ledger, submission.id, owner, pause=lambda seconds: None)
+        staging.begin()
+        take = staging.take
+        if self.dies:
+            staging._write()
+
+            def take(ordinal: int, declaration: Any) -> Any:
+                staging._add(ordinal, 0, b"half of it")
+                staging._write()
+                raise Overloaded("no worker")
+
+        worked = work(
+            submission, desk.world.handbook, desk.world.own, desk.numbers.take, desk.now, sunk, at, take
+        )
+        accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
+        return replace(worked, staged=staging.end(accepted), owner=owner)
+
+
+class Desk:
+    """One process over a ledger; its clocks are the test's."""
+
+    def __init__(self, world: World, ledger: Ledger, folder: Path) -> None:
+        self.world, self.ledger, self.folder = world, ledger, folder
+        self.now = NOW
+        self.reactor = Clock()
+        self.commits: Any = Commits(ledger)
+        self.numbers = Numbers(ledger)
+        self.intake = Intake(
+            self.commits, self.numbers, lambda: world.handbook, world.own, lambda: self.now, "office"
+        )
+        self.lane = Lane(self)
+        self.large = Large(
+            self.intake, self.commits, self.lane.for_owner, self.reactor, "me", folder, seconds=30
+        )
+
+    def arrived(self, submission: Submission) -> Submission:
+        """In a file of the spool, as the door would have it."""
+        file = self.folder / f"1-{submission.id}"
+        file.write_bytes(submission.body)
+        return msgspec.structs.replace(submission, body=b"", file=str(file))
+
+    def submit(self, submission: Submission) -> Deferred[Answer | Pending]:
+        return Deferred.fromCoroutine(self.large.submit(self.arrived(submission)))
+
+    def later(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.reactor.advance(seconds)
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.fixture
+def desk(world: World, ledger: Ledger, tmp_path: Path) -> Desk:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return Desk(world, ledger, folder)
+
+
+def large(world: World, reference: str = "M1", by: Any = CARRIER) -> Submission:
+    """More than one slice: that is all that large means here."""
+    bills = [replace(GOOD, number=f"EOLUSGN{n:06d}") for n in range(MANY)]
+    text = ":".join([f"{'Parts of furniture, of wood, packed for the sea ':.<70}"] * 5)
+    content = manifest(reference, *bills, BAD_MODE, BAD_COUNT)
+    content = content.replace(b"MEA+WT", f"FTX+AAA+++{text}'".encode() * LINES + b"MEA+WT")
+    content = re.sub(rb"UNT\+(\d+)\+", lambda found: b"UNT+%d+" % (int(found[1]) + LINES), content)
+    media_type, body = world.sealed(content, by)
+    assert len(body) > SLICE
+    return world.submission(body, media_type, by)
+
+
+@pytest.fixture(scope="module")
+def paper(world: World) -> Submission:
+    return large(world)
+
+
+def whole(ledger: Ledger) -> list[str]:
+    """What the journal finds wrong."""
+    found: list[Any] = []
+    ledger.audit(found.append, lambda *_: "", lambda *_: "")
+    return [str(breach) for breach in found]
+
+
+def test_in_time_it_is_answered_like_a_small_one(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    answer = done(desk.submit(paper))
+    assert isinstance(answer, Answer)
+    assert (answer.submission, answer.outcome, answer.repeated) == (paper.id, Outcome.PARTLY, False)
+    assert ledger.raw(paper.id) == paper
+    due = ledger.claim_due("backend:office", "me", NOW, timedelta(seconds=9), 999)
+    assert len(due) == MANY
+    handed = ledger.handovers(due[:3])
+    assert [len(list(h.declaration.root.each("Consignment"))) for h in handed] == [1, 1, 1]
+    assert desk.left() == []
+    assert ledger.held_count() == 0
+    status = ledger.status(CARRIER.id, paper.id)
+    assert status is not None
+    assert [e.what for e in status.timeline] == ["received", "partly"]
+
+
+def test_the_same_bytes_again(desk: Desk, paper: Submission) -> None:
+    first = done(desk.submit(paper))
+    again = done(desk.submit(msgspec.structs.replace(paper, id="s" * 26)))
+    assert (again.submission, again.repeated, again.receipt) == (first.submission, True, first.receipt)
+    assert desk.lane.worked == 1
+    assert desk.left() == []
+
+
+def test_who_cannot_wait_is_told_that_it_is_kept(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    desk.lane.waits = True
+    answer = desk.submit(paper)
+    desk.later(29)
+    assert not answer.called
+    desk.later(1)
+    pending = done(answer)
+    assert (pending.submission, pending.findings, pending.repeated) == (paper.id, (Finding("API202"),), False)
+    again = done(desk.submit(msgspec.structs.replace(paper, id="s" * 26)))
+    assert (again.submission, again.repeated) == (paper.id, True)
+    assert ledger.status(CARRIER.id, paper.id) is None
+    held = ledger.holding(CARRIER.id, paper.id)
+    assert held is not None
+    assert held.told == (Finding("API202"),)
+    desk.lane.go()
+    assert desk.lane.worked == 1
+    status = ledger.status(CARRIER.id, paper.id)
+    assert status is not None
+    assert [e.what for e in status.timeline] == ["received", "held", "partly"]
+    assert {e.kind for e in ledger.mailbox(CARRIER.id, "", 9)} == {"receipt", "rejected"}
+    assert desk.left() == []
+
+
+def test_nobody_sees_half_of_it(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """The worker dies with some declarations put away; another process takes it over and brings it to its end."""
+    desk.lane.dies = True
+    with pytest.raises(Overloaded):
+        done(desk.submit(paper))
+    assert ledger.status(CARRIER.id, paper.id) is None
+    assert ledger.mailbox(CARRIER.id, "", 9) == []
+    assert ledger.claim_due("backend:office", "me", NOW, timedelta(seconds=9), 9) == []
+    assert ledger.find(CARRIER.id, GOOD.number) == []
+    other = Desk(desk.world, ledger, desk.folder)
+    assert done(Deferred.fromCoroutine(other.large.resume())) is False
+    other.later(LEASE.total_seconds() + 1)
+    assert done(Deferred.fromCoroutine(other.large.resume())) is True
+    assert ledger.raw(paper.id) == paper
+    assert len(ledger.claim_due("backend:office", "me", other.now, timedelta(seconds=9), 999)) == MANY
+    assert other.left() == []
+    assert done(Deferred.fromCoroutine(other.large.resume())) is False
+    assert whole(ledger) == []
+
+
+def test_who_was_taken_over_stores_nothing(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """A process that stood still comes back when another one has its work: one of the two is stored, whole."""
+    desk.lane.waits = True
+    mine = desk.submit(paper)
+    other = Desk(desk.world, ledger, desk.folder)
+    other.later(LEASE.total_seconds() + 1)
+    assert done(Deferred.fromCoroutine(other.large.resume())) is True
+    desk.lane.go()
+    answer = done(mine)
+    assert (answer.submission, answer.repeated) == (paper.id, True)
+    due = ledger.claim_due("backend:office", "me", other.now, timedelta(seconds=9), 999)
+    assert len(due) == MANY
+    assert len(ledger.handovers(due)) == MANY
+    assert whole(ledger) == []
+
+
+def test_a_refusal_leaves_nothing_but_its_note(desk: Desk, world: World, ledger: Ledger) -> None:
+    paper = large(world, "M2", OTHER)
+    wrong = msgspec.structs.replace(
+        paper, body=paper.body.replace(b"Furniture", b"Furnitura"), digest="0" * 64
+    )
+    with pytest.raises(security.Refused):
+        done(desk.submit(wrong))
+    held = ledger.holding(OTHER.id, wrong.id)
+    assert held is not None
+    assert held.findings[0].code.startswith("SIG")
+    assert ledger.sliced(wrong.id, 0, 0) is None
+    assert desk.left() == []
+    with pytest.raises(security.Refused):
+        done(desk.submit(msgspec.structs.replace(wrong, id="s" * 26)))
+    assert whole(ledger) == []
+
+
+def test_octets_that_were_not_all_kept_are_forgotten(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """A door that was killed before it could say that they are."""
+    Staging(ledger, paper.id, "").keep_body([paper.body[:-1]])
+    ledger.hold(msgspec.structs.replace(paper, body=b""), (Finding("API202", found="dead"),), (), NOW, ())
+    assert done(Deferred.fromCoroutine(desk.large.resume())) is True
+    assert ledger.held_count() == 0
+    assert desk.left() == []
+    assert isinstance(done(desk.submit(paper)), Answer)
+
+
+def test_strays_are_swept(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    Staging(ledger, paper.id, "").keep_body([paper.body])
+    assert ledger.sweep_slices(paper.id) == 0
+    while ledger.sweep_slices(paper.id + "z"):
+        pass
+    assert ledger.sliced(paper.id, 0, 0) is None
+    done(desk.submit(paper))
+    assert ledger.sweep_slices(paper.id + "z") == 0
+    assert ledger.raw(paper.id) == paper
+
+
+def test_the_database_is_away(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    desk.commits.failing["settle"] = LedgerUnavailable("gone")
+    with pytest.raises(LedgerUnavailable):
+        done(desk.submit(paper))
+    assert desk.left() == []
+    desk.commits.failing.clear()
+    desk.later(LEASE.total_seconds() + 1)
+    assert done(Deferred.fromCoroutine(desk.large.resume())) is True
+    assert ledger.raw(paper.id) == paper
+
+
+def test_a_clash_is_rejected_and_keeps_no_declarations(desk: Desk, world: World, ledger: Ledger) -> None:
+    first = large(world, "M3")
+    other = large(world, "M3")
+    done(desk.submit(first))
+    answer = done(desk.submit(other))
+    assert answer.outcome is Outcome.REJECTED
+    assert ledger.sliced(other.id, 1, 0) is None
+    assert ledger.raw(other.id) == other
+    assert whole(ledger) == []
+
+
+def test_a_failing_worker_is_told_as_it_is(desk: Desk, paper: Submission) -> None:
+    desk.lane.work = lambda *_: fail(Overloaded("no worker"))  # type: ignore[method-assign]
+    with pytest.raises(Overloaded):
+        done(desk.submit(paper))
+    assert desk.left() == []
+
+
+def test_into_an_archive_and_back(desk: Desk, paper: Submission, ledger: Ledger, tmp_path: Path) -> None:
+    done(desk.submit(paper))
+    due = ledger.claim_due("backend:office", "me", NOW, timedelta(seconds=9), 999)
+    handed = ledger.handovers(due)
+    ledger.done([d.id for d in due], NOW)
+    folder, later = tmp_path / "archive", NOW + timedelta(days=9)
+    (made,) = archiving.archive(ledger, later, folder, desk.world.own, lambda: later)
+    assert made.submissions == 1
+    assert ledger.sliced(paper.id, 0, 0) is None
+    assert ledger.sliced(paper.id, 1, 0) is None
+    assert whole(ledger) == []
+    assert archiving.restore(ledger, folder, paper.id, lambda *_: "") == [paper.id]
+    assert ledger.raw(paper.id) == paper
+    assert ledger.handovers(due) == handed
+    assert whole(ledger) == []
