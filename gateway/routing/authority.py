@@ -18,6 +18,8 @@ ROLE_KINDS: dict[Role, frozenset[Kind]] = {
     Role.VAN: frozenset(),
     Role.MINISTRY: frozenset(),
     Role.CUSTOMS: frozenset(Kind),
+    Role.OPERATOR: frozenset(),
+    Role.OFFICER: frozenset(),
 }
 
 COMBINATIONS = 256

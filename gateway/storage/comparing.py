@@ -13,7 +13,7 @@ from gateway.evidence import entries
 from gateway.evidence.entries import Entry, sha256
 from gateway.evidence.records import MessageRecord, digest
 from gateway.model import Event
-from gateway.storage import attesting, matching, publishing, slices, tables
+from gateway.storage import attesting, correcting, matching, publishing, slices, tables
 from gateway.storage.auditing import Audited, Breach, Progress
 from gateway.storage.codec import moment, submission_of
 from gateway.storage.matching import UNREADABLE, readable
@@ -48,7 +48,8 @@ def _pages(connection: Connection) -> Iterator[list[str]]:
         page = select(_s.id).where(_s.id > after).order_by(_s.id).limit(AT_ONCE)
         ids = set(connection.scalars(page))
         upper = max(ids) if len(ids) == AT_ONCE else ""
-        for column in (_j.about, tables.decision.c.submission, tables.event.c.submission):
+        beside_it = (tables.decision, tables.event, tables.correction)
+        for column in (_j.about, *(table.c.submission for table in beside_it)):
             beside = select(column).distinct().where(column > after)
             ids.update(connection.scalars(beside.where(column <= upper) if upper else beside))
         yield sorted(i for i in ids if ":" not in i)
@@ -83,6 +84,7 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
         events=_rows(connection, tables.event, tables.event.c.submission, ids),
         outgoings=_rows(connection, tables.outgoing, _o.id, sent),
         deliveries=_rows(connection, tables.delivery, _d.id, due),
+        corrections=_rows(connection, tables.correction, tables.correction.c.submission, ids),
     )
     archives = matching.archives(connection, ids)
     for identity in ids:
@@ -129,6 +131,7 @@ class _Case:
         yield from self._sent(told, away)
         if not away:
             yield from self._deliveries(told)
+            yield from self._corrections(identity, told)
 
     def _submission(self, row: Any, received: Entry, away: bool) -> Iterator[str]:
         if digest(attesting.submission_record(tuple(row)[1:])) != received.of.record:
@@ -195,6 +198,16 @@ class _Case:
             elif not fate.may_stand(rows[0]):
                 yield f"delivery {identity} is {rows[0].state}, and no entry says so"
 
+    def _corrections(self, identity: str, told: Sequence[Entry]) -> Iterator[str]:
+        made = Counter(digest(correcting.record(row._mapping)) for row in self.of("corrections", identity))
+        if made != Counter(e.of.record for e in told if e.kind == entries.CORRECTED):
+            yield "its corrections are not those that were made"
+
+
+_OF_OUTGOINGS = {entries.ACKNOWLEDGED, entries.RESENT}
+"""What befalls a message to a partner and so its push.  The rest befell the hand-over that a message's id also
+names: its own matter, and no other delivery's that carries the same message."""
+
 
 def _archived(told: Sequence[Entry]) -> bool:
     """Whether it is away: it left once more than it came back, whatever clocks said."""
@@ -238,7 +251,7 @@ class _Fate:
 
     def may_stand(self, delivery: Any) -> bool:
         """A delivery's state is one that an entry brought about."""
-        befell = self._of(delivery.id) | self._of(delivery.payload)
+        befell = self._of(delivery.id) | (self._of(delivery.payload) & _OF_OUTGOINGS)
         if entries.ADOPTED in self._kinds:
             return True
         skipped = entries.SKIPPED in self._of(delivery.id)

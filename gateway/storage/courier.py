@@ -1,8 +1,8 @@
-"""Deliveries: who may try which one now, and what became of it.
+"""Deliveries: what they carry, and what became of each.
 
-A delivery is due until it is done or dead.  A courier claims it for the length of a lease; a courier
-that dies loses its lease, and the delivery is claimed again.  Every claim counts as an attempt, so that
-a delivery that kills its courier is noticed too.
+A delivery is due until it is done or dead.  A courier claims it for the length of a lease (`claiming`); a
+courier that dies loses its lease, and the delivery is claimed again.  Every claim counts as an attempt, so
+that a delivery that kills its courier is noticed too.
 
 ``destination`` selects one destination by its whole name (``push:ACME``), or a kind of them by its
 prefix with the colon (``push:``).
@@ -10,108 +10,35 @@ prefix with the colon (``push:``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+import logging
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, publishing, slices, tables
+from gateway.storage import attesting, correcting, publishing, slices, tables
+from gateway.storage.claiming import MAX_ERROR, arrival, delivery_of, free, is_due, owned, to
 from gateway.storage.codec import message_id, micros, moment, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
 from gateway.storage.reading import outgoing_of
 from gateway.storage.settling import insert_events
 
-MAX_ERROR = 500
-"""Characters of a failed attempt's error that are kept."""
+log = logging.getLogger("gateway.storage")
 
-LONGEST_LEASE = timedelta(seconds=60)
-"""What any lease may last (gateways before the renewing of leases took so long ones).  One that seems to
-last longer was taken by a clock that was ahead, and counts as ended: nobody waits until then."""
+AFTER_SKIP = ": arrived although it was skipped"
+"""What a timeline says of a delivery that was under way, unheard, when an operator skipped it."""
 
-_LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
-_d = tables.delivery.c
-_o = tables.outgoing.c
-_due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
+_d, _o = tables.delivery.c, tables.outgoing.c
 _dead = _d.state == text(f"'{tables.DEAD}'")
-_earlier = tables.delivery.alias("earlier")
-_its_turn = or_(
-    _d.lane == "",
-    ~exists().where(
-        _earlier.c.lane == _d.lane,
-        _earlier.c.position < _d.position,
-        _earlier.c.destination == _d.destination,
-        text("earlier.state IN ('due', 'dead') AND earlier.lane != ''"),  # as the index of lanes says it
-    ),
-)
-"""Nothing of its lane that came before is still to arrive; what was given up holds it until somebody
-decides, or it could arrive after what follows it."""
-
-
-def claim_due(
-    connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
-) -> list[Delivery]:
-    """Due deliveries in order of arrival, now leased to the owner; ``attempts`` are those before.
-
-    One that failed steps aside until its next time and holds nobody up but those behind it in its lane.
-    """
-    at = micros(now)
-    ready = (
-        select(tables.delivery)
-        .where(_due, _d.due_at <= at, _free_at(at), _to(destination), _its_turn)
-        .order_by(_arrival(destination))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return _lease(connection, list(connection.execute(ready)), owner, micros(now + lease))
-
-
-def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
-    """The destinations of a kind (``push:``) at which something can be claimed now."""
-    at = micros(now)
-    ready = select(_d.destination).where(_due, _d.due_at <= at, _free_at(at), _to(kind))
-    return tuple(connection.scalars(ready.distinct().order_by(_d.destination)))
-
-
-def claim_in_order(
-    connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
-) -> list[Delivery]:
-    """As claim_due, but within a destination nothing passes an earlier delivery that is waiting for
-    its next time or is leased: what waits behind it waits too."""
-    at = micros(now)
-    names = select(_d.destination).where(_due, _to(destination)).distinct().order_by(_d.destination)
-    rows: list[Any] = []
-    for name in list(connection.scalars(names)):
-        # Locks are waited for, not skipped: who comes second must see what the first one leased.
-        queue = (
-            select(tables.delivery)
-            .where(_due, _d.destination == name)
-            .order_by(_d.position)
-            .limit(limit - len(rows))
-            .with_for_update()
-        )
-        rows += _head(connection.execute(queue), at)
-        if len(rows) >= limit:
-            break
-    return _lease(connection, rows, owner, micros(now + lease))
-
-
-def renew(connection: Connection, owner: str, ids: Sequence[str], until: datetime) -> set[str]:
-    """Hold on to what the owner still holds, until a later time; the ids of these.
-
-    Whoever takes over writes a name of his own: what another one took is not touched, whenever its lease
-    ends.  A lease that ended and that nobody took goes on.
-    """
-    held = update(tables.delivery).where(_d.id.in_(ids), _due, _d.lease_owner == owner)
-    return set(connection.scalars(held.values(lease_until=micros(until)).returning(_d.id)))
 
 
 def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Handover]:
-    """The declarations that these deliveries carry, in their order; a delivery whose payload is no
-    accepted message is left out."""
+    """The declarations that these deliveries carry, in their order, each as it was corrected last; a delivery
+    whose payload is no accepted message is left out."""
     message, submission = tables.message.c, tables.submission.c
     rows = connection.execute(
         select(
@@ -126,7 +53,12 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
         .where(message_in([d.payload for d in deliveries]), message.declaration.is_not(None))
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
-    return [_handover(connection, d, found[d.payload]) for d in deliveries if d.payload in found]
+    instead = correcting.handed_over(connection, deliveries)
+    return [
+        _handover(connection, d, found[d.payload], instead.get(d.id))
+        for d in deliveries
+        if d.payload in found
+    ]
 
 
 def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
@@ -140,12 +72,13 @@ def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[st
 def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -> int:
     """These deliveries arrived, as their timelines say; how many were not known to have.
 
-    A receiver that took a push has the message: it waits in no mailbox any more.
+    A receiver that took a push has the message: it waits in no mailbox any more.  What was skipped stays
+    skipped: the reason was told.  That it arrived all the same stands in its timeline.
     """
     changed = (
         update(tables.delivery)
-        .where(_d.id.in_(ids), _d.state != tables.DONE)
-        .values(state=tables.DONE, error="", **_free())
+        .where(_d.id.in_(ids), _d.state.in_((tables.DUE, tables.DEAD)))
+        .values(state=tables.DONE, error="", **free())
         .returning(_d.id, _d.destination, _d.payload)
     )
     rows = connection.execute(changed).all()
@@ -155,33 +88,39 @@ def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -
         waiting = update(tables.outgoing).where(_o.id.in_(taken))
         connection.execute(waiting.values(acknowledged_at=acknowledged))
     _note(connection, rows, at, entries.DELIVERED, page)
+    if len(rows) < len(ids):
+        _note(connection, _skipped(connection, ids), at, entries.DELIVERED, page, AFTER_SKIP)
     return len(rows)
 
 
-def retry(connection: Connection, delivery: str, due_at: datetime, error: str) -> bool:
-    """A failed attempt: due again at a later time.  False where it is no longer due."""
-    changed = update(tables.delivery).where(_d.id == delivery, _due)
-    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **_free()}
-    return connection.execute(changed.values(**values)).rowcount > 0
+def _skipped(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
+    of = select(_d.id, _d.destination, _d.payload).where(_d.id.in_(ids), _d.state == tables.SKIPPED)
+    return connection.execute(of).all()
+
+
+def retry(
+    connection: Connection, delivery: str, due_at: datetime, error: str, owner: str | None = None
+) -> bool:
+    """A failed attempt: due again at a later time.  False where it is no longer due, or where another than
+    the owner holds it (None: whoever holds it)."""
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **free()}
+    return connection.execute(owned(delivery, owner).values(**values)).rowcount > 0
 
 
 def put_back(connection: Connection, owner: str, ids: Sequence[str], due_at: datetime, error: str) -> int:
     """The destination took nothing from anybody: due again, and the attempt was none.  How many the owner
     still held."""
-    held = update(tables.delivery).where(_d.id.in_(ids), _due, _d.lease_owner == owner)
-    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **_free()}
+    held = update(tables.delivery).where(_d.id.in_(ids), is_due, _d.lease_owner == owner)
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **free()}
     return connection.execute(held.values(**values)).rowcount
 
 
-def dead(connection: Connection, delivery: str, error: str, at: datetime, page: Page) -> bool:
-    """No further attempt until someone revives it, as its timeline says.  False where no longer due."""
-    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **_free()}
-    changed = (
-        update(tables.delivery)
-        .where(_d.id == delivery, _due)
-        .values(**values)
-        .returning(_d.id, _d.destination, _d.payload)
-    )
+def dead(
+    connection: Connection, delivery: str, error: str, at: datetime, page: Page, owner: str | None = None
+) -> bool:
+    """No further attempt until someone revives it, as its timeline says.  False as in `retry`."""
+    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **free()}
+    changed = owned(delivery, owner).values(**values).returning(_d.id, _d.destination, _d.payload)
     rows = connection.execute(changed).all()
     _note(connection, rows, at, entries.DEAD, page)
     return bool(rows)
@@ -191,23 +130,23 @@ def due(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Deliveries that have not arrived and are not dead, whether their time has come or not, in order of
     arrival."""
     waiting = (
-        select(tables.delivery).where(_due, _to(destination)).order_by(_arrival(destination)).limit(limit)
+        select(tables.delivery).where(is_due, to(destination)).order_by(arrival(destination)).limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(waiting)]
+    return [delivery_of(row) for row in connection.execute(waiting)]
 
 
 def dead_letters(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Dead deliveries, oldest first."""
     letters = (
-        select(tables.delivery).where(_dead, _to(destination)).order_by(_arrival(destination)).limit(limit)
+        select(tables.delivery).where(_dead, to(destination)).order_by(arrival(destination)).limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(letters)]
+    return [delivery_of(row) for row in connection.execute(letters)]
 
 
 def found(connection: Connection, delivery: str) -> tuple[Delivery, str] | None:
     """A delivery with its state (``due``, ``done``, ``dead``, ``skipped``); None where unknown."""
     row = connection.execute(select(tables.delivery).where(_d.id == delivery)).first()
-    return None if row is None else (_delivery(row), row.state)
+    return None if row is None else (delivery_of(row), row.state)
 
 
 def ahead(connection: Connection, delivery: Delivery) -> str:
@@ -225,7 +164,7 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page
     changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
     values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0}
     rows = connection.execute(changed.values(**values).returning(_d.id, _d.payload)).all()
-    about = _abouts(connection, rows)
+    about = abouts(connection, rows)
     for row in rows:
         attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,), note=note)
     return len(rows)
@@ -235,7 +174,7 @@ def resend(connection: Connection, outgoing: str, now: datetime, page: Page, not
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
     pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
-    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **_free()))
+    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **free()))
     offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
     about = connection.scalar(offered.values(acknowledged_at=None).returning(_o.about))
     if about is not None:
@@ -243,18 +182,22 @@ def resend(connection: Connection, outgoing: str, now: datetime, page: Page, not
     return about is not None
 
 
-def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, page: Page) -> None:
+def _note(
+    connection: Connection, rows: Sequence[Any], at: datetime, what: str, page: Page, more: str = ""
+) -> None:
     """One line each in the timelines: about the message, or about what the outgoing was about.  What is
     published is no matter of the parties: the journal has it, their timelines do not."""
-    about = _abouts(connection, rows)
-    events = {r.id: Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows}
+    about = abouts(connection, rows)
+    events = {r.id: Event(about.get(r.payload, r.payload), at, what, r.destination + more) for r in rows}
     told = {i: (e,) for i, e in events.items() if not e.detail.startswith(publishing.PREFIX)}
     insert_events(connection, [event for (event,) in told.values()])
     for identity, event in events.items():
         attesting.happened(page, what, event.about, (identity,), told.get(identity, ()))
+        if more:
+            log.error("%s%s", what, more, extra={"delivery": identity})
 
 
-def _abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
+def abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
     """What the outgoings and decisions among the deliveries' payloads are about, by their ids."""
     wanted = select(_o.id, _o.about).where(_o.id.in_([row.payload for row in rows]))
     about = {row.id: row.about for row in connection.execute(wanted)}
@@ -262,63 +205,19 @@ def _abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
     return about | publishing.messages_decided(connection, decisions)
 
 
-def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) -> list[Delivery]:
-    if rows:
-        leased = update(tables.delivery).where(_d.position.in_([row.position for row in rows]))
-        values = {"lease_until": until, "lease_owner": owner, "attempts": _d.attempts + 1}
-        connection.execute(leased.values(**values))
-    return [_delivery(row) for row in rows]
-
-
-def _head(rows: Iterable[Any], at: int) -> list[Any]:
-    head = []
-    for row in rows:
-        if row.due_at > at or at < row.lease_until <= at + _LONGEST:
-            break
-        head.append(row)
-    return head
-
-
-def _free_at(at: int) -> ColumnElement[bool]:
-    """Nobody holds it: no lease, one that ended, or one by a clock that was ahead."""
-    return or_(_d.lease_until <= at, _d.lease_until > at + _LONGEST)
-
-
-def _to(destination: str) -> ColumnElement[bool]:
-    if destination.endswith(":"):
-        return func.substr(_d.destination, 1, len(destination)) == destination
-    return _d.destination == destination
-
-
-def _arrival(destination: str) -> ColumnElement[int]:
-    """What to order by.  A queue's own index is in order; that of all queues of a kind is not, and the
-    order must then be no column, or the whole table is read for being in it."""
-    return _d.position + text("0") if destination.endswith(":") else _d.position
-
-
-def _free() -> dict[str, Any]:
-    return {"lease_until": 0, "lease_owner": ""}
-
-
-def _delivery(row: Any) -> Delivery:
-    return Delivery(
-        id=row.id,
-        destination=row.destination,
-        payload=row.payload,
-        due_at=moment(row.due_at),
-        attempts=row.attempts,
-        error=row.error,
-        lane=row.lane,
-    )
-
-
-def _handover(connection: Connection, delivery: Delivery, row: Any) -> Handover:
-    declaration = row.declaration or slices.whole(connection, row.submission, row.ordinal)
+def _handover(
+    connection: Connection, delivery: Delivery, row: Any, instead: correcting.Corrected | None
+) -> Handover:
+    declaration = None if instead is None else instead.declaration
+    if declaration is None:
+        stored = row.declaration or slices.whole(connection, row.submission, row.ordinal)
+        declaration = unpacked(stored, Declaration)
     return Handover(
         delivery=delivery.id,
         message=delivery.payload,
         filer=row.filer,
         principal=row.principal,
         received_at=moment(row.received_at),
-        declaration=unpacked(declaration, Declaration),
+        declaration=declaration,
+        correction=None if instead is None else instead.correction,
     )

@@ -167,3 +167,4 @@ def _leaving(connection: Connection, submission: str) -> Iterator[tuple[Table, C
     yield tables.event, _e.submission == submission
     yield tables.outgoing, _o.id.in_([i for i in sent if i != receipt])
     yield tables.delivery, _d.id.in_(due)
+    yield tables.correction, tables.correction.c.submission == submission

@@ -15,6 +15,7 @@ from gateway.evidence import entries
 from gateway.evidence.entries import Attested
 from gateway.model import Delivery, Event
 from gateway.storage import attesting, tables
+from gateway.storage.claiming import unheld_at
 from gateway.storage.codec import micros, submission_of
 from gateway.storage.journal import Page
 from gateway.storage.settling import insert_deliveries, insert_events
@@ -34,10 +35,9 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
 
     Raises ValueError for a reason that is empty or too long.
     """
-    if not 0 < len(why) <= MAX_REASON:
-        raise ValueError(f"a reason of 1 to {MAX_REASON} characters is wanted")
+    reasoned(why)
     given_up = _d.state == tables.DEAD
-    waits = (_d.state == tables.DUE) & (_d.lease_until <= micros(now))
+    waits = (_d.state == tables.DUE) & unheld_at(micros(now))
     changed = (
         update(tables.delivery)
         .where(_d.id == delivery, given_up | waits)
@@ -47,7 +47,7 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
     row = connection.execute(changed).first()
     if row is None:
         return False
-    about = _about(connection, row.payload)
+    about = about_of(connection, row.payload)
     event = Event(about, now, entries.SKIPPED, f"{row.destination}: {why}")
     insert_events(connection, [event])
     answers = _answers(delivery, row.destination, row.payload, now)
@@ -57,6 +57,12 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
     )
     page.add(entries.SKIPPED, submission_of(about), of)
     return True
+
+
+def reasoned(why: str) -> None:
+    """Raises ValueError for a reason that is empty or too long to travel."""
+    if not 0 < len(why.strip()) <= MAX_REASON:
+        raise ValueError(f"a reason of 1 to {MAX_REASON} characters is wanted")
 
 
 def reasons(connection: Connection, answers: list[Delivery]) -> dict[str, str]:
@@ -72,7 +78,7 @@ def _answers(delivery: str, destination: str, payload: str, now: datetime) -> li
     return [Delivery(f"{delivery}{OF_SKIPPED}", ANSWER + destination.removeprefix(BACKEND), payload, now)]
 
 
-def _about(connection: Connection, payload: str) -> str:
+def about_of(connection: Connection, payload: str) -> str:
     """What the outgoing or decision that was to be carried is about; a message's id is itself."""
     o, n = tables.outgoing.c, tables.decision.c
     told = connection.scalar(select(o.about).where(o.id == payload))

@@ -104,10 +104,10 @@ def _deliveries(bundle: Bundle, told: Sequence[Mapping[str, Any]]) -> Step:
 
 
 def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
-    befell = {
-        e["kind"] for e in bundle.entries.values()
-        if {delivery["id"], delivery["payload"]} & {*e["of"].get("ids", ())}
-    }  # fmt: skip
+    befell = _befell(bundle, delivery["id"]) | (
+        _befell(bundle, delivery["payload"])
+        & {"acknowledged", "resent"}  # what befalls a message to a partner
+    )
     if any(e["kind"] == "adopted" for e in bundle.entries.values()):
         return delivery["state"] in ("due", "done", "dead", "skipped")
     if delivery["state"] == "skipped":
@@ -121,6 +121,10 @@ def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
         return "delivery-dead" in befell
     ended = arrived or "delivery-dead" in befell
     return delivery["state"] == "due" and (not ended or bool(befell & {"resent", "delivery-revived"}))
+
+
+def _befell(bundle: Bundle, identity: str) -> set[str]:
+    return {e["kind"] for e in bundle.entries.values() if identity in e["of"].get("ids", ())}
 
 
 def _skipped(bundle: Bundle) -> set[str]:

@@ -19,6 +19,7 @@ from gateway.storage.tables.journey import (
     slice,
     submission,
 )
+from gateway.storage.tables.operators import correction, duty, paused
 from gateway.storage.tables.register import counter, credential, mandate, partner, partner_key
 from gateway.storage.tables.revocation import certificate, held, learned
 
@@ -33,10 +34,12 @@ __all__ = [
     "certificate",
     "chain",
     "checkpoint",
+    "correction",
     "counter",
     "credential",
     "decision",
     "delivery",
+    "duty",
     "event",
     "exhibit",
     "held",
@@ -49,6 +52,7 @@ __all__ = [
     "outgoing",
     "partner",
     "partner_key",
+    "paused",
     "refusal",
     "slice",
     "span",
