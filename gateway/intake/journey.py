@@ -28,12 +28,16 @@ DUE = "answer due"
 """The timeline's word for by when customs answers; its detail is the time."""
 
 
+OUTGOING = "outgoing"
+"""The ledger's counter of what the gateway sends."""
+
+
 class Numbers:
     """Durable, unique numbers for what the gateway sends, taken from the ledger in blocks."""
 
     BLOCK = 10_000
 
-    def __init__(self, ledger: Ledger, name: str = "outgoing") -> None:
+    def __init__(self, ledger: Ledger, name: str = OUTGOING) -> None:
         self._ledger = ledger
         self._name = name
         self._left: range = range(0)

@@ -69,6 +69,20 @@ def test_numbers_that_somebody_may_hold_are_left_out(kept: Path, tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / "new" / "clearance.db")) as office:
         query = "SELECT value FROM clearance_counter WHERE name LIKE 'registered-%'"
         assert office.execute(query).fetchall() == [(5_070,)]
+    ledger = Ledger.open(settings.database_url(tmp_path / "new", "sqlite:///ledger.db"))
+    assert ledger.references("outgoing", 1) == range(50_701, 50_702)
+    ledger.close()
+
+
+def test_each_restore_begins_ids_that_no_other_gave(kept: Path, tmp_path: Path) -> None:
+    """Also where the same backup is restored twice, and both have told something since."""
+    backups.make(kept, tmp_path / "b.tar", Asked())
+    drawn = set()
+    for name in ("one", "two"):
+        _good(cvan("restore", tmp_path / "b.tar", tmp_path / name))
+        with closing(sqlite3.connect(tmp_path / name / "clearance.db")) as office:
+            drawn |= set(office.execute("SELECT value FROM clearance_counter WHERE name = 'epoch'"))
+    assert len(drawn) == 2
 
 
 def test_a_folder_gets_a_file_named_by_its_moment(kept: Path, tmp_path: Path) -> None:
