@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ log = logging.getLogger("gateway.server")
 BACKEND = "clearance"
 WATCH_SECONDS = 1.0
 """How soon a partner or mandate that the command line changed is known to a running server."""
+
+NUMBERS_SECONDS = 1.0
+"""How often it is looked whether numbers run out, in a thread: at first before anybody needs one."""
 
 BROKEN = (ValueError, OSError, transport.Unusable)
 """What files of a home can do to who reads them."""
@@ -70,6 +74,7 @@ class Server:
         self.commits = self._commits()
         self.numbers = Numbers(self._ledger)
         self.readiness = self._readiness(url)
+        self.on_stop(repeat(partial(self.numbers.ahead, self.commits.call), reactor, NUMBERS_SECONDS))
         self.on_stop(repeat(self._watch, reactor, WATCH_SECONDS, now=False))
         follow(self, self._ledger, reactor)
 
