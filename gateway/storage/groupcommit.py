@@ -118,6 +118,7 @@ class GroupCommit:
         self._asked: deque[_Call] = deque()  # waiting for one
         self._timer: Any = None  # an IDelayedCall while a batch lingers
         self._stopped: Deferred[None] | None = None
+        self._ended = False
         self._writer = ThreadPool(1, 1, "ledger-writer")
         self._readers = ThreadPool(0, READERS, "ledger-reader")
         self._writer.start()
@@ -258,12 +259,13 @@ class GroupCommit:
             self._end()
 
     def _end(self) -> None:
-        if self._stopped is None or self._writing or self._calls or self._asked or self.waiting:
+        busy = self._writing or self._calls or self._asked or self.waiting
+        if self._stopped is None or self._ended or busy:
             return
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._writer.stop()
         self._readers.stop()
-        stopped, self._stopped = self._stopped, Deferred()
-        stopped.callback(None)
+        self._stopped.callback(None)

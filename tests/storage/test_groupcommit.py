@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.threads import blockingCallFromThread
+from twisted.logger import globalLogPublisher
 
 from gateway.model import Answer
 from gateway.storage import Clash, GroupCommit, Ledger, LedgerError, LedgerUnavailable, Overloaded, Settlement
@@ -217,6 +219,20 @@ def test_what_is_asked_of_a_ledger_that_hangs_is_bounded_and_forgotten(
     assert on(gatherResults, waiting)[-2:] == ["stays", "in its place"]
     on(commits.stop)
     assert sorted(asked) == ["in its place", "stays", *(f"taken {n}" for n in range(READERS))]
+
+
+def test_who_hears_of_the_last_call_may_stop_it(
+    watched: Watched, reactor: SelectReactor, on: Callable[..., Any]
+) -> None:
+    commits = on(lambda: GroupCommit(watched, reactor))
+    told: list[Any] = []
+    globalLogPublisher.addObserver(told.append)
+    try:
+        on(lambda: commits.call("counts").addCallback(lambda _: commits.stop()))
+        on(gc.collect)
+    finally:
+        globalLogPublisher.removeObserver(told.append)
+    assert [event["log_failure"] for event in told if "log_failure" in event] == []
 
 
 def test_a_sender_that_went_away_does_not_undo_its_settlement(
