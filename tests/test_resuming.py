@@ -137,7 +137,9 @@ def test_what_was_held_is_answered_after_the_policy_became_off(desk: Desk, world
         metrics=Metrics(),
         on_stop=lambda stop: None,
     )
-    keep_asking(server, desk.intake, Ticking(), None, "me", lambda: desk.now)  # type: ignore[arg-type]
+    on_duty: Any = SimpleNamespace(on=lambda duty: True)
+    nobody: Any = None
+    keep_asking(server, desk.intake, Ticking(), nobody, "me", lambda: desk.now, on_duty)
     assert desk.waiting() == []
     assert len(desk.receipts(TRADER)) == 1
     assert "claim_certificates" not in desk.commits.called
