@@ -1,10 +1,10 @@
-# make demo: try it.  make run: keep a server up.  make test: everything.  make bench: how fast.
+# make demo: try it.  make run: keep a server up.  make test: all but drills of minutes (make drills).  make bench: how fast.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .demo/home
 
-.PHONY: demo run test bench bench-edifact chaos lint clean
+.PHONY: demo run test drills bench bench-edifact chaos lint clean
 
 $(VENV)/.ready: setup.cfg setup.py pyproject.toml conf/constraints.txt gateway/syntax/_plain.c gateway/mapping/_plain.c
 	$(PYTHON) -m venv $(VENV)
@@ -29,7 +29,10 @@ lint: $(VENV)/.ready-test
 	$(BIN)/lint-imports
 
 test: $(VENV)/.ready-test lint
-	$(BIN)/python -m pytest -n 2 --durations=40
+	$(BIN)/python -m pytest -n 2 --durations=40 -m "not long"
+
+drills: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -m long
 
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m bench.journey

@@ -26,6 +26,7 @@ def test_two_failovers_lose_nothing(tmp_path: Path) -> None:
     assert all(outage.service < BACK_SECONDS for outage in drilled.outages), table(drilled)
 
 
+@pytest.mark.long
 def test_without_waiting_for_the_standby_acknowledged_work_is_lost(tmp_path: Path) -> None:
     """Unless all of the log had arrived, by luck."""
     drilled = Drill(tmp_path / "stage", ASYNCHRONOUS, rounds=1, seed=6).drill()

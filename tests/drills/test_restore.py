@@ -10,7 +10,11 @@ from tests.drills.restore import DRILLS, drill
 from tests.postgres import postgres_binaries
 
 
-@pytest.mark.parametrize("name", DRILLS)
+SHORT = "sqlite", "standby"
+LONG = [name for name in DRILLS if name not in SHORT]
+
+
+@pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 def test_nothing_is_lost_and_nothing_doubled(name: str, tmp_path: Path) -> None:
     if name != "sqlite" and postgres_binaries() is None:
         pytest.skip("PostgreSQL's initdb and postgres are not installed")

@@ -8,6 +8,7 @@ import os
 import queue
 import random
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -316,6 +317,15 @@ def configured(town: Town, old: str, new: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mortal", ["sqlite"], indirect=True)
+def accepts(port: int) -> bool:
+    """Whether the gate is open."""
+    try:
+        socket.create_connection(("localhost", port), 5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def test_nobody_outlives_who_began_it(mortal: Town) -> None:
     """A worker ends with its door, a door with its supervisor; a door that ended is opened anew."""
     gateway = mortal.gateway
@@ -336,6 +346,7 @@ def test_nobody_outlives_who_began_it(mortal: Town) -> None:
     os.kill(door, signal.SIGKILL)
     until(lambda: not helpers & set(gateway.group()), 20, what="a worker is left behind")
     until(lambda: gateway.doors() not in ([], [door]), 20, what="the door is not opened anew")
+    until(lambda: accepts(gateway.port), 20, what="the door does not accept")
     submitted_to_a_worker()
     gateway.kill()
     until(lambda: gateway.group() == [], 20, what="processes are left behind")

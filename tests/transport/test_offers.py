@@ -41,4 +41,4 @@ def test_the_status_example_is_what_the_catalogue_says():
 
 
 def test_the_readiness_example_names_parts_that_exist():
-    assert set(openapi.EXAMPLES["Ready"]["parts"]) == {"ledger"}
+    assert set(openapi.EXAMPLES["Ready"]["parts"]) == {"ledger", "disk"}
