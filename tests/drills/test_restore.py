@@ -9,7 +9,6 @@ import pytest
 from tests.drills.restore import DRILLS, drill
 from tests.postgres import postgres_binaries
 
-
 SHORT = "sqlite", "standby"
 LONG = [name for name in DRILLS if name not in SHORT]
 
