@@ -16,6 +16,7 @@ from gateway import transport
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
+from gateway.operations.ahead import keep_ahead
 from gateway.operations.archiving import Daily
 from gateway.operations.bulk import keep_ending
 from gateway.operations.expiring import ExpiryWatch
@@ -79,6 +80,7 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     keep_asking(server, intake, reactor, pool, owner, now)
     keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
+    server.on_stop(keep_ahead(server.commits, reactor))
     server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
     server.on_stop(sender.close)
     for courier in (push, backend):

@@ -7,7 +7,7 @@ from gateway.storage.groupcommit import GroupCommit, Overloaded
 from gateway.storage.holding import Holding
 from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
-from gateway.storage.publishing import carries_decision, decision_due, declaration_due
+from gateway.storage.publishing import answer_id, carries_decision, decision_due, declaration_due
 from gateway.storage.records import (
     Addressed,
     Clash,
@@ -58,6 +58,7 @@ __all__ = [
     "Status",
     "Taken",
     "Written",
+    "answer_id",
     "carries_decision",
     "decision_due",
     "declaration_due",

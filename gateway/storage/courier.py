@@ -2,7 +2,7 @@
 
 A delivery is due until it is done or dead.  A courier claims it for the length of a lease; a courier
 that dies loses its lease, and the delivery is claimed again.  Every claim counts as an attempt, so that
-a delivery that kills its courier is noticed too.
+a delivery that kills its courier is noticed too.  One that is done has no row any more: the journal has it.
 
 ``destination`` selects one destination by its whole name (``push:ACME``), or a kind of them by its
 prefix with the colon (``push:``).
@@ -14,17 +14,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, publishing, slices, tables
-from gateway.storage.codec import message_id, micros, moment, unpacked
+from gateway.storage import attesting, past, publishing, sending, slices, tables
+from gateway.storage.codec import message_id, micros, moment, submission_of, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
-from gateway.storage.reading import outgoing_of
-from gateway.storage.settling import insert_events
+from gateway.storage.settling import insert_deliveries, insert_events
 
+PUSH = "push:"
 MAX_ERROR = 500
 """Characters of a failed attempt's error that are kept."""
 
@@ -32,9 +32,9 @@ LONGEST_LEASE = timedelta(seconds=60)
 """What any lease may last (gateways before the renewing of leases took so long ones).  One that seems to
 last longer was taken by a clock that was ahead, and counts as ended: nobody waits until then."""
 
-_LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
+LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
+"""The same in microseconds."""
 _d = tables.delivery.c
-_o = tables.outgoing.c
 _due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
 _dead = _d.state == text(f"'{tables.DEAD}'")
 _earlier = tables.delivery.alias("earlier")
@@ -44,7 +44,7 @@ _its_turn = or_(
         _earlier.c.lane == _d.lane,
         _earlier.c.position < _d.position,
         _earlier.c.destination == _d.destination,
-        text("earlier.state IN ('due', 'dead') AND earlier.lane != ''"),  # as the index of lanes says it
+        text("earlier.lane != ''"),  # as the index of lanes says it
     ),
 )
 """Nothing of its lane that came before is still to arrive; what was given up holds it until somebody
@@ -61,7 +61,7 @@ def claim_due(
     at = micros(now)
     ready = (
         select(tables.delivery)
-        .where(_due, _d.due_at <= at, _free_at(at), _to(destination), _its_turn)
+        .where(_due, _d.due_at <= at, free_at(at), to(destination), _its_turn)
         .order_by(_arrival(destination))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -72,7 +72,7 @@ def claim_due(
 def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
     """The destinations of a kind (``push:``) at which something can be claimed now."""
     at = micros(now)
-    ready = select(_d.destination).where(_due, _d.due_at <= at, _free_at(at), _to(kind))
+    ready = select(_d.destination).where(_due, _d.due_at <= at, free_at(at), to(kind))
     return tuple(connection.scalars(ready.distinct().order_by(_d.destination)))
 
 
@@ -82,7 +82,7 @@ def claim_in_order(
     """As claim_due, but within a destination nothing passes an earlier delivery that is waiting for
     its next time or is leased: what waits behind it waits too."""
     at = micros(now)
-    names = select(_d.destination).where(_due, _to(destination)).distinct().order_by(_d.destination)
+    names = select(_d.destination).where(_due, to(destination)).distinct().order_by(_d.destination)
     rows: list[Any] = []
     for name in list(connection.scalars(names)):
         # Locks are waited for, not skipped: who comes second must see what the first one leased.
@@ -123,7 +123,11 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
             submission.received_at,
         )
         .join(tables.submission, submission.id == message.submission)
-        .where(message_in([d.payload for d in deliveries]), message.declaration.is_not(None))
+        .where(
+            message_in([d.payload for d in deliveries]),
+            submission.id.in_({submission_of(d.payload) for d in deliveries}),
+            message.declaration.is_not(None),
+        )
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
     return [_handover(connection, d, found[d.payload]) for d in deliveries if d.payload in found]
@@ -131,10 +135,7 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
 
 def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
     """The messages to partners that these deliveries carry, by outgoing id (= payload)."""
-    rows = connection.execute(
-        select(tables.outgoing).where(tables.outgoing.c.id.in_([d.payload for d in deliveries]))
-    )
-    return {row.id: outgoing_of(row) for row in rows}
+    return sending.outgoings(connection, [d.payload for d in deliveries])
 
 
 def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -> int:
@@ -142,18 +143,10 @@ def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -
 
     A receiver that took a push has the message: it waits in no mailbox any more.
     """
-    changed = (
-        update(tables.delivery)
-        .where(_d.id.in_(ids), _d.state != tables.DONE)
-        .values(state=tables.DONE, error="", **_free())
-        .returning(_d.id, _d.destination, _d.payload)
-    )
-    rows = connection.execute(changed).all()
-    taken = [row.payload for row in rows if row.destination.startswith("push:")]
-    if taken:
-        acknowledged = func.coalesce(_o.acknowledged_at, micros(at))
-        waiting = update(tables.outgoing).where(_o.id.in_(taken))
-        connection.execute(waiting.values(acknowledged_at=acknowledged))
+    gone = delete(tables.delivery).where(_d.id.in_(ids)).returning(_d.id, _d.destination, _d.payload)
+    rows = connection.execute(gone).all()
+    taken = [row.payload for row in rows if row.destination.startswith(PUSH)]
+    sending.acknowledged(connection, sending.sent(connection, taken).values())
     _note(connection, rows, at, entries.DELIVERED, page)
     return len(rows)
 
@@ -161,7 +154,7 @@ def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -
 def retry(connection: Connection, delivery: str, due_at: datetime, error: str) -> bool:
     """A failed attempt: due again at a later time.  False where it is no longer due."""
     changed = update(tables.delivery).where(_d.id == delivery, _due)
-    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **_free()}
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], **free()}
     return connection.execute(changed.values(**values)).rowcount > 0
 
 
@@ -169,13 +162,13 @@ def put_back(connection: Connection, owner: str, ids: Sequence[str], due_at: dat
     """The destination took nothing from anybody: due again, and the attempt was none.  How many the owner
     still held."""
     held = update(tables.delivery).where(_d.id.in_(ids), _due, _d.lease_owner == owner)
-    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **_free()}
+    values = {"due_at": micros(due_at), "error": error[:MAX_ERROR], "attempts": _d.attempts - 1, **free()}
     return connection.execute(held.values(**values)).rowcount
 
 
 def dead(connection: Connection, delivery: str, error: str, at: datetime, page: Page) -> bool:
     """No further attempt until someone revives it, as its timeline says.  False where no longer due."""
-    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **_free()}
+    values = {"state": tables.DEAD, "error": error[:MAX_ERROR], **free()}
     changed = (
         update(tables.delivery)
         .where(_d.id == delivery, _due)
@@ -191,31 +184,36 @@ def due(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Deliveries that have not arrived and are not dead, whether their time has come or not, in order of
     arrival."""
     waiting = (
-        select(tables.delivery).where(_due, _to(destination)).order_by(_arrival(destination)).limit(limit)
+        select(tables.delivery).where(_due, to(destination)).order_by(_arrival(destination)).limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(waiting)]
+    return [delivery_of(row) for row in connection.execute(waiting)]
 
 
 def dead_letters(connection: Connection, destination: str, limit: int) -> list[Delivery]:
     """Dead deliveries, oldest first."""
     letters = (
-        select(tables.delivery).where(_dead, _to(destination)).order_by(_arrival(destination)).limit(limit)
+        select(tables.delivery).where(_dead, to(destination)).order_by(_arrival(destination)).limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(letters)]
+    return [delivery_of(row) for row in connection.execute(letters)]
 
 
 def found(connection: Connection, delivery: str) -> tuple[Delivery, str] | None:
     """A delivery with its state (``due``, ``done``, ``dead``, ``skipped``); None where unknown."""
     row = connection.execute(select(tables.delivery).where(_d.id == delivery)).first()
-    return None if row is None else (_delivery(row), row.state)
+    if row is not None:
+        return delivery_of(row), row.state
+    over = past.delivery(connection, delivery)
+    if over is None:
+        return None
+    return Delivery(over.id, over.destination, over.payload, over.at, error=over.why), over.state
 
 
 def ahead(connection: Connection, delivery: Delivery) -> str:
     """The delivery that is the first of its lane to have not arrived, "" where it is this one or has no lane."""
     if not delivery.lane:
         return ""
-    waits = text("state IN ('due', 'dead') AND lane != ''")
-    of = select(_d.id).where(_d.lane == delivery.lane, _d.destination == delivery.destination, waits)
+    mine = (_d.lane == delivery.lane, _d.destination == delivery.destination, text("lane != ''"))
+    of = select(_d.id).where(*mine)
     first = connection.scalar(of.order_by(_d.position).limit(1))
     return "" if first is None or first == delivery.id else first
 
@@ -224,8 +222,8 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page
     """Dead deliveries become due now, with their attempts counted anew; how many did."""
     changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
     values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0}
-    rows = connection.execute(changed.values(**values).returning(_d.id, _d.payload)).all()
-    about = _abouts(connection, rows)
+    rows = connection.execute(changed.values(**values).returning(_d.id, _d.destination, _d.payload)).all()
+    about = abouts(connection, rows)
     for row in rows:
         attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,), note=note)
     return len(rows)
@@ -234,19 +232,49 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page
 def resend(connection: Connection, outgoing: str, now: datetime, page: Page, note: str = "") -> bool:
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
-    pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
-    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **_free()))
-    offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
-    about = connection.scalar(offered.values(acknowledged_at=None).returning(_o.about))
-    if about is not None:
-        attesting.happened(page, entries.RESENT, about, (outgoing,), note=note)
-    return about is not None
+    told = sending.sent(connection, [outgoing]).get(outgoing)
+    if told is None:
+        return False
+    if not sending.waits(connection, [told]):
+        sending.wait(connection, [(told.partner, told.position, told.id)])
+    _due_again(connection, sending.push_id(outgoing), now)
+    attesting.happened(page, entries.RESENT, told.about, (outgoing,), note=note)
+    return True
+
+
+def again(connection: Connection, delivery: str, now: datetime, page: Page, note: str = "") -> bool:
+    """Make a delivery that arrived once more, under the same id.  False where it did not arrive."""
+    over = past.delivery(connection, delivery)
+    if over is None or over.state != tables.DONE:
+        return False
+    if over.destination.startswith(PUSH):
+        return resend(connection, over.payload, now, page, note)
+    if not _due_again(connection, delivery, now):
+        return False
+    about = abouts(connection, [over]).get(over.payload, over.payload)
+    attesting.happened(page, entries.RESENT, about, (delivery,), note=note)
+    return True
+
+
+def _due_again(connection: Connection, delivery: str, now: datetime) -> bool:
+    """Due now, with its attempts counted anew; made again where it is over.  False where there never was one.
+
+    Made again it has no lane: what it follows has arrived, and it holds nobody up.
+    """
+    values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0, "error": "", **free()}
+    if connection.execute(update(tables.delivery).where(_d.id == delivery).values(**values)).rowcount:
+        return True
+    over = past.delivery(connection, delivery)
+    if over is None:
+        return False
+    insert_deliveries(connection, [Delivery(over.id, over.destination, over.payload, now)])
+    return True
 
 
 def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, page: Page) -> None:
     """One line each in the timelines: about the message, or about what the outgoing was about.  What is
     published is no matter of the parties: the journal has it, their timelines do not."""
-    about = _abouts(connection, rows)
+    about = abouts(connection, rows)
     events = {r.id: Event(about.get(r.payload, r.payload), at, what, r.destination) for r in rows}
     told = {i: (e,) for i, e in events.items() if not e.detail.startswith(publishing.PREFIX)}
     insert_events(connection, [event for (event,) in told.values()])
@@ -254,12 +282,12 @@ def _note(connection: Connection, rows: Sequence[Any], at: datetime, what: str, 
         attesting.happened(page, what, event.about, (identity,), told.get(identity, ()))
 
 
-def _abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
+def abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
     """What the outgoings and decisions among the deliveries' payloads are about, by their ids."""
-    wanted = select(_o.id, _o.about).where(_o.id.in_([row.payload for row in rows]))
-    about = {row.id: row.about for row in connection.execute(wanted)}
-    decisions = [row.payload for row in rows if publishing.carries_decision(row.id)]
-    return about | publishing.messages_decided(connection, decisions)
+    decided = {r.payload: r.id for r in rows if publishing.carries_decision(r.id)}
+    pushed = [row.payload for row in rows if row.destination.startswith(PUSH)]
+    about = {identity: told.about for identity, told in sending.sent(connection, pushed).items()}
+    return about | {d: publishing.message_decided(identity, d) for d, identity in decided.items()}
 
 
 def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) -> list[Delivery]:
@@ -267,24 +295,24 @@ def _lease(connection: Connection, rows: Sequence[Any], owner: str, until: int) 
         leased = update(tables.delivery).where(_d.position.in_([row.position for row in rows]))
         values = {"lease_until": until, "lease_owner": owner, "attempts": _d.attempts + 1}
         connection.execute(leased.values(**values))
-    return [_delivery(row) for row in rows]
+    return [delivery_of(row) for row in rows]
 
 
 def _head(rows: Iterable[Any], at: int) -> list[Any]:
     head = []
     for row in rows:
-        if row.due_at > at or at < row.lease_until <= at + _LONGEST:
+        if row.due_at > at or at < row.lease_until <= at + LONGEST:
             break
         head.append(row)
     return head
 
 
-def _free_at(at: int) -> ColumnElement[bool]:
+def free_at(at: int) -> ColumnElement[bool]:
     """Nobody holds it: no lease, one that ended, or one by a clock that was ahead."""
-    return or_(_d.lease_until <= at, _d.lease_until > at + _LONGEST)
+    return or_(_d.lease_until <= at, _d.lease_until > at + LONGEST)
 
 
-def _to(destination: str) -> ColumnElement[bool]:
+def to(destination: str) -> ColumnElement[bool]:
     if destination.endswith(":"):
         return func.substr(_d.destination, 1, len(destination)) == destination
     return _d.destination == destination
@@ -296,11 +324,11 @@ def _arrival(destination: str) -> ColumnElement[int]:
     return _d.position + text("0") if destination.endswith(":") else _d.position
 
 
-def _free() -> dict[str, Any]:
+def free() -> dict[str, Any]:
     return {"lease_until": 0, "lease_owner": ""}
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any) -> Delivery:
     return Delivery(
         id=row.id,
         destination=row.destination,

