@@ -96,8 +96,8 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
 
 
 class _Case:
-    """The rows of some submissions, by id; ``waiting``: what of their outgoings nobody acknowledged; ``digest_of``: of a
-    submission's part that is in slices."""
+    """The rows of some submissions, by id; ``waiting``: what of their outgoings nobody acknowledged;
+    ``digest_of``: of a submission's part that is in slices."""
 
     def __init__(
         self,

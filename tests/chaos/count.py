@@ -54,7 +54,7 @@ def count(
 def _stored(made: Count, holds: list[Held], books: Books) -> None:
     """Every acknowledged submission is there as it was sent, once, with the receipt as it was sent."""
     query = "select s.id, partner, body, receipt from submission s join octets o on o.submission = s.id"
-    rows = books.patiently(books.ledger, query)
+    rows = books.each(books.ledger, query)
     kept = {id_: (partner, _digest(body), _digest(receipt)) for id_, partner, body, receipt in rows}
     lost, whole = [], 0
     for one in holds:
@@ -72,20 +72,20 @@ def _registered(made: Count, accepted: list[Held], books: Books) -> None:
     """Every declared reference has one case at the office; every message was taken over once."""
     references = Counter(r for one in accepted for r in one.paper.references)
     made.declared = len(references)
-    cases = Counter(lrn for (lrn,) in books.patiently(books.office, "select lrn from clearance_case"))
+    cases = Counter(lrn for (lrn,) in books.each(books.office, "select lrn from clearance_case"))
     made.registered = sum(1 for reference in references if cases[reference] == 1)
     made.lost += made.note("acknowledged and not registered", (r for r in references if not cases[r]))
     made.doubled += made.note("registered twice", (lrn for lrn, n in cases.items() if n > 1))
     messages = {f"{one.submission}.{n}" for one in accepted for n in range(1, one.paper.messages + 1)}
     query = "select message, registration from clearance_handover"
-    taken = books.patiently(books.office, query)
+    taken = books.each(books.office, query)
     times = Counter(message for message, _ in taken)
     made.lost += made.note("acknowledged and not handed over", (m for m in messages if not times[m]))
     made.doubled += made.note("handed over twice", (m for m, n in times.items() if n > 1))
     said = "select body from clearance_decision where kind = 'registered'"
-    spoken = Counter(json.loads(body)["message"] for (body,) in books.patiently(books.office, said))
+    spoken = Counter(json.loads(body)["message"] for (body,) in books.each(books.office, said))
     made.doubled += made.note("registered by two decisions", (m for m, n in spoken.items() if n > 1))
-    versions = Counter(m for (m,) in books.patiently(books.office, "select message from clearance_version"))
+    versions = Counter(m for (m,) in books.each(books.office, "select message from clearance_version"))
     made.doubled += made.note("two versions by one message", (m for m, n in versions.items() if n > 1))
 
 
@@ -98,13 +98,13 @@ def _answered(
 ) -> None:
     """Every decision reached whom it is for, always with the same content; every message has one."""
     query = "select id, body from clearance_decision"
-    taken = {id_: json.loads(body) for id_, body in books.patiently(books.office, query)}
+    taken = {id_: json.loads(body) for id_, body in books.each(books.office, query)}
     made.decisions = len(taken)
     query = (
         "select d.id, o.submission || '.' || o.name, o.body from decision d "
         "join outgoing o on o.submission = d.submission and o.name = d.outgoing"
     )
-    sent = {id_: (out, _digest(body)) for id_, out, body in books.patiently(books.ledger, query)}
+    sent = {id_: (out, _digest(body)) for id_, out, body in books.each(books.ledger, query)}
     missing, reached = [], set()
     for id_, decision in taken.items():
         out, digest = sent.get(id_, ("", ""))
@@ -119,7 +119,7 @@ def _answered(
     made.unanswered += made.note("decided and not told", missing)
     messages = {f"{one.submission}.{n}" for one in accepted for n in range(1, one.paper.messages + 1)}
     made.unanswered += made.note("no decision came", messages - reached)
-    recorded = Counter(id_ for (id_,) in books.patiently(books.ledger, "select id from decision"))
+    recorded = Counter(id_ for (id_,) in books.each(books.ledger, "select id from decision"))
     made.doubled += made.note("a decision recorded twice", (i for i, n in recorded.items() if n > 1))
     strangers = recorded.keys() - taken.keys()
     made.doubled += made.note("a decision that the office never took", strangers)

@@ -15,7 +15,7 @@ from gateway.storage.database import Database
 
 from .making import BACKEND, LEASE, NOW, settlement
 
-LARGE = "submission|octets|taken|claim|message|outgoing|waiting|delivery|decision|event|journal"
+LARGE = "submission|octets|slice|taken|claim|message|outgoing|waiting|delivery|decision|event|journal"
 MONTH = r"(_early|_late|_[0-9]{4}_[0-9]{2})?"
 
 QUESTIONS: dict[str, Callable[[Ledger], object]] = {
