@@ -88,6 +88,35 @@ def test_every_question_has_its_index_on_postgresql(postgres_url: str, name: str
     ledger.close()
 
 
+ONE_MONTH = (
+    "known",
+    "claimed",
+    "status",
+    "fetch",
+    "acknowledge",
+    "handovers",
+    "outgoings",
+    "routes",
+    "raw",
+    "done",
+)
+
+
+@pytest.mark.parametrize("name", ONE_MONTH)
+def test_what_is_known_by_its_id_is_looked_for_in_its_month(postgres_url: str, name: str) -> None:
+    """However many months there are; these ids are of none, and kept behind all."""
+    database = Database(postgres_url)
+    ledger = Ledger(database)
+    ledger.settle([settlement("a")])
+    for sql, values in _asked(ledger, database, name):
+        plan = database.read(
+            lambda c, sql=sql, values=values: c.exec_driver_sql(f"EXPLAIN {sql}", values).all()
+        )  # type: ignore[misc]
+        months = re.findall(r"_(early|late|[0-9]{4}_[0-9]{2})\b", "\n".join(row[0] for row in plan))
+        assert set(months) <= {"late"}, sql
+    ledger.close()
+
+
 def _asked(ledger: Ledger, database: Database, name: str) -> list[tuple[str, object]]:
     """The statements, with their values, by which the ledger answers a question."""
     asked: list[tuple[str, object]] = []
