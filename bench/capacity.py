@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.watch import DATABASE, SUPERVISOR
+from bench.watch import SUPERVISOR, WORKER
 from bench.year_report import Year
 
 MEASURED = Path(__file__).with_name("capacity.toml")
@@ -150,7 +150,6 @@ def of_year(year: Year) -> Cost:
         raise ValueError("the year lost, doubled or left unanswered something")
     cost, mib = year.figures, 1024 * 1024
     doors = [held for role, held in year.processes.items() if role.startswith("door")]
-    workers = [held.largest for role, held in year.processes.items() if role not in (DATABASE, SUPERVISOR)]
     return Cost(
         cost.door_us,
         cost.courier_us,
@@ -162,7 +161,7 @@ def of_year(year: Year) -> Cost:
         cost.messages,
         max(held.largest for held in doors) / mib,
         year.processes[SUPERVISOR].largest / mib,
-        max(workers) / mib,
+        year.processes[WORKER].largest / mib,
     )
 
 

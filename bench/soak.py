@@ -197,7 +197,7 @@ def soak(root: Path, minutes: float, step: float, *, large: bool, calibration: f
     slower = compared is not None and compared[1] > WORSE * compared[0]
     wrong = [answer for answer in told.wrong if not answer.startswith(LATER)]
     later = len(told.wrong) - len(wrong)
-    refused = [one for one in sender.sent if one.status != 200]
+    refused = [one for one in sender.sent if not one.good]
     grew = any(one.verdict == GROWS for one in grown.values())
     return Soak(
         good=not (wrong or grew or slower or refused or later > FEW * len(told.times)),
@@ -236,7 +236,7 @@ def text(said: Soak) -> str:
         ),
         *(_grown(role, one) for role, one in said.growth.items()),
         *(
-            f"{one.name}: {one.octets / 1e6:.0f} MB, {one.status} after {one.seconds:.1f} s"
+            f"{one.name}: {one.octets / 1e6:.0f} MB, {one.status} {one.outcome} after {one.seconds:.1f} s"
             for one in said.large
         ),
     ]

@@ -22,29 +22,39 @@ from gateway.operations import settings
 from gateway.operations.demo import papers as demo
 from gateway.operations.demo.town import LINE, Town
 from gateway.storage import Ledger
+from tests.journeys.plain import Plain
 
 SIZES = {"manifest": 50_000_000, "interchange": 500_000_000}
 MOST = 600_000_000
 """Octets that its line may send at once, and the gateway reads of one interchange."""
-MESSAGES = 300_000
-DESCRIPTION = ":".join([f"{'Parts of furniture, of wood, packed for the sea ':.<500}"] * 5)
+LINES = 15
+"""Lines of text on each bill's goods: so a bill has 6 KB, and 500 MB fewer messages than an interchange may have."""
+TEXT = (
+    f"FTX+AAA+++{':'.join(['Parts of furniture, of wood, packed for the sea '.ljust(70, '.')] * 5)}'".encode()
+)
 ANSWER_SECONDS = 900.0
 PIECE = 262_144
 
 
 class Sent(msgspec.Struct, frozen=True):
     """One large submission: octets, when it began and ended (``time.perf_counter``), the status of its answer, 0
-    where none came."""
+    where none came, and what became of it."""
 
     name: str
     octets: int
     began: float
     ended: float
     status: int
+    outcome: str = ""
+
+    @property
+    def good(self) -> bool:
+        """It was taken, at once or later."""
+        return self.status in (200, 202) and self.outcome == "accepted"
 
     @property
     def seconds(self) -> float:
-        """Until the answer."""
+        """Until it was worked out."""
         return self.ended - self.began
 
 
@@ -59,14 +69,13 @@ class Paper(msgspec.Struct, frozen=True):
 def configure(town: Town) -> None:
     """Let the line send what is large, and the gateway read as much of it as its settings allow."""
     path = town.home / "conf" / "gateway.toml"
-    for name, most in (("interchange", MOST), ("messages", MESSAGES)):
-        before = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(rf"(?m)^{name} = \d+", f"{name} = {most}", before), encoding="utf-8")
-        try:
-            settings.load(town.home)
-        except settings.BadSettings as bound:
-            print(f"left as it is: {bound}", file=sys.stderr)
-            path.write_text(before, encoding="utf-8")
+    before = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(?m)^interchange = \d+", f"interchange = {MOST}", before), encoding="utf-8")
+    try:
+        settings.load(town.home)
+    except settings.BadSettings as bound:
+        print(f"left as it is: {bound}", file=sys.stderr)
+        path.write_text(before, encoding="utf-8")
     ledger = Ledger.open(settings.database_url(town.home, "sqlite:///ledger.db"))
     (line,) = [partner for partner in ledger.partners() if partner.id == LINE.id]
     ledger.put_partner(msgspec.structs.replace(line, limits=Limits(max_bytes=MOST)))
@@ -95,13 +104,15 @@ def papers(town: Town) -> list[Paper]:
 def interchange(octets: int, reference: str) -> bytes:
     """A manifest of at least so many octets: bills of lading whose goods are described at length."""
     now = datetime.now(UTC)
-    bill = demo.Bill("EOLUSGN00000000", DESCRIPTION, packages=100, weight=5_000)
-    one = len(demo.manifest(reference, "OCEANLINE", "EOLU", (bill,), now))
+    goods, more = "Furniture parts of wood", TEXT * LINES
+    bill = demo.Bill("EOLUSGN00000000", goods, packages=100, weight=5_000)
+    one = len(demo.manifest(reference, "OCEANLINE", "EOLU", (bill,), now)) - 150 + len(more)
     bills = tuple(
-        demo.Bill(f"{reference[:6]}{n:08d}", DESCRIPTION, packages=100, weight=5_000)
-        for n in range(octets // (one - 120) + 1)
+        demo.Bill(f"EOLU{octets // 1_000_000:03d}{n:08d}", goods, packages=100, weight=5_000)
+        for n in range(octets // one + 1)
     )
-    return demo.manifest(reference, "OCEANLINE", "EOLU", bills, now)
+    whole = demo.manifest(reference, "OCEANLINE", "EOLU", bills, now).replace(b"MEA+WT", more + b"MEA+WT")
+    return re.sub(rb"UNT\+(\d+)\+", lambda found: b"UNT+%d+" % (int(found[1]) + LINES), whole)
 
 
 class Sender(threading.Thread):
@@ -118,10 +129,24 @@ class Sender(threading.Thread):
             time.sleep(self._seconds)
         for paper in self._wanted:
             began = time.perf_counter()
-            status = self._send(paper)
-            self.sent.append(Sent(paper.name, paper.path.stat().st_size, began, time.perf_counter(), status))
+            status, outcome, submission = self._send(paper)
+            if outcome == "held":
+                outcome = self._worked_out(submission)
+            ended, octets = time.perf_counter(), paper.path.stat().st_size
+            self.sent.append(Sent(paper.name, octets, began, ended, status, outcome))
 
-    def _send(self, paper: Paper) -> int:
+    def _worked_out(self, submission: str) -> str:
+        """What became of one that is held and worked on."""
+        client = Plain(lambda: self._port, self._folder / "authority.pem", self._folder)
+        end, outcome = time.perf_counter() + ANSWER_SECONDS, "held"
+        while outcome == "held" and time.perf_counter() < end:
+            time.sleep(1)
+            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+                outcome = str(client.status(submission).json().get("outcome", "held"))
+        client.close()
+        return outcome
+
+    def _send(self, paper: Paper) -> tuple[int, str, str]:
         tls = ssl.create_default_context(cafile=str(self._folder / "authority.pem"))
         tls.load_cert_chain(self._folder / "tls.crt.pem", self._folder / "tls.key.pem")
         connection = http.client.HTTPSConnection("localhost", self._port, timeout=ANSWER_SECONDS, context=tls)
@@ -134,9 +159,12 @@ class Sender(threading.Thread):
             with contextlib.suppress(ConnectionError), paper.path.open("rb") as body:
                 while piece := body.read(PIECE):
                     connection.send(piece)
-            return connection.getresponse().status
+            answer = connection.getresponse()
         except (OSError, http.client.HTTPException):
-            return 0
+            return 0, "", ""
+        else:
+            fields = answer.headers
+            return answer.status, fields.get("Cvan-Outcome", ""), fields.get("Cvan-Submission", "")
         finally:
             connection.close()
 

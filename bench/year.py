@@ -6,16 +6,18 @@ Real: the processes of a node with their doors, TLS, workers, couriers and offic
 commits; every signature, and every receipt proven by xmlsec or OpenSSL; clients that keep what is due and send it
 until it is acknowledged; the outages (the office's database held by another, kill -9 and a new beginning).
 Scaled: one declaration stands for ``--scale`` of the year's 11 million, on the days of an incident for a
-``--closer``th of that.  Accelerated: an hour lasts as long as the machine needs for an ordinary day's fullest hour
-at 70 % of the rate that it was measured to have; an hour in which nothing is due and nothing waits is skipped,
-and so is the time for which the gateway is away, but for five seconds.  What goes by the clock itself (leases, pauses
+``--closer``th of that.  Accelerated: an ordinary day's fullest hour lasts as long as the machine needs at 70 % of
+the rate that it was measured to have, fuller ones no longer; hours with less to do are shorter, down to 35 %, those
+in which nothing is due and nothing waits are skipped, and so is the time for which the gateway is away, but for five
+seconds.  What goes by the clock itself (leases, pauses
 between attempts, checkpoints) is not accelerated: after an outage it weighs more here than it would.
-The default takes about ten minutes on two cores, ``--scale 10`` a night, and ``--scale 1`` four days.
+The default takes about ten minutes on two cores that do 60 a second, ``--scale 10`` a night, ``--scale 1`` five days.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import shutil
 import sys
@@ -50,8 +52,8 @@ LARGE = 0.002
 """The share of large declarations: a hundred kilobytes are rare."""
 AWAY_SECONDS = 5.0
 """For which the gateway is away, as its clients meet it; the rest of the outage is skipped."""
-LONGEST = 4.0
-"""Seconds of an hour at most: what a slow machine does not carry in it waits."""
+LEAST = 0.5
+"""Of SHARE: an hour with little to do is as much shorter as keeps the machine at that."""
 CALM = 20
 """So much may wait on an ordinary day: what was due a moment ago."""
 STUCK_SECONDS = 120.0
@@ -73,15 +75,16 @@ class YearRun(Run):
         closer: float,
         chosen: Sequence[date] = (),
         share: float = 1.0,
-        longest: float = LONGEST,
+        longest: float = math.inf,
     ) -> None:
-        """``share``: of CALIBRATION, for what is to be quick."""
+        """``share``: of CALIBRATION and WARMING, and ``longest``: seconds of an hour, for what is to be quick."""
         super().__init__(order, root, YearStage)
         self.hours = list(pattern.scaled(scale, closer, chosen))
         self.recoveries: list[Recovery] = []
         self.rate = 0.0
         self.outbox = Outbox()
         self._longest = longest
+        self._warming = max(4, int(WARMING * share))
         self._measured = max(10, int(CALIBRATION * share))
         self._desk = Desk(self._stage.town, LARGE)
         told = told_counter(self._boxes, self._stage.receiver)
@@ -127,7 +130,7 @@ class YearRun(Run):
     def _calibrated(self) -> float:
         """Declarations a second, from the client to the last decision told; and what each of them costs."""
         self._workers_begun()
-        self.outbox.put(WARMING)
+        self.outbox.put(self._warming)
         self._until_calm(0)
         began, spent = time.monotonic(), self.watch.spent()
         self.outbox.put(self._measured)
@@ -158,7 +161,10 @@ class YearRun(Run):
 
     def _seconds(self, hour: Hour) -> float:
         """What an hour lasts."""
-        return min(self._longest, pattern.peak_hour() / hour.scale / (SHARE * self.rate))
+        whole = pattern.peak_hour() / hour.scale
+        busy = min(1.0, max(LEAST, (hour.count - hour.extra) / whole))
+        count = min(whole, max(1, hour.count - hour.extra))
+        return min(self._longest, count / (busy * SHARE * self.rate))
 
     def _pass(self, hour: Hour) -> None:
         if hour.day != self.outbox.today:
@@ -243,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="leave databases and logs in this folder")
     parser.add_argument("--plant", default="", help="what tests/chaos/launch plants, to see it fail")
     given = parser.parse_args(arguments)
-    scale, share, longest = (QUICK_SCALE, 0.25, 1.0) if given.quick else (given.scale, 1.0, LONGEST)
+    scale, share, longest = (QUICK_SCALE, 0.25, 1.0) if given.quick else (given.scale, 1.0, math.inf)
     folder = given.keep or Path(tempfile.mkdtemp(prefix="cvan-year-"))
     order = Order(given.database, faults=0, seconds=0, seed=given.seed, plants=given.plant, bounded=False)
     try:

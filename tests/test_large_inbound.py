@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -182,3 +183,21 @@ def content_of(world: World, signed: tuple[object, ...]) -> bytes:
     media_type, body = signed
     found = security.verify(body, media_type, world.handbook.trust, world.handbook.policy, NOW)  # type: ignore[arg-type]
     return found.content
+
+
+def test_proving_holds_no_more_than_pieces(world: World, tmp_path: Path) -> None:
+    """Also where something looks like a security segment, and is a mark on a package."""
+    text = ":".join(["USH 1 crates of porcelain, packed with care " * 1] * 5)
+    content = manifest("M1", GOOD).replace(b"MEA+WT", f"FTX+AAA+++{text}'".encode() * 12_000 + b"MEA+WT")
+    for envelope in (ATTACHED, MULTIPART):
+        media_type, body = world.sealed(content, CARRIER, envelope)
+        file = tmp_path / "body"
+        file.write_bytes(body)
+        size = len(body)
+        tracemalloc.start()
+        proof = inbound.prove_file(file, media_type, world.handbook, NOW)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert proof.own is None
+        assert size > 2_500_000
+        assert peak < size / 2

@@ -100,7 +100,7 @@ class Lane:
             submission, desk.world.handbook, desk.world.own, desk.numbers.take, desk.now, sunk, at, take
         )
         accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
-        return replace(worked, staged=staging.end(accepted), owner=owner)
+        return msgspec.structs.replace(worked, staged=staging.end(accepted), owner=owner)
 
 
 class Desk:

@@ -96,6 +96,8 @@ def take(docket: Docket, handover: Handover) -> str:
     case = _file(docket, handover, purpose)
     if case is None:
         return ""
+    if handover.correction is not None:
+        filing.note_correction(docket, case, handover.correction)
     docket.put(case)
     return case.registration
 

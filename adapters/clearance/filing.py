@@ -13,7 +13,10 @@ from adapters.clearance.docket import Docket
 from adapters.clearance.progress import move
 from adapters.clearance.states import Move, allowed, family_of
 from gateway.adapter import Handover
-from gateway.model import DecisionKind, Declaration, Entity, Finding, Place, Value
+from gateway.model import Correction, DecisionKind, Declaration, Entity, Finding, Place, Value
+
+TOLD_PLACES = 5
+"""Places of a correction that a case's history names; the gateway has them all."""
 
 MAX_LRN = 35
 """WCO D026 is an..35."""
@@ -112,6 +115,15 @@ def open_case(docket: Docket, handover: Handover) -> Case:
     docket.record(case, who_filed(handover), "registered", case.state)
     docket.open(case)
     return case
+
+
+def note_correction(docket: Docket, case: Case, correction: Correction) -> None:
+    """What of the message is not the filer's own stands in the case's history, for its officers."""
+    places = ", ".join(change.pointer for change in correction.changes[:TOLD_PLACES])
+    more = len(correction.changes) - TOLD_PLACES
+    told = f"{places} and {more} more" if more > 0 else places
+    why = f"{correction.why} ({told}; as signed: SHA-256 {correction.original})"
+    docket.record(case, f"operator {correction.who}", correction.how.value, case.state, why)
 
 
 def say_registered(docket: Docket, case: Case, warnings: tuple[Finding, ...] = ()) -> Case:

@@ -91,6 +91,7 @@ class JetStream:
         self._loop.close()
 
     async def _publish(self, batch: Sequence[Publication]) -> None:
+        sound = False
         try:
             session = await self._connected()
             _measure(batch, session.client.max_payload)
@@ -98,13 +99,15 @@ class JetStream:
                 known = await published(session.js, self._wanted)
                 batch = [publication for publication in batch if publication.id not in known]
             await self._confirmed(session, batch)
+            sound = True
         except Unpublishable:
+            sound = True  # the broker answered, and about one publication
             raise
-        except BaseException as error:
-            await self._give_up()
-            if isinstance(error, nats_errors.Error | OSError | AccessBroken):
-                raise BackendUnavailable(self._told(error)) from error
-            raise
+        except (nats_errors.Error, OSError, AccessBroken) as error:
+            raise BackendUnavailable(self._told(error)) from error
+        finally:
+            if not sound:  # also where we were interrupted: what is still under way on it nobody knows
+                await self._give_up()
 
     async def _confirmed(self, session: _Session, batch: Sequence[Publication]) -> None:
         """Send all in order, then wait until each is confirmed."""
@@ -165,6 +168,7 @@ class JetStream:
             if not lost.done():
                 lost.set_result(None)
 
+        connected = False
         try:
             await client.connect(
                 servers=[server],
@@ -179,9 +183,10 @@ class JetStream:
                 tls=self._access.context() if client.tls_wanted else None,
                 **self._access.login(),  # type: ignore[arg-type]
             )
-        except BaseException:
-            await _end(client)
-            raise
+            connected = True
+        finally:
+            if not connected:
+                await _end(client)
         return _Session(client, lost)
 
     async def _complained(self, error: Exception) -> None:

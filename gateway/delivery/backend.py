@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,9 +14,11 @@ from twisted.python.threadpool import ThreadPool
 
 from gateway import outbound, routing, security
 from gateway.adapter import Backend, BackendUnavailable, Handover
+from gateway.delivery.apart import each_readable, is_suspect, may_begin
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
 from gateway.delivery.breaker import Breakers
-from gateway.delivery.courier import Courier, bring_forward, log
+from gateway.delivery.courier import Courier, log
+from gateway.delivery.leases import Leases
 from gateway.handbook import Handbook
 from gateway.model import ACCEPTED, Channel, Decision, DecisionKind, Delivery, Event, Outgoing
 from gateway.storage import Addressed, GroupCommit, Recorded, answer_id, decision_due
@@ -29,6 +32,10 @@ LEASE = timedelta(seconds=3)
 time, and a courier looks within a second: less than the five that are promised.  A handover that was only
 slow is then made twice, and its key sees to it that it counts once."""
 
+
+HELP_AFTER = timedelta(seconds=2)
+"""One node brings decisions back, or all would fetch and sign the same ones; the others take those that were left
+for so long, as the one has died or has too much to do.  What two of them take is told once."""
 
 NOT_HANDED_OVER = "The gateway did not hand this message over to customs: {why}"
 NOT_HANDED_OVER_VI = "Cổng không chuyển thông điệp này đến hải quan: {why}"
@@ -52,9 +59,11 @@ class BackendCourier(Courier):
         on_decided: Callable[[], None] = lambda: None,
         on_answered: Callable[[bool], None] = lambda in_time: None,
         publish: str = "",
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``on_answered``: told of each first decision for which a time was agreed, whether it came in time.
-        ``publish``: the broker that decisions go to as well, "" for none."""
+        """``on_duty``: whether it is this node that brings decisions back at once.  ``on_answered``: told of each first
+        decision for which a time was agreed, whether it came in time.  ``publish``: the broker that decisions go
+        to as well, "" for none."""
         super().__init__(reactor, clock)
         self.name = f"backend:{name}"
         self._backend = backend
@@ -67,81 +76,113 @@ class BackendCourier(Courier):
         self._on_decided = on_decided
         self._on_answered = on_answered
         self._publish = publish
+        self._on_duty = on_duty
         self._unsaid: set[str] = set()
         self._unsaid_by: Handbook | None = None
         self._breakers = Breakers(self.name, commits, clock)
+        self._leases = Leases(commits, reactor, clock, owner, LEASE)
         self._answers = f"answer:{name}"
 
     async def round(self) -> bool:
-        if self.set_back():
-            await bring_forward(self._commits, self.name, self._clock())
+        await self.mind_clock(self._commits)
         handed = await self._hand_over()
         told = await self._tell_skipped()
         decided = await self._bring_back()
         return handed or told or decided
 
+    def queues(self) -> tuple[str, ...]:
+        return (self.name, self._answers)
+
     # -- there -----------------------------------------------------------------------------------
 
     async def _hand_over(self) -> bool:
-        call = self._commits.call
         await self._breakers.look()
-        room = await self._breakers.room(self.name, BATCH)
-        if not room:
+        due = await self._breakers.claim(self.name, self._owner, LEASE, BATCH)
+        for delivery in due:
+            self._leases.hold(delivery.id)
+        try:
+            return bool(due) and await self._carry(due)
+        finally:
+            for delivery in due:
+                self._leases.let_go(delivery.id)
+
+    async def _carry(self, due: Sequence[Delivery]) -> bool:
+        """Hand over what was claimed; False where the back end is away."""
+        of = {d.id: d for d in due}
+        handovers = await self._read(due)
+        suspects = [h for h in handovers if is_suspect(of[h.delivery])]
+        sound = [h for h in handovers if not is_suspect(of[h.delivery])]
+        try:
+            if sound:
+                await self._in_thread(self._backend.hand_over, sound, self._clock())
+        except BackendUnavailable as error:
+            await self._away([h.delivery for h in handovers], error)
             return False
-        due: list[Delivery] = await call("claim_due", self.name, self._owner, self._clock(), LEASE, room)
-        if not due:
-            await self._breakers.unused(self.name)
-            return False
-        handovers: list[Handover] = await call("handovers", due)
-        known = {h.delivery for h in handovers}
+        except Exception:  # noqa: BLE001
+            # An adapter is anybody's code: whatever it raises, one poison declaration holds up no neighbour.
+            log.exception("handover failed; each alone", extra={"courier": self.name})
+            return await self._one_by_one(of, [*sound, *suspects])
+        if sound:
+            await self._breakers.worked(self.name)
+            await self._commits.call("done", [h.delivery for h in sound], self._clock())
+        return await self._one_by_one(of, suspects)
+
+    async def _read(self, due: Sequence[Delivery]) -> list[Handover]:
+        """What the deliveries hand over.  What this version cannot read waits for one that can, what carries
+        nothing is dead."""
+        ask = functools.partial(self._commits.call, "handovers")
+        read, unread = await each_readable(ask, due)
+        handovers: list[Handover] = [handover for some in read for handover in some]
+        for delivery, error in unread:
+            log.error("a declaration cannot be read", extra={"delivery": delivery.id})
+            await self._again(delivery, error)
+        known = {h.delivery for h in handovers} | {d.id for d, _ in unread}
         for orphan in [d for d in due if d.id not in known]:
             log.error("a delivery without a declaration", extra={"delivery": orphan.id})
-            await call("dead", orphan.id, "no declaration", self._clock())
-        try:
-            await self._in_thread(self._backend.hand_over, handovers, self._clock())
-        except BackendUnavailable as error:
-            await self._away([d.id for d in due], error)
-            return False
-        except Exception:  # noqa: BLE001 - one poison declaration must not hold up its neighbours
-            log.exception("handover failed; each alone", extra={"courier": self.name})
-            await self._one_by_one(due, handovers)
-            return True
-        await self._breakers.worked(self.name)
-        await call("done", list(known), self._clock())
-        return True
+            await self._commits.call("dead", orphan.id, "no declaration", self._clock(), self._owner)
+        return handovers
 
     async def _away(self, ids: Sequence[str], error: BackendUnavailable) -> None:
         """The back end takes nothing from anybody: what waits for it has not been attempted."""
         again = await self._breakers.failed(self.name, str(error))
         await self._commits.call("put_back", self._owner, ids, again, str(error))
 
-    async def _one_by_one(self, due: Sequence[Delivery], handovers: Sequence[Handover]) -> None:
-        by_id = {d.id: d for d in due}
+    async def _one_by_one(self, of: Mapping[str, Delivery], handovers: Sequence[Handover]) -> bool:
+        """Each alone, ``of`` the deliveries by id; False where the back end is away."""
         for nth, handover in enumerate(handovers):
+            for waiting in handovers[nth:]:
+                self._leases.hold(waiting.delivery)  # each takes its own time
+            delivery = of[handover.delivery]
+            if is_suspect(delivery) and not await may_begin(
+                self._commits, self._owner, delivery, self._clock()
+            ):
+                continue
             try:
                 await self._in_thread(self._backend.hand_over, [handover], self._clock())
             except BackendUnavailable as error:
                 await self._away([h.delivery for h in handovers[nth:]], error)
-                return
-            except Exception as error:  # noqa: BLE001
+                return False
+            except Exception as error:  # noqa: BLE001 - as above: this one alone is tried again, and given up
                 log.exception("handover failed", extra={"delivery": handover.delivery})
-                await self._again(by_id[handover.delivery], type(error).__name__)
+                await self._breakers.worked(self.name)  # it is there, and failed over this message alone
+                await self._again(delivery, type(error).__name__)
             else:
                 await self._breakers.worked(self.name)
                 await self._commits.call("done", [handover.delivery], self._clock())
+        return True
 
     async def _again(self, delivery: Delivery, error: str) -> None:
         attempts = delivery.attempts + 1
         if attempts >= GIVE_UP_AFTER:
-            await self._commits.call("dead", delivery.id, error, self._clock())
+            await self._commits.call("dead", delivery.id, error, self._clock(), self._owner)
             return
         due_at = self._clock() + delay(attempts, random.random())  # noqa: S311 - jitter, not a secret
-        await self._commits.call("retry", delivery.id, due_at, error)
+        await self._commits.call("retry", delivery.id, due_at, error, self._owner)
 
     async def _tell_skipped(self) -> bool:
         """Who filed hears what an operator decided not to hand over; the message is refused by us."""
         call, now = self._commits.call, self._clock()
-        if self._answers not in await call("destinations", self._answers.partition(":")[0] + ":", now):
+        if not await call("destinations", self._answers, now):
             return False
         due: list[Delivery] = await call("claim_due", self._answers, self._owner, now, LEASE, BATCH)
         if not due:
@@ -167,10 +208,11 @@ class BackendCourier(Courier):
             self._unsaid, self._unsaid_by = set(), handbook
         limit = BATCH + len(self._unsaid)
         offered: Sequence[Decision] = await self._in_thread(self._backend.decisions, limit)
-        decisions = [d for d in offered if d.id not in self._unsaid]
+        decisions, now = [d for d in offered if d.id not in self._unsaid], self._clock()
+        if not self._on_duty():
+            decisions = [d for d in decisions if now - d.at >= HELP_AFTER]
         if not decisions:
             return False
-        now = self._clock()
         batch, addressed, handbook = await self._said(decisions, now)
         batch = [self._published(answer, now) for answer in batch]
         new: tuple[str, ...] = await self._commits.call("record", batch)
@@ -185,7 +227,14 @@ class BackendCourier(Courier):
         """The decisions that can be said, with the signed messages that say them; to whom each goes; and
         the register by which they go."""
         handbook = self._handbook()
-        addressed: dict[str, Addressed] = await self._commits.call("routes", [d.message for d in decisions])
+        ask = functools.partial(self._commits.call, "routes")
+        found, unread = await each_readable(ask, [d.message for d in decisions])
+        addressed: dict[str, Addressed] = {message: to for some in found for message, to in some.items()}
+        unaddressed = dict(unread)
+        for decision in [d for d in decisions if d.message in unaddressed]:
+            log.error("decision %s cannot be said: %s", decision.id, unaddressed[decision.message])
+            self._unsaid.add(decision.id)
+        decisions = [d for d in decisions if d.message not in unaddressed]
         if any(to.route.partner not in handbook.register.partners for to in addressed.values()):
             # Registered a moment ago, and already filing: whether it is pushed to stands in the ledger.
             handbook = handbook.with_register(await self._commits.call("refreshed", handbook.register))

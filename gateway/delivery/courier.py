@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gateway.adapter import BackendUnavailable
-from gateway.model import Delivery
 from gateway.security import KeyUnusable
 from gateway.storage import GroupCommit, LedgerUnavailable
 
@@ -24,19 +23,11 @@ SET_BACK_SECONDS = 2.0
 """By so much, the wall clock has not drifted: somebody set it back."""
 AFTER_SET_BACK_SECONDS = 30.0
 """So long, what was begun by the clock as it was may still be committed."""
-BROUGHT_FORWARD = 10_000
-"""Deliveries that are due at once after that, of one kind; what is beyond keeps its time."""
-
-
-async def bring_forward(commits: GroupCommit, destination: str, now: datetime) -> None:
-    """Let what was put off go at once: by a clock that was wrong, it would wait as long as that was ahead.
-
-    ``destination``: one, or a kind of them with the colon.
-    """
-    late: list[Delivery] = await commits.call("due", destination, BROUGHT_FORWARD)
-    for delivery in late:
-        if delivery.due_at > now:
-            await commits.call("retry", delivery.id, now, delivery.error)
+EACH_SECONDS = 1.0
+"""How often it is looked for, meanwhile."""
+LONGEST_PUT_OFF = timedelta(days=1)
+"""What is due later than this was put off by a clock that was ahead: a receiver may ask for a day, our own
+back-off is far shorter."""
 
 
 class Courier:
@@ -53,20 +44,41 @@ class Courier:
         self._poked = False
         self._running: Deferred[Any] | None = None
         self._ahead: float | None = None
-        self._astray = 0.0
+        self._astray: float | None = None
+        self._looked = 0.0
 
     async def round(self) -> bool:
         """Do what is due; True where there may be more at once."""
         raise TypeError("a courier says what its round is")
 
-    def set_back(self) -> bool:
-        """True where the wall clock was set back since this was last asked, or a moment ago."""
+    async def mind_clock(self, commits: GroupCommit) -> None:
+        """Where the wall clock was set back, before this courier began perhaps, let go what would wait for as
+        long as it was ahead.
+
+        What failed is brought forward when that is noticed, and once more at the end for what was committed
+        late: not at each round, or what fails again by the clock as it is would use up its attempts.
+        """
         steady: float = self._reactor.seconds()
         before, self._ahead = self._ahead, self._clock().timestamp() - steady
         if before is not None and self._ahead < before - SET_BACK_SECONDS:
             log.warning("the clock was set back by %.0f s", before - self._ahead)
             self._astray = steady + AFTER_SET_BACK_SECONDS
-        return steady < self._astray
+            await self._bring_forward(commits, steady, True)
+        elif self._astray is not None and steady >= self._astray:
+            self._astray = None
+            await self._bring_forward(commits, steady, True)
+        elif before is None or (self._astray is not None and steady >= self._looked + EACH_SECONDS):
+            await self._bring_forward(commits, steady, False)
+
+    async def _bring_forward(self, commits: GroupCommit, steady: float, everything: bool) -> None:
+        self._looked = steady
+        now = self._clock()
+        for queue in self.queues():
+            await commits.call("bring_forward", queue, now, now + LONGEST_PUT_OFF, everything)
+
+    def queues(self) -> tuple[str, ...]:
+        """What it carries from: destinations, or kinds of them with the colon."""
+        return (self.name,)
 
     def start(self) -> None:
         """Begin the loop."""
@@ -98,6 +110,8 @@ class Courier:
                 log.warning("%s waits: %s", self.name, away)
                 more, pause = False, AFTER_FAILURE
             except Exception:
+                # An error of ours, in a round over whatever partners sent: a courier that ended over it would
+                # carry nothing any more, unnoticed.  It is told each time, and what was claimed comes again.
                 log.exception("round failed", extra={"courier": self.name})
                 more, pause = False, AFTER_FAILURE
             if not more and not self._poked and not self._stopping:

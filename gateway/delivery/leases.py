@@ -15,6 +15,8 @@ from gateway.storage import GroupCommit, LedgerError, Overloaded
 LEASE = timedelta(seconds=4)
 """After a crash, this long until somebody else may begin the same; a courier looks twice a second, so that
 the takeover stays under the five seconds that are promised."""
+LONGEST = timedelta(minutes=1)
+"""After this long what is under way may hang for this process alone: somebody else may try."""
 RENEW_SECONDS = 1.0
 """Three renewals may fail or come late before a lease ends."""
 
@@ -22,12 +24,24 @@ RENEW_SECONDS = 1.0
 class Leases:
     """What one process holds.  All methods belong to the reactor's thread."""
 
-    def __init__(self, commits: GroupCommit, reactor: Any, clock: Callable[[], datetime], owner: str) -> None:
+    def __init__(
+        self,
+        commits: GroupCommit,
+        reactor: Any,
+        clock: Callable[[], datetime],
+        owner: str,
+        lease: timedelta = LEASE,
+        longest: timedelta = LONGEST,
+    ) -> None:
+        """``lease``: how long each renewal holds; ``longest``: how long they are renewed."""
+        self._lease = lease
+        self._longest = longest.total_seconds()
         self._commits = commits
         self._reactor = reactor
         self._clock = clock
         self._owner = owner
         self._held: dict[str, bool] = {}
+        self._since: dict[str, float] = {}
         self._timer: Any = None
         self._renewing = False
 
@@ -37,11 +51,12 @@ class Leases:
     def hold(self, delivery: str) -> None:
         """It was claimed by the owner, and is under way from now on."""
         self._held[delivery] = True
+        self._since[delivery] = self._reactor.seconds()
         self._arm()
 
     def let_go(self, delivery: str) -> None:
         """It ended, and that is noted or is not going to be."""
-        del self._held[delivery]
+        del self._held[delivery], self._since[delivery]
         if not self._held and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -59,11 +74,12 @@ class Leases:
         Deferred.fromCoroutine(self._renewed()).addBoth(self._again)
 
     async def _renewed(self) -> None:
-        ids = [delivery for delivery, ours in self._held.items() if ours]
+        earliest = self._reactor.seconds() - self._longest
+        ids = [each for each, ours in self._held.items() if ours and self._since[each] >= earliest]
         if not ids:
             return
         try:
-            kept: set[str] = await self._commits.call("renew", self._owner, ids, self._clock() + LEASE)
+            kept: set[str] = await self._commits.call("renew", self._owner, ids, self._clock() + self._lease)
         except (LedgerError, Overloaded) as away:
             log.warning("leases are not renewed: %s", away)
             return

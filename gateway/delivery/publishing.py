@@ -5,6 +5,7 @@ What it carries was due from the same commit as what it is about; the broker dro
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from gateway.adapter import BackendUnavailable, Handover, Publication, Publisher, Unpublishable
+from gateway.delivery.apart import each_readable
 from gateway.delivery.backoff import delay
-from gateway.delivery.courier import Courier, bring_forward, log
+from gateway.delivery.courier import Courier, log
 from gateway.model import Decision, Declaration, Delivery
-from gateway.storage import GroupCommit, carries_decision
+from gateway.storage import GroupCommit, Standing, carries_decision
 
 T = TypeVar("T")
 
@@ -30,6 +32,10 @@ LEASE = timedelta(seconds=4)
 broker keeps one."""
 LONGEST_WAIT = timedelta(seconds=30)
 """A broker that comes back is noticed within this time.  It is our own: knocking harms nobody."""
+
+WAITS_UNREADABLE = 20
+"""Attempts, some ten minutes, that a publication which cannot be read holds up what follows it: a rolling upgrade
+has brought another version by then."""
 
 JSON = "application/json"
 DECLARATION, DECISION = "cvan.declaration.v1", "cvan.decision.v1"
@@ -86,6 +92,14 @@ class Naming:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is stored of deliveries: handovers by delivery, decisions by their own ids."""
+
+    declarations: dict[str, Handover]
+    decisions: dict[str, Decision]
+
+
 class PublishCourier(Courier):
     """Publishes what is due to one broker, in order of arrival."""
 
@@ -111,14 +125,16 @@ class PublishCourier(Courier):
     async def round(self) -> bool:
         """Claim, publish, and note what was confirmed."""
         call = self._commits.call
-        if self.set_back():
-            await bring_forward(self._commits, self.name, self._clock())
+        await self.mind_clock(self._commits)
+        standing: Standing = await call("standing", self.name)
+        if self.name in standing.paused:
+            return False
         due: list[Delivery] = await call(
             "claim_in_order", self.name, self._owner, self._clock(), LEASE, BATCH
         )
         if not due:
             return False
-        said = await self._said(due)
+        said = await self._said(await self._read(due))
         confirmed: set[str] = set()
         try:
             for wave in _waves(said):
@@ -142,15 +158,41 @@ class PublishCourier(Courier):
             wait = delay(due[0].attempts + 1, random.random())  # noqa: S311 - jitter, not a secret
             due_at = self._clock() + min(wait, LONGEST_WAIT)
             for delivery in due:
-                await self._commits.call("retry", delivery.id, due_at, error)
+                await self._commits.call("retry", delivery.id, due_at, error, self._owner)
 
-    async def _said(self, due: Sequence[Delivery]) -> list[tuple[str, Publication]]:
-        """What the deliveries carry, each with the message that it is about; what carries nothing is dead."""
-        of_declarations = [d for d in due if not carries_decision(d.id)]
+    async def _read(self, due: Sequence[Delivery]) -> tuple[Sequence[Delivery], _Read]:
+        """What can be published now, in order, with what is stored of it.
+
+        What this version cannot read, a newer one may: it waits, and what follows it with it, but no longer
+        than WAITS_UNREADABLE attempts; then it is dead, and the rest goes on.
+        """
         call = self._commits.call
-        handovers: list[Handover] = await call("handovers", of_declarations) if of_declarations else []
-        decisions: dict[str, Decision] = await call("published_decisions", due)
-        declarations = {h.delivery: h for h in handovers}
+        of_declarations = [d for d in due if not carries_decision(d.id)]
+        some, unread = await each_readable(functools.partial(call, "handovers"), of_declarations)
+        others = [d for d in due if carries_decision(d.id)]
+        more, unread_too = await each_readable(functools.partial(call, "published_decisions"), others)
+        read = _Read(
+            {h.delivery: h for each in some for h in each}, {k: v for m in more for k, v in m.items()}
+        )
+        errors = {delivery.id: error for delivery, error in [*unread, *unread_too]}
+        for nth, delivery in enumerate(due):
+            if delivery.id not in errors:
+                continue
+            error = errors[delivery.id]
+            log.error("cannot be published: %s", error, extra={"delivery": delivery.id})
+            if delivery.attempts < WAITS_UNREADABLE:
+                await self._again([delivery], error)
+                behind = [d.id for d in due[nth + 1 :]]
+                await call("put_back", self._owner, behind, self._clock(), f"behind {delivery.id}")
+                return [d for d in due[:nth] if d.id not in errors], read
+            await call("dead", delivery.id, error, self._clock(), self._owner)
+        return [d for d in due if d.id not in errors], read
+
+    async def _said(self, known: tuple[Sequence[Delivery], _Read]) -> list[tuple[str, Publication]]:
+        """What the deliveries carry, each with the message that it is about; what carries nothing is dead."""
+        due, read = known
+        call = self._commits.call
+        declarations, decisions = read.declarations, read.decisions
 
         def say() -> list[tuple[str, Publication]]:
             said = []

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from gateway.delivery.apart import is_suspect, may_begin
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
 from gateway.delivery.breaker import Breakers
-from gateway.delivery.courier import Courier, bring_forward, log
+from gateway.delivery.courier import Courier, log
 from gateway.delivery.leases import LEASE, Leases
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Outgoing, Partner
@@ -24,10 +26,11 @@ AT_ONCE = 4
 
 class Undeliverable(Exception):
     """A push failed; ``retry`` says whether trying again can help, ``retry_after`` the seconds that the
-    receiver asked for, or 0."""
+    receiver asked for, or 0; ``answered``: it was there, and may have failed over this message alone."""
 
-    def __init__(self, reason: str, retry: bool = True, retry_after: int = 0) -> None:
+    def __init__(self, reason: str, retry: bool = True, retry_after: int = 0, answered: bool = False) -> None:
         super().__init__(reason)
+        self.answered = answered
         self.reason = reason
         self.retry = retry
         self.retry_after = retry_after
@@ -65,8 +68,7 @@ class PushCourier(Courier):
 
     async def round(self) -> bool:
         """Claim for partners that have room and send without waiting for the slow ones."""
-        if self.set_back():
-            await bring_forward(self._commits, self.name, self._clock())
+        await self.mind_clock(self._commits)
         started = False
         partners = self._handbook().register.partners
         await self._breakers.look()
@@ -76,13 +78,12 @@ class PushCourier(Courier):
             room = AT_ONCE - self._under_way.get(partner.id, 0) if partner is not None else 0
             if partner is None or room <= 0 or not partner.push_url or not partner.active:
                 continue
-            room = await self._breakers.room(destination, room)
-            if not room:
+            due = await self._breakers.claim(destination, self._owner, LEASE, room)
+            if not due:
                 continue
-            due: list[Delivery] = await self._commits.call(
-                "claim_due", destination, self._owner, self._clock(), LEASE, room
-            )
-            outgoings: dict[str, Outgoing] = await self._commits.call("outgoings", due) if due else {}
+            outgoings: dict[str, Outgoing]
+            elsewhere: dict[str, str]
+            outgoings, elsewhere = await self._commits.call("pushes", due)
             for delivery in due:
                 if delivery.id in self._leases:
                     self._leases.hold(delivery.id)  # under way here still; its lease had ended, and is anew
@@ -91,7 +92,12 @@ class PushCourier(Courier):
                 if outgoing is None:
                     await self._commits.call("dead", delivery.id, "no such message", self._clock())
                     continue
-                self._begin(delivery, outgoing, partner)
+                if is_suspect(delivery) and not await may_begin(
+                    self._commits, self._owner, delivery, self._clock()
+                ):
+                    continue
+                address = elsewhere.get(delivery.id, partner.push_url)
+                self._begin(delivery, outgoing, msgspec.structs.replace(partner, push_url=address))
                 started = True
         return started
 
@@ -121,21 +127,29 @@ class PushCourier(Courier):
             await self._sender.send(outgoing, partner)
         except Undeliverable as failure:
             await self._failed(delivery, failure)
+        except Exception as error:  # noqa: BLE001 - counted as any failure, or it is tried at each lease's end
+            log.exception("push failed", extra={"delivery": delivery.id})
+            await self._put_off(delivery, Undeliverable(type(error).__name__))
         else:
             await self._breakers.worked(delivery.destination)
             await self._commits.call("done", [delivery.id], self._clock())
 
     async def _failed(self, delivery: Delivery, failure: Undeliverable) -> None:
-        if failure.retry:
-            await self._breakers.failed(delivery.destination, failure.reason, failure.retry_after)
-        else:  # it answered, and about this message
+        if not failure.retry:  # it answered, and about this message
             await self._breakers.worked(delivery.destination)
+        elif failure.answered:
+            await self._breakers.ailing(delivery.destination, failure.reason, failure.retry_after)
+        else:
+            await self._breakers.failed(delivery.destination, failure.reason, failure.retry_after)
+        await self._put_off(delivery, failure)
+
+    async def _put_off(self, delivery: Delivery, failure: Undeliverable) -> None:
         if not self._leases.ours(delivery.id):
             return
         attempts = delivery.attempts + 1
         if not failure.retry or attempts >= GIVE_UP_AFTER:
-            await self._commits.call("dead", delivery.id, failure.reason, self._clock())
+            await self._commits.call("dead", delivery.id, failure.reason, self._clock(), self._owner)
             return
         wait = delay(attempts, random.random())  # noqa: S311 - jitter, not a secret
         due_at = self._clock() + max(wait, timedelta(seconds=failure.retry_after))
-        await self._commits.call("retry", delivery.id, due_at, failure.reason)
+        await self._commits.call("retry", delivery.id, due_at, failure.reason, self._owner)

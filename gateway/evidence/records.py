@@ -95,7 +95,32 @@ class RefusalRecord(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Record = SubmissionRecord | MessageRecord | OutgoingRecord | DecisionRecord | EventRecord | RefusalRecord
+class CorrectionRecord(msgspec.Struct, frozen=True):
+    """An operator's correction of a delivery; ``original`` and ``declaration``: digests of the declaration's
+    JSON as it was accepted, and as it is handed over."""
+
+    submission: str
+    delivery: str
+    number: int
+    how: str
+    at: datetime
+    who: str
+    why: str
+    original: str
+    declaration: str | None
+    address: str
+    changes: msgspec.Raw
+
+
+Record = (
+    SubmissionRecord
+    | MessageRecord
+    | OutgoingRecord
+    | DecisionRecord
+    | EventRecord
+    | RefusalRecord
+    | CorrectionRecord
+)
 
 
 def written(record: Record) -> bytes:

@@ -5,7 +5,7 @@ from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
 from gateway.inbound.inspection import Inspected, Stage, inspect
 from gateway.inbound.interchanges import examine_edifact, examine_files
-from gateway.inbound.proof import Proof, prove
+from gateway.inbound.proof import Proof, prove, prove_file
 from gateway.inbound.senders import tax_codes
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "inspect",
     "outcome",
     "prove",
+    "prove_file",
     "tax_codes",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from gateway import routing, syntax
 from gateway.mapping import Reading
@@ -15,8 +16,7 @@ IN_USE = "a message type in use here"
 Judge = Callable[[Declaration], tuple[Finding, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True):
     """What was read and how it was judged.
 
     ``name``: the name space of ``reference``; ``table``: the mapping table of an XML document;

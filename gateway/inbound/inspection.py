@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,8 +31,7 @@ from gateway.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(msgspec.Struct, frozen=True):
     """The verdict on a submission and what it rests on."""
 
     verdict: Verdict
@@ -95,15 +94,15 @@ def inspect(
         message = timed(_as_agreed(message, signer, admitted), signer, at, zone)
         return message if stage is None else _staged(message, stage)
 
-    if verified.document is not None:
-        examined = examine_xml(verified.document, handbook, judge)
-    elif stage is None:
-        examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)
-    else:
+    if verified.document is None and submission.file:
         pieces, book = _in_pieces(verified), _roomy(handbook, verified)
         examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished)
-    if stage is None or verified.document is not None:
-        examined = replace(examined, messages=tuple(map(finished, examined.messages)))
+    else:
+        if verified.document is not None:
+            examined = examine_xml(verified.document, handbook, judge)
+        else:
+            examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)
+        examined = msgspec.structs.replace(examined, messages=tuple(map(finished, examined.messages)))
     return Inspected(_verdict(examined, submission, filer, signer, proof), examined.interchange)
 
 

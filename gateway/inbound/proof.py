@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -19,8 +18,7 @@ _PASSED_OVER = "EDI027"  # the reader's word that there are segments of security
 _SECURITY_GROUPS = frozenset({"USH", "UST"})
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """``verified``: what was signed and by whom.  ``own``: what an interchange's own security proves, None where
     it has none."""
 
@@ -73,7 +71,7 @@ def prove(body: bytes, media_type: str, handbook: Handbook, now: datetime) -> Pr
     verified = security.verify(body, media_type, handbook.trust, policy, now, handbook.decrypters)
     if verified.document is not None or not syntax.may_be_secured(verified.content):
         return Proof(verified)
-    return _with_own(verified, verified.content, handbook, now)
+    return _with_own(verified, handbook, now)
 
 
 def prove_file(file: Path, media_type: str, handbook: Handbook, now: datetime) -> Proof:
@@ -86,16 +84,18 @@ def prove_file(file: Path, media_type: str, handbook: Handbook, now: datetime) -
     verified = security.verify_file(file, media_type, layers)
     if verified.document is not None or not syntax.may_be_secured_in(verified.pieces()):
         return Proof(verified)
-    stretch = verified.stretch
-    content = verified.content if stretch is None else security.whole(stretch, policy)
-    return _with_own(verified, content, handbook, now)
+    return _with_own(verified, handbook, now)
 
 
-def _with_own(verified: security.Verified, content: bytes, handbook: Handbook, now: datetime) -> Proof:
-    """With what an interchange's own security proves, where it has any."""
-    survey = _survey(content, handbook)
+def _with_own(verified: security.Verified, handbook: Handbook, now: datetime) -> Proof:
+    """With what an interchange's own security proves, where it has any: then it is held whole."""
+    stretch, limits = verified.stretch, handbook.edifact_limits
+    if stretch is not None:
+        limits = replace(limits, interchange=max(limits.interchange, stretch.size))
+    survey = syntax.survey(verified.pieces(), limits)
     if not survey.secured:
         return Proof(verified)
+    content = verified.content if stretch is None else security.whole(stretch, handbook.policy)
     own = _prove(content, survey, handbook, now, verified.signer)
     return Proof(security.attest(content, own, verified), own)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from gateway import routing, security
 from gateway.model import Finding, Partner, Place, Register, Signer, Submission, Use
@@ -12,8 +13,7 @@ from gateway.model import Finding, Partner, Place, Register, Signer, Submission,
 TAX_CODE = "MST"
 
 
-@dataclass(frozen=True, slots=True)
-class Senders:
+class Senders(msgspec.Struct, frozen=True):
     """``carried``: the filer signed around what the signer had signed."""
 
     filer: Partner

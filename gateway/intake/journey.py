@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -52,8 +51,7 @@ class Numbers:
         return [str(n) for n in taken]
 
 
-@dataclass(frozen=True, slots=True)
-class Worked:
+class Worked(msgspec.Struct, frozen=True):
     """What the journey made of a submission, signed and ready to settle; ``register``: the version of the
     register that it was judged by.  ``staged``, ``owner``: as of a Settlement."""
 
@@ -61,7 +59,7 @@ class Worked:
     receipt: tuple[str, bytes]
     refusals: tuple[tuple[int, str, bytes], ...] = ()
     register: int | None = None
-    staged: Mapping[int, str] = field(default_factory=dict)
+    staged: Mapping[int, str] = {}
     owner: str = ""
 
 
@@ -82,8 +80,7 @@ def work(
     return sealed(drafted(submission, handbook, numbers, now, sunk, at, stage), key, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Drafted:
+class Drafted(msgspec.Struct, frozen=True):
     """What the journey made of a submission, not yet signed."""
 
     verdict: Verdict

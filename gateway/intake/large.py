@@ -6,11 +6,9 @@ was kept is brought to its end by whoever finds that nobody works on it any more
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,17 +20,15 @@ from twisted.python.failure import Failure
 
 from gateway import inbound, security
 from gateway.intake.door import HOLD, Intake, Workers
+from gateway.intake.kept import another_s, dropped, put_away, remove, written
 from gateway.model import Answer, Finding, Pending, Place, Submission
 from gateway.storage import (
     WORKING,
     GroupCommit,
     Holding,
-    Ledger,
     LedgerError,
-    LedgerUnavailable,
     Overloaded,
     Settlement,
-    Staging,
     working,
 )
 
@@ -100,10 +96,10 @@ class Large:
             owner = f"{self._owner}:{submission.id}:{os.urandom(4).hex()}"
             kept = await self._keep(submission, owner)
         except BaseException:
-            _remove(submission)
+            remove(submission)
             raise
         if kept is not None:
-            _remove(submission)
+            remove(submission)
             return kept
         work = Deferred.fromCoroutine(self._finish(submission, owner))
         return await self._in_time(submission, work, began)
@@ -124,13 +120,13 @@ class Large:
         file = self._spool / f"{os.getpid()}-{submission.id}"
         renewing = self._renew(submission, owner)
         try:
-            whole = await self._commits.with_ledger(lambda ledger: _written(ledger, submission, file))
+            whole = await self._commits.with_ledger(lambda ledger: written(ledger, submission, file))
         finally:
             renewing.stop()
         submission = msgspec.structs.replace(submission, file=str(file))
         if not whole:
             # Its sender was not told yet that it is kept, and sends it again.
-            _remove(submission)
+            remove(submission)
             await self._refused(submission, owner, ())
             return
         try:
@@ -142,27 +138,27 @@ class Large:
         """What is known of these bytes; the submission, under the id that they had before, where that is nothing."""
         known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
         if known is not None:
-            _remove(submission)
+            remove(submission)
             return known
         held: Holding | None = await self._commits.call("held_as", submission.partner, submission.digest)
         if held is None:
             return submission
         if held.became != held.id:
-            _remove(submission)
+            remove(submission)
             return Pending(held.id, Told, repeated=True)
         return msgspec.structs.replace(submission, id=held.id)
 
     async def _keep(self, submission: Submission, owner: str) -> Pending | None:
         """Put it away durably; None where it is this process's to work on."""
-        with _another_s():
-            await self._keeping.run(self._commits.with_ledger, lambda ledger: _put_away(ledger, submission))
+        with another_s():
+            await self._keeping.run(self._commits.with_ledger, lambda ledger: put_away(ledger, submission))
         until = self._intake.now() + LEASE
         mine = (working(owner),)
         kept: Holding = await self._commits.call("hold", submission, mine, (), until, ())
         if kept.findings == mine:
             return None
         if kept.id != submission.id:
-            await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
+            await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
         return Pending(kept.id, Told, repeated=True)
 
     def _in_time(
@@ -206,7 +202,7 @@ class Large:
             renewing.stop()
             self._told.discard(submission.id)
             self._ending.discard(submission.id)
-            _remove(submission)
+            remove(submission)
         return answer
 
     async def _settled(self, submission: Submission, owner: str, at: datetime | None) -> Answer | Pending:
@@ -225,7 +221,7 @@ class Large:
         except LedgerError:
             known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
             if known is None:
-                with _another_s():
+                with another_s():
                     raise
             return known
 
@@ -251,11 +247,11 @@ class Large:
         """It is settled; a process that ends before this finds that it is."""
         await self._commits.call("let_go", submission.id, answer.submission)
         if answer.submission != submission.id:
-            await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
+            await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
 
     async def _refused(self, submission: Submission, owner: str, findings: tuple[Finding, ...]) -> None:
         if await self._commits.call("refuse_held", submission.id, owner, findings):
-            await self._commits.with_ledger(lambda ledger: _dropped(ledger, submission))
+            await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
 
     def _renew(self, submission: Submission, owner: str) -> LoopingCall:
         def again() -> Any:
@@ -267,44 +263,6 @@ class Large:
         call.clock = self._reactor
         call.start(RENEW_SECONDS, now=False)
         return call
-
-
-@contextmanager
-def _another_s() -> Iterator[None]:
-    """What another process works on is its business: who sends it again is told how far that is."""
-    try:
-        yield
-    except LedgerUnavailable:
-        raise
-    except LedgerError as error:
-        raise Overloaded(str(error)) from error
-
-
-def _put_away(ledger: Ledger, submission: Submission) -> None:
-    # What a door that was killed left of the same bytes, where they were refused before.
-    _dropped(ledger, submission)
-    Staging(ledger, submission.id, "").keep_body(security.Stretch.of_file(Path(submission.file)).pieces())
-
-
-def _dropped(ledger: Ledger, submission: Submission) -> None:
-    while ledger.drop_slices(submission.id):
-        pass
-
-
-def _written(ledger: Ledger, submission: Submission, file: Path) -> bool:
-    """Write the octets that were put away into a file; False where they are not all there."""
-    made = hashlib.sha256()
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as into:
-        number = 0
-        while (octets := ledger.sliced(submission.id, 0, number)) is not None:
-            into.write(octets)
-            made.update(octets)
-            number += 1
-    return made.hexdigest() == submission.digest
-
-
-def _remove(submission: Submission) -> None:
-    Path(submission.file).unlink(missing_ok=True)
 
 
 def _told_later(failure: Failure, submission: Submission) -> None:

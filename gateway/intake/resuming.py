@@ -103,6 +103,7 @@ class Resuming:
         except (LedgerUnavailable, Overloaded, security.KeyUnusable):
             raise  # it is not about this one: all are looked at again when that is over
         except Exception:
+            # The whole journey over octets that a stranger chose: an error of ours must not end this for all.
             log.exception("held and not resumed", extra={"submission": holding.id})
             if len(self._failed) >= MAX_TRIED:
                 self._failed.clear()

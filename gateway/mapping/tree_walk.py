@@ -15,9 +15,9 @@ from gateway.model import Entity, Finding, Place, Severity, Value
 from gateway.safexml import XSI_NS, local_name, xpath_of
 
 try:
-    from gateway.mapping import _plain
+    from gateway.mapping import _plain as compiled
 except ImportError:  # nothing was compiled at installation, or for another lxml
-    _plain = None  # type: ignore[assignment]
+    compiled = None  # type: ignore[assignment]
 
 # A sender learns no more from the next hundred; finding places costs time.
 MAX_FINDINGS = 100
@@ -146,18 +146,13 @@ def never_plain(element: etree._Element) -> Entity | None:
 def plain_reader(root: Row) -> Plain:
     """What reads a document by the root's row as `Walk.entity` does, or gives None where there is something to
     tell of it."""
-    if _plain is None or root.node is None:
+    if compiled is None or root.node is None:
         return never_plain
     nodes = _nodes(root.node)
     numbers = {node: number for number, node in enumerate(nodes)}
-    table = _plain.table(tuple(tuple(_line(r, numbers) for r in n.rows) for n in nodes), Value, Entity)
-    read, name = _plain.read, root.name
-
-    def plain(element: etree._Element) -> Entity | None:
-        made: Entity | None = read(table, element, 0, name)
-        return made
-
-    return plain
+    table = compiled.table(tuple(tuple(_line(r, numbers) for r in n.rows) for n in nodes), Value, Entity)
+    read, name = compiled.read, root.name
+    return lambda element: read(table, element, 0, name)
 
 
 def _nodes(first: Node) -> list[Node]:

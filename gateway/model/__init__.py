@@ -1,5 +1,6 @@
 """The words of the gateway: plain frozen values that every room shares and that know no framework."""
 
+from gateway.model.correction import Change, Correction, How, differences
 from gateway.model.decision import Decision, DecisionKind, DutyLine, MandatoryDocument
 from gateway.model.edifact import (
     Acknowledging,
@@ -51,7 +52,9 @@ __all__ = [
     "Agreement",
     "Answer",
     "Catalogue",
+    "Change",
     "Channel",
+    "Correction",
     "Credential",
     "Deadline",
     "Decision",
@@ -66,6 +69,7 @@ __all__ = [
     "Form",
     "Group",
     "Handover",
+    "How",
     "Judged",
     "Kind",
     "Limits",
@@ -93,6 +97,7 @@ __all__ = [
     "Use",
     "Value",
     "Verdict",
+    "differences",
     "parse_pointer",
     "pointer",
 ]

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from gateway.model.correction import Correction
 from gateway.model.finding import Finding
 from gateway.model.tree import Declaration, Kind
 
@@ -201,7 +202,8 @@ class Handover(msgspec.Struct, frozen=True):
 
     ``delivery``: the deduplication key: a second handover with the same key has no second effect.
     ``message``: the gateway's message id, to be named in every decision about it.
-    ``filer`` and ``principal``: partner ids of who filed and for whom.
+    ``filer`` and ``principal``: partner ids of who filed and for whom.  ``correction``: what of the
+    declaration is an operator's and not the filer's, or None.
     """
 
     delivery: str
@@ -210,6 +212,7 @@ class Handover(msgspec.Struct, frozen=True):
     principal: str
     received_at: datetime
     declaration: Declaration
+    correction: Correction | None = None
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):

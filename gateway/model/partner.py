@@ -15,7 +15,8 @@ EDIFACT = "edifact"
 
 
 class Role(StrEnum):
-    """What an organisation is to customs."""
+    """What an organisation is to customs.  An operator, who keeps deliveries going, and an officer, who decides
+    what of them customs gets, are persons of the gateway's own: they file nothing."""
 
     VAN = "van"
     TRADER = "trader"
@@ -24,6 +25,8 @@ class Role(StrEnum):
     PORT = "port"
     MINISTRY = "ministry"
     CUSTOMS = "customs"
+    OPERATOR = "operator"
+    OFFICER = "officer"
 
 
 class Channel(StrEnum):

@@ -18,6 +18,10 @@ from gateway.model.partner import Credential, Mandate, Partner, Use
 KEPT = 4_096
 """Partners kept decoded: those at work now; the others are decoded when they are asked for (some 5 us)."""
 
+MAX_KEPT = 256
+"""Characters of what was asked for that are kept with the answer: subjects, fingerprints and tax codes are
+shorter, and a message may hold anything."""
+
 SUBJECT = "subject"
 IDENTIFIER = "identifier"
 TOKEN = "token"  # noqa: S105 - a word for it
@@ -85,10 +89,17 @@ def body_of(partner: Partner) -> bytes:
     return _writer.encode(msgspec.structs.replace(partner, credentials=bare) if bare else partner)
 
 
+class _Unasked:
+    """Stands where nobody asked yet."""
+
+
+_UNASKED = _Unasked()
+
+
 class Parties(Mapping[str, Partner]):
     """Partners by id.  Frozen; those named only in mandates have a number and no body."""
 
-    __slots__ = ("_bodies", "_count", "_index", "_known", "_numbers")
+    __slots__ = ("_bodies", "_count", "_found", "_index", "_known", "_numbers")
 
     def __init__(self, numbers: dict[str, int], bodies: list[bytes], index: Index, count: int) -> None:
         self._numbers = numbers
@@ -96,6 +107,7 @@ class Parties(Mapping[str, Partner]):
         self._index = index
         self._count = count
         self._known: dict[int, Partner] = {}
+        self._found: dict[tuple[str, str], Partner | None] = {}
 
     def number(self, identity: str) -> int:
         """The number of a party in mandates; -1 for a stranger."""
@@ -103,6 +115,17 @@ class Parties(Mapping[str, Partner]):
 
     def by_key(self, kind: str, text: str) -> Partner | None:
         """The active partner that this proves or names, or None."""
+        asked = kind, text
+        found = self._found.get(asked, _UNASKED)
+        if isinstance(found, _Unasked):
+            found = self._find(kind, text)
+            if len(self._found) >= KEPT:
+                self._found.clear()
+            if len(text) <= MAX_KEPT:
+                self._found[asked] = found
+        return found
+
+    def _find(self, kind: str, text: str) -> Partner | None:
         for number in self._index.rows(key_of(kind, text)):
             found = self._at(number)
             if found is not None and found.active and _has(found, kind, text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ log = logging.getLogger("gateway.archive")
 
 BATCH = 200
 """Submissions in one file and in one transaction: some megabytes, and a second's work."""
-DAY_SECONDS = 86_400.0
+DAY = timedelta(days=1)
+LOOK_SECONDS = 5.0
+"""How soon a node that takes over from another one begins."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -175,19 +177,22 @@ class Daily:
         folder: Path,
         years: int,
         now: Callable[[], datetime],
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._on_duty = on_duty
         self._commits = commits
         self._key = key
         self._folder = folder
         self._years = years
         self._now = now
         self._stopping = False
+        self._did_at: datetime | None = None
 
     def start(self, reactor: Any) -> Callable[[], None]:
         """Begin now; returns what ends it, after the batch that it is at."""
-        loop = LoopingCall(self.round)
+        loop = LoopingCall(self.look)
         loop.clock = reactor
-        reactor.callWhenRunning(loop.start, DAY_SECONDS, now=True)
+        reactor.callWhenRunning(loop.start, LOOK_SECONDS, now=True)
 
         def stop() -> None:
             self._stopping = True
@@ -195,6 +200,13 @@ class Daily:
                 loop.stop()
 
         return stop
+
+    async def look(self) -> None:
+        """Begin the day's, where it is this node that does it and has not done it today."""
+        now = self._now()
+        if self._on_duty() and (self._did_at is None or now - self._did_at >= DAY):
+            self._did_at = now
+            await self.round()
 
     async def round(self) -> None:
         """One day's; what fails is tried again the next day."""
@@ -206,5 +218,12 @@ class Daily:
 
     def _archive(self, ledger: Ledger) -> None:
         before = years_before(self._now(), self._years)
-        for _ in archive(ledger, before, self._folder, self._key(), self._now, lambda: self._stopping):
+        for _ in archive(
+            ledger,
+            before,
+            self._folder,
+            self._key(),
+            self._now,
+            lambda: self._stopping or not self._on_duty(),
+        ):
             pass

@@ -6,14 +6,18 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from sqlalchemy.exc import DatabaseError
 from twisted.python.threadpool import ThreadPool
 
 from adapters.clearance import Clearance
 from adapters.clearance import load as load_clearance
 from gateway import transport
-from gateway.delivery import BackendCourier, PushCourier, Undeliverable
+from gateway.adapter import BackendUnavailable
+from gateway.delivery import BackendCourier, PushCourier, Undeliverable, duties
+from gateway.delivery.duties import Duties
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
 from gateway.operations.ahead import keep_ahead
@@ -40,7 +44,7 @@ class PushSender:
         try:
             await self._push.send(outgoing, partner)
         except transport.PushFailed as failed:
-            raise Undeliverable(str(failed), failed.retry, failed.retry_after) from failed
+            raise Undeliverable(str(failed), failed.retry, failed.retry_after, failed.answered) from failed
 
 
 def deliver(server: Server, reactor: Any) -> Callable[[], None]:
@@ -48,8 +52,10 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     pool = ThreadPool(1, 2, "backend")
     pool.start()
     server.on_stop(pool.stop)
-    notarise(server, reactor)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    on_duty = Duties(server.commits, reactor, now, owner, alone=server.alone)
+    notarise(server, reactor, partial(on_duty.on, duties.JOURNAL), partial(on_duty.on, duties.ARCHIVE))
+    server.on_stop(on_duty.start())
     clearance = _office(server)
     push, sender = _pushes(server, reactor, owner)
     published = publish(server, reactor, owner)
@@ -72,16 +78,18 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         on_decided=decided,
         on_answered=server.metrics.answered,
         publish=server.settings.broker,
+        on_duty=partial(on_duty.on, duties.DECISIONS),
     )
     workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, backend.poke)
-    keep_asking(server, intake, reactor, pool, owner, now)
+    keep_asking(server, intake, reactor, pool, owner, now, on_duty)
     keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
     server.on_stop(keep_ahead(server.commits, reactor))
-    server.on_stop(ExpiryWatch(server.commits, server.metrics, now).keep(reactor))
+    expiry = ExpiryWatch(server.commits, server.metrics, now, partial(on_duty.on, duties.EXPIRY))
+    server.on_stop(expiry.keep(reactor))
     server.on_stop(sender.close)
     for courier in (push, backend):
         courier.start()
@@ -98,7 +106,12 @@ def _office(server: Server) -> Clearance:
     """Customs' own books behind the gateway."""
     folder = server.home / "conf" / "clearance"
     url = settings.database_url(server.home, server.settings.database.clearance)
-    clearance = Clearance.open(url, folder)
+    try:
+        clearance = Clearance.open(url, folder)
+    except BackendUnavailable as away:
+        raise BackendUnavailable(f"database.clearance: {away}") from away
+    except DatabaseError as broken:
+        raise settings.BadSettings(f"database.clearance: {broken.orig}") from broken
     server.on_stop(clearance.close)
     server.on_hangup("conf/clearance", lambda: clearance.use(load_clearance(folder)))
     return clearance
@@ -113,18 +126,31 @@ def _pushes(server: Server, reactor: Any, owner: str) -> tuple[PushCourier, tran
     return courier, sender
 
 
-def notarise(server: Server, reactor: Any) -> None:
-    """Sign checkpoints over the journal from now on, and a last one when everything else has ended."""
+Duty = Callable[[], bool]
+
+
+def notarise(
+    server: Server, reactor: Any, covers: Duty = lambda: True, archives: Duty = lambda: True
+) -> None:
+    """Sign checkpoints over the journal from now on, and a last one when everything else has ended; archive once
+    a day.  Each while it is this node's duty."""
     chosen = server.settings.journal
     witness = Witness(server.home)
     notary = Notary(
-        server.commits, lambda: server.keys, server.handbook, now, chosen.entries, witness, chosen.tsa
+        server.commits,
+        lambda: server.keys,
+        server.handbook,
+        now,
+        chosen.entries,
+        witness,
+        chosen.tsa,
+        covers,
     )
     server.metrics.checkpoint(notary.age)
-    server.on_stop(notary.round)
+    server.on_stop(notary.last)
     server.on_stop(notary.start(reactor, chosen.seconds))
     kept = server.settings.retention
     if kept.archive:
         folder = server.home / kept.archive
-        daily = Daily(server.commits, lambda: server.signing(now()), folder, kept.years, now)
+        daily = Daily(server.commits, lambda: server.signing(now()), folder, kept.years, now, archives)
         server.on_stop(daily.start(reactor))

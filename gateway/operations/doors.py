@@ -27,7 +27,7 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, on_settled)
     large = bulk.large(server, reactor, intake, bulk.lane(server, reactor))
-    services = Doorkeeping(intake, server.commits, server.handbook, large)
+    services = Doorkeeping(intake, server.commits, server.handbook, server.readiness, large)
     door = door_of(server, reactor, services, spool=bulk.spool(server))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
@@ -35,7 +35,7 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
 def open_operations(server: Server, reactor: Any, port: int) -> None:
     """Health and metrics of this process, on loopback or where the settings say."""
     intake = Intake(server.commits, server.numbers, server.handbook, server, now, BACKEND)
-    services = Doorkeeping(intake, server.commits, server.handbook)
+    services = Doorkeeping(intake, server.commits, server.handbook, server.readiness)
     door = door_of(server, reactor, services, transport.FOR_OPERATORS)
     host = server.settings.listen.operations_host
     opened = transport.listen_operations(reactor, door, now=now, port=port, interface=host, anywhere=True)
@@ -64,9 +64,9 @@ def door_of(
         handshakes=limits.handshakes,
         handshakes_per_address=limits.handshakes_per_address,
     )
-    chosen = transport.DoorSettings(bounds=bounds)
-    if operations is not None:
-        chosen = transport.DoorSettings(bounds=bounds, operations=operations)
+    if operations is None:
+        operations = transport.OPERATIONS if server.settings.listen.operators else transport.PARTNERS
+    chosen = transport.DoorSettings(bounds=bounds, operations=operations)
     refusals = transport.RefusalLog(reactor, now)
     server.on_stop(refusals.flush)
     return transport.Door(

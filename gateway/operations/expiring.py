@@ -29,11 +29,16 @@ MAX_TOLD = 200
 
 
 class ExpiryWatch:
-    """Counts what ends, and tells of each once a day; for the one process of a home that delivers."""
+    """Counts what ends; the one node that has this duty also tells of each once a day."""
 
     def __init__(
-        self, commits: GroupCommit, metrics: transport.Metrics, clock: Callable[[], datetime]
+        self,
+        commits: GroupCommit,
+        metrics: transport.Metrics,
+        clock: Callable[[], datetime],
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._on_duty = on_duty
         self._commits = commits
         self._metrics = metrics
         self._clock = clock
@@ -55,7 +60,7 @@ class ExpiryWatch:
             log.warning("certificates that end cannot be counted: %s", away)
             return
         self._metrics.expiring(buckets(ends, now))
-        if self._told_at is None or now - self._told_at >= TOLD_EACH:
+        if self._on_duty() and (self._told_at is None or now - self._told_at >= TOLD_EACH):
             self._told_at = now
             for end in ends[:MAX_TOLD]:
                 log.warning(

@@ -93,7 +93,10 @@ class Notary:
         limit: int,
         witness: Witness,
         url: str = "",
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``on_duty``: whether it is this node that covers now; else it watches that another one does."""
+        self._on_duty = on_duty
         self._commits = commits
         self._keys = keys
         self._handbook = handbook
@@ -116,6 +119,18 @@ class Notary:
 
     async def round(self) -> None:
         """One time; what fails is tried again the next time."""
+        if self._on_duty():
+            await self.last()
+            return
+        try:
+            covered: datetime | None = await self._commits.call("covered_at")
+        except (LedgerError, Overloaded) as away:
+            log.warning("not known whether the journal is covered: %s", away)
+            return
+        self._covered_at = max(self._covered_at, covered or self._now())
+
+    async def last(self) -> None:
+        """Cover everything, on duty or not: a node that ends leaves nothing uncovered."""
         try:
             await self._commits.with_ledger(self._cover)
         except (LedgerError, Overloaded, ValueError, NotStamped) as error:

@@ -12,8 +12,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ AGAIN_SECONDS = 1.0
 """Before a door that ended is opened anew."""
 DOOR_SECONDS = 40.0
 """For a door to answer what is inside and close; what has not ended then is ended."""
+ABANDON_SECONDS = 15.0
+"""For what was begun to end where the rest cannot begin: longer than a database that is away is waited for."""
 
 
 class NotOpened(Exception):
@@ -52,6 +54,17 @@ def supervise(home: Path, reactor: Any) -> None:
     publication.check(home)
     presence = Presence(home)
     server = Server(home, reactor)
+    with _abandoning(server, reactor):
+        doors = _begin(home, reactor, server, presence)
+    _until_told(server, reactor, doors.hangup)
+    presence.end()
+    if doors.failed:
+        raise NotOpened(f"door {doors.failed} could not be opened")
+    log.info("stopped")
+
+
+def _begin(home: Path, reactor: Any, server: Server, presence: Presence) -> Doors:
+    """Everything that a home's first process does, and the doors that are its children."""
     listen = server.settings.listen
     gate = Gate(listen.host, listen.port)
     wake = deliver(server, reactor) if listen.deliver else _nobody
@@ -65,11 +78,26 @@ def supervise(home: Path, reactor: Any) -> None:
     host, port = gate.address
     doors.all_open.addCallback(lambda _: _announce(presence, host, port))
     reactor.callWhenRunning(doors.start)
-    _until_told(server, reactor, doors.hangup)
-    presence.end()
-    if doors.failed:
-        raise NotOpened(f"door {doors.failed} could not be opened")
-    log.info("stopped")
+    return doors
+
+
+@contextmanager
+def _abandoning(server: Server, reactor: Any) -> Iterator[None]:
+    """Where a process cannot begin: end what was begun, in order, before the error goes on.  Threads that were
+    left would keep the process for ever."""
+    begun = False
+
+    def end() -> None:
+        reactor.callLater(ABANDON_SECONDS, signals.stop, reactor)
+        Deferred.fromCoroutine(server.stop()).addBoth(lambda _: signals.stop(reactor))
+
+    try:
+        yield
+        begun = True
+    finally:
+        if not begun:
+            reactor.callWhenRunning(end)
+            reactor.run()
 
 
 def serve_door(home: Path, reactor: Any, number: int) -> None:
@@ -86,9 +114,10 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
         except BrokenPipeError:
             reactor.callLater(0, signals.stop, reactor)
 
-    if server.settings.listen.operations_port:
-        open_operations(server, reactor, server.settings.listen.operations_port + number)
-    open_door(server, reactor, Inherited(reactor, LISTENING), lambda: tell(SETTLED))
+    with _abandoning(server, reactor):
+        if server.settings.listen.operations_port:
+            open_operations(server, reactor, server.settings.listen.operations_port + number)
+        open_door(server, reactor, Inherited(reactor, LISTENING), lambda: tell(SETTLED))
     reactor.callWhenRunning(StandardIO, _Leash(reactor))
     reactor.callWhenRunning(tell, OPEN)
     _until_told(server, reactor, lambda: None)

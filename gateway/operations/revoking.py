@@ -14,6 +14,8 @@ from twisted.internet.task import LoopingCall
 from twisted.python.threadpool import ThreadPool
 
 from gateway import security, transport
+from gateway.delivery import duties
+from gateway.delivery.duties import Duties
 from gateway.delivery.revocation import Asking, RevocationCourier, Unavailable
 from gateway.intake import MAX_MET, MET_AGAIN, Intake, Resuming, sightings
 from gateway.operations.settings import Settings
@@ -85,22 +87,38 @@ class Fetcher:
 
 
 def keep_asking(
-    server: Server, intake: Intake, reactor: Any, pool: ThreadPool, owner: str, clock: Callable[[], Any]
+    server: Server,
+    intake: Intake,
+    reactor: Any,
+    pool: ThreadPool,
+    owner: str,
+    clock: Callable[[], Any],
+    on_duty: Duties,
 ) -> None:
     """In the process that delivers: ask after what is due, and bring held submissions to their end; also
     those that are left from another policy."""
     if server.settings.trust.revocation != "off":
-        _ask(server, reactor, pool, owner, clock)
+        _ask(server, reactor, pool, owner, clock, on_duty)
     resuming = Resuming(intake, server.commits, server.handbook, clock, server.metrics.held)
 
     async def look() -> None:
-        while await resuming.round():
+        if not on_duty.on(duties.RESUME):
+            server.metrics.held(await server.commits.call("held_count"))
+            return
+        while await resuming.round() and on_duty.on(duties.RESUME):
             pass
 
     repeat(server, look, reactor)
 
 
-def _ask(server: Server, reactor: Any, pool: ThreadPool, owner: str, clock: Callable[[], datetime]) -> None:
+def _ask(
+    server: Server,
+    reactor: Any,
+    pool: ThreadPool,
+    owner: str,
+    clock: Callable[[], datetime],
+    on_duty: Duties,
+) -> None:
     chosen: Settings = server.settings
     fetch = transport.Fetch(reactor, private=chosen.trust.private_networks)
     courier = RevocationCourier(
@@ -117,7 +135,12 @@ def _ask(server: Server, reactor: Any, pool: ThreadPool, owner: str, clock: Call
     courier.start()
     server.on_stop(courier.stop)
     prefetch = Prefetch(server, clock)
-    repeat(server, prefetch.round, reactor, PREFETCH_SECONDS)
+
+    async def look() -> None:
+        if on_duty.on(duties.PREFETCH):
+            await prefetch.round()
+
+    repeat(server, look, reactor, PREFETCH_SECONDS)
 
 
 def follow(server: Server, ledger: Ledger, reactor: Any) -> None:

@@ -25,6 +25,7 @@ from gateway.intake import Intake, Numbers, Workers
 from gateway.model import Register, Verdict
 from gateway.operations import settings
 from gateway.operations.keywatch import gauge
+from gateway.operations.readiness import Readiness
 from gateway.operations.revoking import follow, newest
 from gateway.security import Keystore, Revocations, SigningKey, TlsKey
 from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
@@ -51,6 +52,8 @@ class Server:
         self.metrics = transport.Metrics()
         self._reactor = reactor
         url = settings.database_url(home, self.settings.database.ledger)
+        self.alone = settings.database_file(url) is not None
+        """No other node can be on a ledger that is a file of the home."""
         self._ledger = Ledger.open(url, create=True)
         self.keys = settings.checked_keystore(home, self.settings)
         self._handbook = self._read().with_decrypters(self.keys.decrypting())
@@ -66,6 +69,7 @@ class Server:
         self._refreshing = DeferredLock()
         self.commits = self._commits()
         self.numbers = Numbers(self._ledger)
+        self.readiness = self._readiness(url)
         watch = LoopingCall(self._watch)
         watch.clock = reactor
         reactor.callWhenRunning(watch.start, WATCH_SECONDS, now=False)
@@ -144,6 +148,12 @@ class Server:
         )
         self.on_stop(commits.stop)
         return commits
+
+    def _readiness(self, url: str) -> Readiness:
+        file = settings.database_file(url)
+        free = None if file is None else (lambda: disk_usage(file.parent).free)
+        room = self.settings.database.room_mib * 1_048_576
+        return Readiness(self.commits, self._ledger.writes, self._reactor, room, free)
 
     async def _watch(self) -> None:
         """Take in changes of partners, mandates and own keys that another process made."""

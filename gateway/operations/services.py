@@ -13,7 +13,11 @@ from gateway import inbound, security, storage, transport
 from gateway.handbook import Handbook
 from gateway.intake import HELD, LARGE, REVOCATION, Intake, Large
 from gateway.model import Answer, Catalogue, Event, Outgoing, Pending, Register, Submission
+from gateway.operations.desk import Desk
+from gateway.operations.readiness import Parts, Readiness
+from gateway.operations.server import BACKEND
 from gateway.storage import GroupCommit
+from gateway.transport.desk import Asked
 
 T = TypeVar("T")
 REFUSED = "refused"
@@ -30,8 +34,10 @@ class Doorkeeping:
         intake: Intake,
         commits: GroupCommit,
         handbook: Callable[[], Handbook],
+        readiness: Readiness,
         large: Large | None = None,
     ) -> None:
+        self._readiness = readiness
         self._intake = intake
         self._large = large
         self._commits = commits
@@ -156,17 +162,19 @@ class Doorkeeping:
         count: int = await self._commits.call("acknowledge", partner, ids)
         return count
 
-    def ready(self) -> Deferred[dict[str, bool]]:
-        """Whether the ledger answers; a gateway without it must not be given work."""
-        return _deferred(self._ready())
+    def at_desk(self, asked: Asked[T]) -> Deferred[T]:
+        """What an operator asks or does, in a thread of the ledger's."""
+        return _deferred(self._at_desk(asked))
 
-    async def _ready(self) -> dict[str, bool]:
-        try:
-            await self._commits.call("register_version")
-        except storage.LedgerUnavailable:
-            log.warning("the ledger does not answer")
-            return {"ledger": False}
-        return {"ledger": True}
+    async def _at_desk(self, asked: Asked[T]) -> T:
+        done: T = await self._commits.with_ledger(
+            lambda ledger: asked(Desk(ledger, self._handbook, self._intake.now, BACKEND))
+        )
+        return done
+
+    def ready(self) -> Deferred[Parts]:
+        """Whether work can be committed; a gateway that cannot must not be given any."""
+        return _deferred(self._readiness.parts())
 
 
 def _deferred(work: Coroutine[Any, Any, T]) -> Deferred[T]:

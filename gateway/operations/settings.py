@@ -53,7 +53,7 @@ class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the doors are.  Port 0 takes a free one.  ``operations_host``: an address of the operator's own
     network.  ``deliver``: False where another node of the same ledger carries declarations to the back end
-    and messages to partners."""
+    and messages to partners.  ``operators``: False where these doors answer partners only."""
 
     host: str = "127.0.0.1"
     port: Port = 8443
@@ -61,13 +61,16 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operations_port: Port = 8444
     processes: Doors = 1
     deliver: bool = True
+    operators: bool = True
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """SQLAlchemy URLs; a relative SQLite path is inside the home."""
+    """SQLAlchemy URLs; a relative SQLite path is inside the home.  ``room_mib``: where the ledger is a file, what
+    its disk must have free for the gateway to be ready: what was acknowledged must still be carried on."""
 
     ledger: str = "sqlite:///ledger.db"
     clearance: str = "sqlite:///clearance.db"
+    room_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 64
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -323,6 +326,11 @@ def database_url(home: Path, url: str) -> str:
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return f"{prefix}{(home / url[len(prefix) :]).absolute()}"
     return url
+
+
+def database_file(url: str) -> Path | None:
+    """The file of a SQLite URL that `database_url` made; None for a server."""
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def policy(chosen: Settings) -> security.Policy:

@@ -32,6 +32,9 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
     try:
         counts: Counts = await commits.call("counts")
         broken: dict[str, Breaker] = await commits.call("breakers", "")
+        await commits.call("trim_log")
+        for idle in await commits.call("forget_idle") if broken else ():
+            broken.pop(idle, None)
     except (LedgerUnavailable, Overloaded) as away:
         # An error here would end the loop for good; the ledger will be back.
         log.warning("the deliveries cannot be counted: %s", away)

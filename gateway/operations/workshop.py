@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from gateway import handbook as handbooks
@@ -123,7 +123,7 @@ def _work_large(owner: str, submission: Submission, sunk: Finding | None, at: da
     staging.begin()
     worked = work(submission, book, key, here.numbers.take, now, sunk, at, staging.take)
     accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
-    return replace(worked, staged=staging.end(accepted), owner=owner)
+    return msgspec.structs.replace(worked, staged=staging.end(accepted), owner=owner)
 
 
 class Owned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -22,8 +21,7 @@ SECURED_VERSION = "4"
 """The only version with security segments: who writes in it may want its answers signed so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """An unsigned message: an XML document, the same in its canonical octets, or an EDIFACT interchange.
 
     ``profile``: how an interchange is secured where it is by its own segments.  ``received``: what an AUTACK in it

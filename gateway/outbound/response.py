@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from gateway.handbook import Handbook, Saying
 from gateway.model import Decision, DecisionKind, DutyLine, Entity, Finding, Route, Value
@@ -17,8 +18,7 @@ MAX_ERRORS = 999
 """Error classes in one response; CONTRL's own bound on UCS, and more than a person reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(msgspec.Struct, frozen=True):
     """What an answer is about: the declarant's reference, customs' number, the message it came in."""
 
     lrn: str

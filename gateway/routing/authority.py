@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -17,7 +18,12 @@ ROLE_KINDS: dict[Role, frozenset[Kind]] = {
     Role.VAN: frozenset(),
     Role.MINISTRY: frozenset(),
     Role.CUSTOMS: frozenset(Kind),
+    Role.OPERATOR: frozenset(),
+    Role.OFFICER: frozenset(),
 }
+
+COMBINATIONS = 256
+"""Of roles, or of kinds that were agreed: there are few, whatever the number of partners."""
 
 
 def sender(interchange: Envelope, filer: Partner, signer: Partner) -> tuple[Finding, ...]:
@@ -165,7 +171,12 @@ def _ended(mandate: Mandate, asked: _Asked) -> str:
 
 def kinds_of(partner: Partner) -> frozenset[str]:
     """The kinds of declaration that are the partner's to make."""
-    return frozenset(partner.types) or frozenset(k.value for role in partner.roles for k in ROLE_KINDS[role])
+    return _kinds(partner.types, partner.roles)
+
+
+@lru_cache(COMBINATIONS)
+def _kinds(types: tuple[str, ...], roles: tuple[Role, ...]) -> frozenset[str]:
+    return frozenset(types) or frozenset(k.value for role in roles for k in ROLE_KINDS[role])
 
 
 def declarant_place(declaration: Declaration) -> Place:

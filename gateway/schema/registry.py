@@ -10,7 +10,7 @@ import msgspec
 from lxml import etree
 
 from gateway.model import Finding, Kind, Place
-from gateway.safexml import local_name, xpath_of
+from gateway.safexml import xpath_of
 from gateway.schema.grammar import MAX_FINDINGS, Grammar
 
 
@@ -171,12 +171,10 @@ def _text_at(document: etree._Element, path: str) -> str:
     """The text at a path of local names; a date-time's is inside its child."""
     here = document
     for name in path.split("/"):
-        for child in here:
-            if isinstance(child.tag, str) and local_name(child) == name:
-                here = child
-                break
-        else:
+        found = next(here.iterchildren(f"{{*}}{name}"), None)
+        if found is None:
             return ""
+        here = found
     return (here.text or "").strip()
 
 

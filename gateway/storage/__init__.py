@@ -2,11 +2,14 @@
 
 from gateway.storage.auditing import Audited, Breach
 from gateway.storage.breaking import Breaker
+from gateway.storage.correcting import Corrected, Original
 from gateway.storage.database import LedgerError, LedgerMissing, LedgerUnavailable
 from gateway.storage.groupcommit import GroupCommit, Overloaded
 from gateway.storage.holding import Holding
 from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
+from gateway.storage.operating import Act, Carried, Letters, Line, Waits, Wanted
+from gateway.storage.pausing import Paused, Standing
 from gateway.storage.publishing import answer_id, carries_decision, decision_due, declaration_due
 from gateway.storage.records import (
     Addressed,
@@ -26,14 +29,18 @@ from gateway.storage.revocation import Known, Learned, Sighting
 from gateway.storage.slices import WORKING, working
 from gateway.storage.staging import Staging
 from gateway.storage.standing import Written
+from gateway.storage.writes import Writes
 
 __all__ = [
     "WORKING",
+    "Act",
     "Addressed",
     "Audited",
     "Breach",
     "Breaker",
+    "Carried",
     "Clash",
+    "Corrected",
     "Counts",
     "Entry",
     "Expiry",
@@ -46,8 +53,12 @@ __all__ = [
     "LedgerError",
     "LedgerMissing",
     "LedgerUnavailable",
+    "Letters",
+    "Line",
     "MessageStatus",
+    "Original",
     "Overloaded",
+    "Paused",
     "Recorded",
     "SchemaNewer",
     "SchemaOlder",
@@ -55,8 +66,12 @@ __all__ = [
     "Sighting",
     "Staging",
     "Stale",
+    "Standing",
     "Status",
     "Taken",
+    "Waits",
+    "Wanted",
+    "Writes",
     "Written",
     "answer_id",
     "carries_decision",

@@ -5,10 +5,11 @@ Every node sees the same rows, so that one of them probes for all.  A destinatio
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.storage import tables
@@ -17,7 +18,7 @@ from gateway.storage.codec import micros, moment
 MAX_ERROR = 500
 """Characters of the last failure that are kept."""
 
-_b = tables.breaker.c
+_b, _d = tables.breaker.c, tables.delivery.c
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -46,17 +47,25 @@ def breakers(connection: Connection, kind: str) -> dict[str, Breaker]:
     }
 
 
-def broke(connection: Connection, breaker: Breaker) -> None:
-    """It failed once more.  Of nodes that say so together one is kept."""
-    values = {
-        "failures": breaker.failures,
-        "probe_at": micros(breaker.probe_at),
-        "error": breaker.error[:MAX_ERROR],
-    }
-    row = {"destination": breaker.destination, "since": micros(breaker.since), **values}
+def broke(
+    connection: Connection, destination: str, now: datetime, error: str, pause: Callable[[int], timedelta]
+) -> Breaker:
+    """It failed once more; as it stands now.  ``pause``: how long it is left alone after so many in a row.
+
+    Counted here, where every node's failures and successes meet: one that began before another node's success
+    is the first of a new run.
+    """
+    error = error[:MAX_ERROR]
+    row = {"destination": destination, "since": micros(now), "failures": 1, "probe_at": 0, "error": error}
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    stored = insert(tables.breaker).values(row)
-    connection.execute(stored.on_conflict_do_update(index_elements=[_b.destination], set_=values))
+    counted = insert(tables.breaker).values(row)
+    more = {"failures": _b.failures + 1, "error": error}
+    counted = counted.on_conflict_do_update(index_elements=[_b.destination], set_=more)
+    stored = connection.execute(counted.returning(_b.failures, _b.since)).one()
+    probe_at = now + pause(stored.failures)
+    put_off = update(tables.breaker).where(_b.destination == destination)
+    connection.execute(put_off.values(probe_at=micros(probe_at)))
+    return Breaker(destination, stored.failures, moment(stored.since), probe_at, error)
 
 
 def probe(connection: Connection, destination: str, seen: datetime, until: datetime) -> bool:
@@ -69,3 +78,11 @@ def mended(connection: Connection, destination: str) -> bool:
     """It works; False where that was known."""
     gone = delete(tables.breaker).where(_b.destination == destination)
     return connection.execute(gone).rowcount > 0
+
+
+def forget_idle(connection: Connection) -> tuple[str, ...]:
+    """Destinations that failed and for which nothing waits any more, forgotten: nothing would find out that they
+    work.  The next failure is the first of a new run."""
+    waits = exists().where(_d.destination == _b.destination, _d.state == text(f"'{tables.DUE}'"))
+    gone = delete(tables.breaker).where(~waits).returning(_b.destination)
+    return tuple(connection.scalars(gone))

@@ -13,7 +13,7 @@ from gateway.evidence import entries
 from gateway.evidence.entries import Entry, sha256
 from gateway.evidence.records import MessageRecord, digest
 from gateway.model import Decision, Event
-from gateway.storage import attesting, matching, sending, slices, tables
+from gateway.storage import attesting, correcting, matching, sending, slices, tables
 from gateway.storage.auditing import Audited, Breach, Progress
 from gateway.storage.codec import micros, moment, submission_of, unpacked
 from gateway.storage.matching import UNREADABLE, readable
@@ -47,7 +47,8 @@ def _pages(connection: Connection) -> Iterator[list[str]]:
         page = select(_s.id).where(_s.id > after).order_by(_s.id).limit(AT_ONCE)
         ids = set(connection.scalars(page))
         upper = max(ids) if len(ids) == AT_ONCE else ""
-        for column in (_j.about, tables.decision.c.submission, tables.event.c.submission):
+        beside_it = (tables.decision, tables.event, tables.correction)
+        for column in (_j.about, *(table.c.submission for table in beside_it)):
             beside = select(column).distinct().where(column > after)
             ids.update(connection.scalars(beside.where(column <= upper) if upper else beside))
         yield sorted(i for i in ids if ":" not in i)
@@ -85,6 +86,7 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
         events=_rows(connection, tables.event, "submission", ids),
         outgoings={one.id: [one] for one in of},
         deliveries=_rows(connection, tables.delivery, "id", due),
+        corrections=_rows(connection, tables.correction, "submission", ids),
     )
     archives = matching.archives(connection, ids)
     for identity in ids:
@@ -140,6 +142,7 @@ class _Case:
         yield from self._sent(told, away)
         if not away:
             yield from self._deliveries(told)
+            yield from self._corrections(identity, told)
 
     def _submission(self, row: Any, received: Entry, octets: Sequence[Any], away: bool) -> Iterator[str]:
         if digest(attesting.submission_record(tuple(row))) != received.of.record:
@@ -201,6 +204,15 @@ class _Case:
             elif not fate.may_stand(rows[0]):
                 yield f"delivery {identity} is {rows[0].state}, and no entry says so"
 
+    def _corrections(self, identity: str, told: Sequence[Entry]) -> Iterator[str]:
+        made = Counter(digest(correcting.record(row._mapping)) for row in self.of("corrections", identity))
+        if made != Counter(e.of.record for e in told if e.kind == entries.CORRECTED):
+            yield "its corrections are not those that were made"
+
+
+_OF_OUTGOINGS = {entries.ACKNOWLEDGED, entries.RESENT}
+"""What befalls a message to a partner and so its push.  The rest befell the hand-over that a message's id also
+names: its own matter, and no other delivery's that carries the same message."""
 
 _OVER = frozenset({entries.DELIVERED, entries.ACKNOWLEDGED, entries.SKIPPED})
 
@@ -250,7 +262,7 @@ class _Fate:
         )
 
     def _of_delivery(self, delivery: str, payload: str) -> set[str]:
-        return self._of(delivery) | (self._of(payload) & {entries.ACKNOWLEDGED, entries.RESENT})
+        return self._of(delivery) | (self._of(payload) & _OF_OUTGOINGS)
 
     def _of(self, identity: str) -> set[str]:
         return self._befell.get(identity, set())

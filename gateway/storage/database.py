@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, true
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text, true
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from gateway.storage.writes import Writes
 
 T = TypeVar("T")
 
@@ -23,6 +25,13 @@ BUSY_MS = 10_000
 
 CHECKPOINT_PAGES = 4_000
 """SQLite WAL pages between checkpoints (16 MB): each one costs two more syncs."""
+
+LOG_BYTES = 134_217_728
+"""How long SQLite's write-ahead log may be before it is begun anew (128 MiB): readers that overlap without end keep
+it from that otherwise."""
+
+LOG_WAIT_MS = 500
+"""How long commits may wait for readers then; where that is too short it is tried again later."""
 
 CACHE_KIB = 32_768
 """SQLite page cache of one connection."""
@@ -108,6 +117,7 @@ class Database:
         if self.dialect == "sqlite":
             _require_file(Path(str(parsed.database)), create)
         self.engine = _sqlite(parsed) if self.dialect == "sqlite" else _postgresql(parsed)
+        self.writes = Writes()
         self._unconfirmed = _Unconfirmed()
         self.mend: Callable[[str, str], None] | None = None
         """Makes the partition of a table for a key, where PostgreSQL found none; then the transaction is repeated."""
@@ -133,14 +143,48 @@ class Database:
         """Run the work in one transaction that sees one state of the database."""
         return self._repeat(self._reader, work)
 
+    def trim_log(self, longest: int = LOG_BYTES) -> bool:
+        """Begin SQLite's write-ahead log anew where it is longer than so many octets; True where it was.
+
+        A long reading can keep it from that, for no longer than LOG_WAIT_MS.
+        """
+        log = Path(f"{self.engine.url.database}-wal")
+        if self.dialect != "sqlite" or not log.exists() or log.stat().st_size <= longest:
+            return False
+        with self._turn, self.engine.connect() as connection:
+            dbapi: Any = connection.connection.dbapi_connection
+            dbapi.execute(f"PRAGMA busy_timeout={LOG_WAIT_MS}")
+            try:
+                busy: int = dbapi.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
+            finally:
+                dbapi.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            return not busy
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run the work in one transaction and commit it durably before returning.
 
         The work may run more than once (lost deadlock, lost connection): it must be repeatable.
         Raises LedgerUnavailable, or LedgerError where the database refused a value.
         """
-        with self._turn:
-            return self._repeat(self._writer, work)
+        with self.writes.one(), self._turn:
+            try:
+                done = self._repeat(self._writer, work)
+            except LedgerUnavailable as away:
+                self.writes.failed(str(away))
+                raise
+            self.writes.committed()
+            return done
+
+    def try_out(self, *, change: bool) -> None:
+        """Whether something could be committed now: a write that changes nothing, or one of a row of its own.
+
+        Raises LedgerUnavailable.
+        """
+        try:
+            self.write(lambda connection: _tried(connection, change))
+        except LedgerUnavailable:
+            self.engine.dispose()  # the next connection may find who took over
+            raise
 
     def apart(self, work: Callable[[Connection], T]) -> T:
         """Run the work outside of any transaction, each statement for itself, once."""
@@ -206,6 +250,19 @@ def _of_no_kind(dbapi: Any, _record: object) -> None:
         dbapi.read_only = None
 
 
+def _tried(connection: Connection, change: bool) -> None:
+    """SQLite takes the lock of a writer when the transaction begins; PostgreSQL has to be asked."""
+    if connection.dialect.name == "postgresql":
+        refuses = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+        if connection.scalar(text(refuses)):
+            raise LedgerUnavailable("the server takes nothing: it is read-only, or a standby")
+    if change:
+        # A row that all nodes write over, in words that both databases know.
+        row = "INSERT INTO duty (name, owner, until) VALUES ('trial', '', :now)"
+        again = "ON CONFLICT (name) DO UPDATE SET until = excluded.until"
+        connection.execute(text(f"{row} {again}"), {"now": time.time_ns() // 1_000})
+
+
 def _passing(error: DBAPIError) -> bool:
     return error.connection_invalidated or _state(error) in _AGAIN
 
@@ -232,11 +289,11 @@ def _homeless(error: DBAPIError) -> tuple[str, str] | None:
 
 def _translated(error: DBAPIError) -> LedgerError:
     # The statement's parameters (message content) stay out of the text, which ends in logs.
-    text = f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"
+    told = f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"
     away = _state(error) in _AWAY or _state(error).startswith(_AWAY_CLASSES)
     if away or isinstance(error, OperationalError | InterfaceError):
-        return LedgerUnavailable(text)
-    return LedgerError(text)
+        return LedgerUnavailable(told)
+    return LedgerError(told)
 
 
 def _require_file(path: Path, create: bool) -> None:
@@ -259,6 +316,7 @@ def _sqlite(url: URL) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"journal_size_limit={LOG_BYTES}",
             f"cache_size=-{CACHE_KIB}",
         ):
             dbapi.execute(f"PRAGMA {pragma}")

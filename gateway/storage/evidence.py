@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from cryptography import x509
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, exists, func, insert, select, text, update
 
 from gateway.evidence import checkpoints, entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_checkpoint
@@ -90,6 +90,15 @@ def _uncovered(connection: Connection, limit: int) -> Sequence[Any]:
         .order_by(_j.chain, _j.seq)
         .limit(limit)
     ).all()
+
+
+def covered_at(connection: Connection) -> datetime | None:
+    """When the last checkpoint was signed, while entries wait for the next one; None where all are covered."""
+    behind = select(_c.id).where(exists().where(_j.chain == _c.id, _j.seq > _c.covered))
+    if connection.scalar(behind.limit(1)) is None:
+        return None
+    last = connection.execute(select(_p.text).order_by(_p.number.desc()).limit(1)).first()
+    return moment(0) if last is None else read_checkpoint(last.text).at
 
 
 def unsound(connection: Connection, sealed: Sealed, checkpoint: Checkpoint, known: Known) -> Iterator[str]:

@@ -31,7 +31,8 @@ _OF_OUTGOINGS = (entries.ACKNOWLEDGED, entries.RESENT)
 
 
 class Past(msgspec.Struct, frozen=True):
-    """A delivery by the entries that speak of it.  ``at``: of the last one; ``why`` it was skipped."""
+    """A delivery by the entries that speak of it.  ``at``: of the last one; ``why`` it was skipped;
+    ``arrived``: it was heard of that it did, be it after it was skipped."""
 
     id: str
     destination: str
@@ -39,6 +40,7 @@ class Past(msgspec.Struct, frozen=True):
     state: str
     at: datetime
     why: str = ""
+    arrived: bool = False
 
 
 def told(connection: Connection, submissions: Iterable[str]) -> list[Entry]:
@@ -63,9 +65,22 @@ def deliveries(told: Sequence[Entry]) -> dict[str, Past]:
         for identity in entry.of.ids:
             pushed = carriers.get(identity, ()) if entry.kind in _OF_OUTGOINGS else ()
             for one in (identity, *pushed) if identity in found else pushed:
-                why = entry.of.note.partition(": ")[2] if state == tables.SKIPPED else ""
-                found[one] = msgspec.structs.replace(found[one], state=state, at=entry.at, why=why)
+                found[one] = _after(found[one], entry, state)
     return found
+
+
+def _after(one: Past, entry: Entry, state: str) -> Past:
+    if state == tables.DONE and one.state == tables.SKIPPED:
+        return msgspec.structs.replace(one, arrived=True)  # the reason was told: it stays skipped
+    why = entry.of.note.partition(": ")[2] if state == tables.SKIPPED else ""
+    return msgspec.structs.replace(one, state=state, at=entry.at, why=why, arrived=state == tables.DONE)
+
+
+def of(connection: Connection, identities: Iterable[str]) -> list[Past]:
+    """Those of these deliveries that entries speak of."""
+    wanted = sorted(identities)
+    found = deliveries(told(connection, {submission_of(one) for one in wanted}))
+    return [found[one] for one in wanted if one in found]
 
 
 def delivery(connection: Connection, identity: str) -> Past | None:

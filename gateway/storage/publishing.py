@@ -10,14 +10,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from gateway.model import Decision, Delivery
-from gateway.storage import tables
+from gateway.storage import sending, tables
 from gateway.storage.codec import part_of, submission_of, unpacked
 
-PREFIX = "publish:"
+PREFIX, PUSH = "publish:", "push:"
 OF_DECLARATION, OF_ANSWER, OF_DECISION = ".pub", ".d", ".d.pub"
 """How ids end; a message's id ends with its ordinal, so that no two are alike."""
 
@@ -55,6 +56,15 @@ def message_decided(delivery: str, decision: str) -> str:
 
 def _delivery_id(message: str, decision: str) -> str:
     return answer_id(message, decision).removesuffix(OF_ANSWER) + OF_DECISION
+
+
+def abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
+    """What the outgoings and decisions among the payloads of deliveries (``id``, ``destination``, ``payload``) are
+    about, by their ids."""
+    decided = {r.payload: r.id for r in rows if carries_decision(r.id)}
+    pushed = [row.payload for row in rows if row.destination.startswith(PUSH)]
+    about = {identity: told.about for identity, told in sending.sent(connection, pushed).items()}
+    return about | {d: message_decided(identity, d) for d, identity in decided.items()}
 
 
 def published_decisions(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Decision]:

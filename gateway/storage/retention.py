@@ -28,7 +28,15 @@ from gateway.storage.months import month_of
 _s, _a, _d, _o, _w = (
     t.c for t in (tables.submission, tables.archived, tables.delivery, tables.outgoing, tables.waiting)
 )
-CUT = (tables.octets, tables.slice, tables.message, tables.decision, tables.event, tables.outgoing)
+CUT = (
+    tables.octets,
+    tables.slice,
+    tables.message,
+    tables.decision,
+    tables.event,
+    tables.outgoing,
+    tables.correction,
+)
 """What is in months, a row for each submission or many; beside it what waits in queues."""
 AFTER_POINT = "/"
 """The character that sorts next to the point: an id's own ids are between it and the id with this."""

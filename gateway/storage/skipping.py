@@ -8,13 +8,15 @@ stays in the mailbox.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from gateway.evidence import entries
 from gateway.evidence.entries import Attested
 from gateway.model import Delivery, Event
-from gateway.storage import attesting, courier, tables
+from gateway.storage import attesting, publishing, tables
+from gateway.storage.claiming import unheld_at
 from gateway.storage.codec import micros, submission_of
 from gateway.storage.journal import Page
 from gateway.storage.settling import insert_deliveries, insert_events
@@ -34,10 +36,9 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
 
     Raises ValueError for a reason that is empty or too long.
     """
-    if not 0 < len(why) <= MAX_REASON:
-        raise ValueError(f"a reason of 1 to {MAX_REASON} characters is wanted")
+    reasoned(why)
     given_up = _d.state == tables.DEAD
-    waits = (_d.state == tables.DUE) & (_d.lease_until <= micros(now))
+    waits = (_d.state == tables.DUE) & unheld_at(micros(now))
     gone = (
         delete(tables.delivery)
         .where(_d.id == delivery, given_up | waits)
@@ -46,7 +47,7 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
     row = connection.execute(gone).first()
     if row is None:
         return False
-    about = courier.abouts(connection, [row]).get(row.payload, row.payload)
+    about = about_of(connection, row)
     event = Event(about, now, entries.SKIPPED, f"{row.destination}: {why}")
     insert_events(connection, [event])
     answers = _answers(delivery, row.destination, row.payload, now)
@@ -56,6 +57,12 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
     )
     page.add(entries.SKIPPED, submission_of(about), of)
     return True
+
+
+def reasoned(why: str) -> None:
+    """Raises ValueError for a reason that is empty or too long to travel."""
+    if not 0 < len(why.strip()) <= MAX_REASON:
+        raise ValueError(f"a reason of 1 to {MAX_REASON} characters is wanted")
 
 
 def reasons(connection: Connection, answers: list[Delivery]) -> dict[str, str]:
@@ -75,3 +82,9 @@ def _answers(delivery: str, destination: str, payload: str, now: datetime) -> li
     if not destination.startswith(BACKEND):
         return []
     return [Delivery(f"{delivery}{OF_SKIPPED}", ANSWER + destination.removeprefix(BACKEND), payload, now)]
+
+
+def about_of(connection: Connection, row: Any) -> str:
+    """What the outgoing or decision that a delivery was to carry is about; a message's id is itself."""
+    payload: str = row.payload
+    return publishing.abouts(connection, [row]).get(payload, payload)

@@ -12,7 +12,7 @@ from gateway.transport.offers import DoorSettings
 from gateway.transport.push import Push, PushFailed
 from gateway.transport.push import checked as checked_push_url
 from gateway.transport.refusals import RefusalLog
-from gateway.transport.routes import FOR_OPERATORS, METRICS, OPERATIONS
+from gateway.transport.routes import FOR_OPERATORS, METRICS, OPERATIONS, PARTNERS
 from gateway.transport.services import (
     Entry,
     MessageStatus,
@@ -30,6 +30,7 @@ __all__ = [
     "FOR_OPERATORS",
     "METRICS",
     "OPERATIONS",
+    "PARTNERS",
     "AccessLog",
     "Bounds",
     "Client",

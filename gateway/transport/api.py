@@ -11,9 +11,10 @@ import msgspec
 from gateway.model import Answer, Catalogue, Finding, Outgoing, Partner, Pending, Place, Submission
 from gateway.transport import docs_page, openapi
 from gateway.transport.call import JSON, Call, Reply, json_reply
-from gateway.transport.identifier import well_formed
 from gateway.transport.media import essence, quality
 from gateway.transport.metrics import CONTENT_TYPE, Metrics
+from gateway.transport.operators import Operators
+from gateway.transport.queries import Unanswerable, after, flag, nothing, number, query_of
 from gateway.transport.services import Entry, Services, Status, said
 from gateway.transport.wire import Acknowledged, Kept, Live, Mailbox, Ready, Summary, outgoing_headers
 
@@ -22,15 +23,6 @@ HELD = "held"
 PAGE = 100  # entries of a mailbox page where the caller does not say
 MAX_PAGE = 1_000
 MAX_LIST = 10_000  # ids in one acknowledgement
-
-
-class Unanswerable(Exception):
-    """The call asks for what cannot be: a problem with this status and finding."""
-
-    def __init__(self, status: int, finding: Finding) -> None:
-        super().__init__(finding.code)
-        self.status = status
-        self.finding = finding
 
 
 class Api:
@@ -54,6 +46,7 @@ class Api:
             "getLive": self._live,
             "getReady": self._ready,
             "getMetrics": self._figures,
+            **Operators(services).operations,
         }
 
     @property
@@ -93,15 +86,15 @@ class Api:
     async def _find(self, call: Call) -> Status:
         status = await self._services.status(_partner(call).id, call.argument)
         if status is None:
-            raise _nothing(call)
+            raise nothing(call)
         return status
 
     async def _mailbox(self, call: Call) -> Reply:
-        query = _query(call)
-        limit = _number(query, "limit", PAGE, MAX_PAGE)
-        acknowledged = _flag(query, "acknowledged")
+        query = query_of(call)
+        limit = number(query, "limit", PAGE, MAX_PAGE)
+        acknowledged = flag(query, "acknowledged")
         partner = _partner(call).id
-        found = await self._services.mailbox(partner, _after(query), limit + 1, acknowledged)
+        found = await self._services.mailbox(partner, after(query), limit + 1, acknowledged)
         return json_reply(_page(found, limit))
 
     async def _fetch(self, call: Call) -> Reply:
@@ -112,7 +105,7 @@ class Api:
     async def _acknowledge_one(self, call: Call) -> Reply:
         count = await self._services.acknowledge(_partner(call).id, [call.argument])
         if not count:
-            raise _nothing(call)
+            raise nothing(call)
         self._metrics.acknowledged(count)
         return json_reply(Acknowledged(count))
 
@@ -142,9 +135,10 @@ class Api:
         return json_reply(Live())
 
     async def _ready(self, _call: Call) -> Reply:
-        parts = await self._services.ready()
-        ready = all(parts.values())
-        return json_reply(Ready(ready, parts), 200 if ready else 503)
+        told = await self._services.ready()
+        reasons = {part: why for part, why in told.items() if why}
+        parts = {part: not why for part, why in told.items()}
+        return json_reply(Ready(not reasons, parts, reasons), 503 if reasons else 200)
 
     async def _figures(self, _call: Call) -> Reply:
         return Reply(200, (("Content-Type", CONTENT_TYPE),), self._metrics.exposition())
@@ -194,7 +188,7 @@ def wants_summary(accept: str, media_type: str) -> bool:
 
 def _whole(outgoing: Outgoing | None, call: Call) -> Reply:
     if outgoing is None:
-        raise _nothing(call)
+        raise nothing(call)
     return Reply(200, (*_own_headers(outgoing), *outgoing_headers(outgoing)), outgoing.body)
 
 
@@ -211,35 +205,3 @@ def _partner(call: Call) -> Partner:
     if call.partner is None:
         raise ValueError(f"{call.operation} wants a partner")
     return call.partner
-
-
-def _nothing(call: Call) -> Unanswerable:
-    return Unanswerable(404, Finding("API404", Place(part="path"), found=call.argument))
-
-
-def _query(call: Call) -> dict[str, str]:
-    try:
-        return call.head.query
-    except ValueError as error:
-        raise Unanswerable(400, Finding("API4001", Place(part="query"), found="too many fields")) from error
-
-
-def _number(query: dict[str, str], name: str, default: int, most: int) -> int:
-    text = query.get(name, str(default))
-    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most:
-        return int(text)
-    raise Unanswerable(400, Finding("API4001", Place(part=f"query {name}"), f"1 to {most}", text[:40]))
-
-
-def _after(query: dict[str, str]) -> str:
-    text = query.get("after", "")
-    if not text or well_formed(text):
-        return text
-    raise Unanswerable(400, Finding("API4001", Place(part="query after"), "an id of the mailbox", text[:40]))
-
-
-def _flag(query: dict[str, str], name: str) -> bool:
-    text = query.get(name, "false")
-    if text in ("true", "false"):
-        return text == "true"
-    raise Unanswerable(400, Finding("API4001", Place(part=f"query {name}"), "true or false", text[:40]))

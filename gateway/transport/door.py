@@ -19,14 +19,15 @@ from gateway.model import Finding, Place
 from gateway.transport import identifier
 from gateway.transport.access import AccessLog
 from gateway.transport.admission import Admission, Held, too_large
-from gateway.transport.api import Api, Unanswerable
+from gateway.transport.api import Api
 from gateway.transport.authentication import CHALLENGE, TaxCodes, authenticate, no_codes, unproven
 from gateway.transport.bounds import NEVER
 from gateway.transport.call import JSON, Call, Head, Reply
 from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
 from gateway.transport.metrics import ADMITTED, LATE, Metrics
-from gateway.transport.offers import LIST_BYTES, UNSIGNED_TYPES, DoorSettings
+from gateway.transport.offers import MOST_BYTES, UNSIGNED_TYPES, DoorSettings
+from gateway.transport.queries import Unanswerable
 from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import Body, Routes
 from gateway.transport.services import Overloaded, Refusal, Services
@@ -190,6 +191,10 @@ class Door:
         if admitted.why:
             return self._refuse(admitted, 401, [Finding("API401")], headers=CHALLENGE)
         admitted.partner = partner
+        roles = admitted.operation.roles
+        if roles and not set(roles) & set(partner.roles):
+            found = Finding("API403", Place(part="role"), ", ".join(roles), ", ".join(partner.roles))
+            return self._refuse(admitted, 403, [found])
         if visit.partner != partner.id:
             self.depart(visit)
             held = self.admission.attach(partner.id)
@@ -230,7 +235,7 @@ class Door:
                 return self._hold(admitted, entered)
             admitted.leave, admitted.limit = entered, entered.limit
             return self._spooled(admitted, length or 0)
-        admitted.limit = LIST_BYTES if admitted.operation.body is Body.LIST else 0
+        admitted.limit = MOST_BYTES[admitted.operation.body]
         if (length or 0) > admitted.limit:
             return self._hold(admitted, too_large(admitted.limit, length or 0))
         held = None if partner is None else self.admission.read(partner, now)

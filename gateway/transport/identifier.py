@@ -23,5 +23,5 @@ def new(now: datetime, randomness: bytes) -> str:
 
 
 def well_formed(text: str) -> bool:
-    """True where a text can be an id of the gateway's (its own, or ``submission-id.ordinal``)."""
+    """True where a text can be an id of the gateway's (its own, ``submission-id.ordinal``, a destination)."""
     return _FORM.match(text) is not None

@@ -30,6 +30,8 @@ class Rank(IntEnum):
     C = 2
 
 
+_LAST_FIRST = tuple(reversed(Rank))
+
 WEIGHTS = {Rank.A: 16, Rank.B: 8, Rank.C: 1}
 """Shares of the work where all of them wait: the urgent is little, and bulk is to be done at some time."""
 
@@ -108,8 +110,9 @@ class Line(Generic[T]):
     """
 
     def __init__(self, at_work: int, target: float, patience: float) -> None:
-        self.at_work: Counter[Rank] = Counter()
-        self.waiting: Counter[Rank] = Counter()
+        self.at_work: Counter[Rank] = Counter(dict.fromkeys(Rank, 0))
+        self.waiting: Counter[Rank] = Counter(dict.fromkeys(Rank, 0))
+        self._count = 0  # of all that wait
         self.drain = Drain()
         self._places = {
             Rank.A: at_work,
@@ -125,14 +128,17 @@ class Line(Generic[T]):
 
     def join(self, waiting: Waiting[T], now: float) -> None:
         """Behind its partner's own of its class."""
-        if not self.waiting.total():
+        if not self._count:
             self._emptied = now
+        self._count += 1
         self._lines[waiting.rank].setdefault(waiting.partner, deque()).append(waiting)
         self.waiting[waiting.rank] += 1
 
     def next(self, now: float) -> Waiting[T] | None:
         """Who begins now, or None: nobody waits, or there is no place."""
-        open_ = [rank for rank in Rank if self.waiting[rank] and self._has_place(rank)]
+        if not self._count:
+            return None
+        open_ = [rank for rank, waiting in self.waiting.items() if waiting and self._has_place(rank)]
         if not open_:
             return None
         rank = self._classes.least(open_)
@@ -147,10 +153,12 @@ class Line(Generic[T]):
     def done(self, rank: Rank, now: float) -> None:
         """One that had begun is done."""
         self.at_work[rank] -= 1
-        self.drain.done(now, busy=bool(self.waiting.total()))
+        self.drain.done(now, busy=self._count > 0)
 
     def overdue(self, now: float) -> list[Waiting[T]]:
         """Those that have waited too long: they wait no more."""
+        if not self._count:
+            return []
         burst = now - self._emptied < self._patience
         late: list[Waiting[T]] = []
         for rank, lines in self._lines.items():
@@ -162,11 +170,12 @@ class Line(Generic[T]):
 
     def _has_place(self, rank: Rank) -> bool:
         """One more of the class leaves each class that it yields to what is kept for that."""
-        return all(
-            sum(self.at_work[yielding] for yielding in Rank if yielding >= other) < self._places[other]
-            for other in Rank
-            if other <= rank
-        )
+        at_work, yielding = self.at_work, 0
+        for other in _LAST_FIRST:
+            yielding += at_work[other]
+            if other <= rank and yielding >= self._places[other]:
+                return False
+        return True
 
     def _take(self, rank: Rank, partner: str, now: float) -> Waiting[T]:
         line = self._lines[rank][partner]
@@ -174,6 +183,7 @@ class Line(Generic[T]):
         if not line:
             del self._lines[rank][partner]
         self.waiting[rank] -= 1
-        if not self.waiting.total():
+        self._count -= 1
+        if not self._count:
             self._emptied = now
         return waiting

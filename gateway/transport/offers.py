@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.transport.bounds import Bounds
-from gateway.transport.routes import OPERATIONS, Operation
+from gateway.transport.routes import OPERATIONS, Body, Operation
 
 # Signed by nothing but its own security segments, which takes an agreement: taken in, and offered to nobody.
 UNSIGNED_TYPES = frozenset({"application/edifact"})
@@ -19,7 +19,9 @@ MESSAGE_TYPES = UNSIGNED_TYPES | frozenset(
         "application/x-pkcs7-mime",
     }
 )
-LIST_BYTES = 1_048_576  # a JSON list of the most ids that one acknowledgement takes fits well
+# Octets of a body that is no submission.  A JSON list of the most ids that one acknowledgement takes fits well,
+# as does a corrected manifest of a few thousand items.
+MOST_BYTES = {Body.NONE: 0, Body.LIST: 1_048_576, Body.ACT: 8_388_608}
 
 
 class DoorSettings(msgspec.Struct, frozen=True):

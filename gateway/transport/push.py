@@ -24,6 +24,8 @@ PUSH_SECONDS = 30.0  # for one attempt: a receiver that needs longer should answ
 ANSWER_BYTES = 65_536  # of the answer's body, which means nothing to us
 # The receiver says: not now.  Any other 4xx will not change by trying again.
 NOT_NOW = frozenset({408, 421, 423, 425, 429})
+# What stands before the receiver says: it is away, or cannot now.  Any other 5xx may be about the message alone.
+AWAY = frozenset({502, 503, 504})
 MAX_WAIT = 86_400  # seconds of a receiver's Retry-After that are honoured
 
 # RFC 3986: printable ASCII without spaces; no fragment, which is never sent.
@@ -38,14 +40,18 @@ class PushFailed(Exception):
     """The message was not taken.
 
     ``finding``: why.  ``retry``: False where trying again cannot help until somebody changes
-    something.  ``retry_after``: seconds that the receiver asked for, or 0.
+    something.  ``retry_after``: seconds that the receiver asked for, or 0.  ``answered``: the receiver
+    itself says that it failed, perhaps over this message alone.
     """
 
-    def __init__(self, finding: Finding, *, retry: bool, retry_after: int = 0) -> None:
+    def __init__(
+        self, finding: Finding, *, retry: bool, retry_after: int = 0, answered: bool = False
+    ) -> None:
         super().__init__(f"{finding.code} {finding.found}".strip())
         self.finding = finding
         self.retry = retry
         self.retry_after = retry_after
+        self.answered = answered
 
 
 class Push:
@@ -164,7 +170,8 @@ def _judge(heard: Heard) -> None:
         return
     finding = Finding("API604", expected="2xx", found=str(heard.status))
     retry = heard.status >= 500 or heard.status in NOT_NOW
-    raise PushFailed(finding, retry=retry, retry_after=retry_after(heard) if retry else 0)
+    answered = heard.status >= 500 and heard.status not in AWAY
+    raise PushFailed(finding, retry=retry, retry_after=retry_after(heard) if retry else 0, answered=answered)
 
 
 def retry_after(heard: Heard) -> int:

@@ -6,6 +6,8 @@ from enum import Enum
 
 import msgspec
 
+from gateway.model import Role
+from gateway.transport.desk import MAY_LOOK, MAY_STEER
 from gateway.transport.identifier import well_formed
 
 
@@ -15,10 +17,12 @@ class Body(Enum):
     NONE = "none"
     MESSAGE = "message"  # a submission: bounded by the partner's limit, admitted by all bounds
     LIST = "list"  # a small JSON list
+    ACT = "act"  # a JSON object: what an operator does, and why
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """``name`` is the OpenAPI operationId; ``produces``: what Accept may ask for ("" anything)."""
+    """``name`` is the OpenAPI operationId; ``produces``: what Accept may ask for ("" anything); ``roles``: one
+    of which the caller must have, where it is for no partner."""
 
     name: str
     method: str
@@ -26,12 +30,13 @@ class Operation(msgspec.Struct, frozen=True):
     public: bool = False
     body: Body = Body.NONE
     produces: tuple[str, ...] = ("application/json",)
+    roles: tuple[Role, ...] = ()
 
 
 # An answer in its own media type cannot be known before it is fetched: any Accept will do.
 OWN_TYPE: tuple[str, ...] = ()
 
-OPERATIONS = (
+PARTNERS = (
     Operation("submitMessage", "POST", "/v1/messages", body=Body.MESSAGE, produces=OWN_TYPE),
     Operation("getMessage", "GET", "/v1/messages/{id}"),
     Operation("getReceipt", "GET", "/v1/messages/{id}/receipt", produces=OWN_TYPE),
@@ -44,6 +49,21 @@ OPERATIONS = (
     Operation("getLive", "GET", "/health/live", public=True),
     Operation("getReady", "GET", "/health/ready", public=True),
 )
+DELIVERY, DESTINATION = "/v1/deliveries", "/v1/destinations"
+OPERATORS = (
+    Operation("listDeliveries", "GET", DELIVERY, roles=MAY_LOOK),
+    Operation("getDelivery", "GET", f"{DELIVERY}/{{id}}", roles=MAY_LOOK),
+    Operation("getHandover", "GET", f"{DELIVERY}/{{id}}/declaration", roles=(Role.OFFICER,)),
+    Operation("sendAgain", "POST", f"{DELIVERY}/{{id}}/again", body=Body.ACT, roles=MAY_LOOK),
+    Operation("skipDelivery", "POST", f"{DELIVERY}/{{id}}/skip", body=Body.ACT, roles=MAY_LOOK),
+    Operation("editDelivery", "POST", f"{DELIVERY}/{{id}}/edit", body=Body.ACT, roles=MAY_LOOK),
+    Operation("listDeadLetters", "GET", "/v1/dead-letters", roles=MAY_LOOK),
+    Operation("listDestinations", "GET", DESTINATION, roles=MAY_LOOK),
+    Operation("pauseDestination", "POST", f"{DESTINATION}/{{id}}/pause", body=Body.ACT, roles=MAY_STEER),
+    Operation("resumeDestination", "POST", f"{DESTINATION}/{{id}}/resume", body=Body.ACT, roles=MAY_STEER),
+    Operation("closeBreaker", "POST", f"{DESTINATION}/{{id}}/close", body=Body.ACT, roles=MAY_STEER),
+)
+OPERATIONS = PARTNERS + OPERATORS
 # Only where an operator opens it: on the loopback listener, or on the main one by settings.
 METRICS = Operation("getMetrics", "GET", "/metrics", public=True, produces=("text/plain",))
 

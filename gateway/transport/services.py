@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -21,6 +21,9 @@ from gateway.model import (
     Severity,
     Submission,
 )
+from gateway.transport.desk import Asked
+
+T = TypeVar("T")
 
 # What a refusal may be to HTTP: everything else would say that the gateway, not the sender, is at fault.
 REFUSAL_STATUSES = frozenset({400, 403, 409, 413, 415, 422})
@@ -150,5 +153,8 @@ class Services(Protocol):
     def acknowledge(self, partner: str, ids: list[str]) -> Deferred[int]:
         """Mark as received, durably; fires with how many of them are this partner's (again included)."""
 
-    def ready(self) -> Deferred[dict[str, bool]]:
-        """Each part the gateway depends on (``ledger``) and whether it works."""
+    def at_desk(self, asked: Asked[T]) -> Deferred[T]:
+        """What operators ask and do, in a thread; fails with Refusal or Overloaded."""
+
+    def ready(self) -> Deferred[Mapping[str, str]]:
+        """Each part the gateway depends on (``ledger``, ``disk``) and why it cannot be used, "" where it can."""

@@ -72,8 +72,9 @@ class Live(msgspec.Struct, frozen=True):
     live: bool = True
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """Whether the gateway can work, and each part it depends on."""
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether the gateway can work, each part it depends on, and why one cannot be used."""
 
     ready: bool
     parts: dict[str, bool]
+    reasons: dict[str, str] = {}

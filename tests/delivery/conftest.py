@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -77,3 +78,10 @@ def file(ledger: Ledger, delivery_world: World) -> File:
         return submission
 
     return one
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Failures that a test brings about do not fill its report."""
+    with caplog.at_level(logging.CRITICAL, "gateway.delivery"):
+        yield

@@ -45,12 +45,13 @@ class InlinePool:
 class InlineCommits:
     """A GroupCommit over a real ledger that does everything at once.
 
-    ``failing``: what calls of a name raise, as long as it is there.
+    ``failing``: what calls of a name raise, as long as it is there; ``before``: what happens just before one.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.failing: dict[str, Exception] = {}
+        self.before: dict[str, Callable[[], Any]] = {}
         self.called: list[str] = []
 
     def call(self, work: str, *args: Any) -> Deferred[Any]:
@@ -62,6 +63,8 @@ class InlineCommits:
         return maybeDeferred(lambda: self._do("settle", [settlement])[0])
 
     def _do(self, work: str, *args: Any) -> Any:
+        if work in self.before:
+            self.before[work]()
         if work in self.failing:
             raise self.failing[work]
         return getattr(self.ledger, work)(*args)
@@ -69,7 +72,8 @@ class InlineCommits:
 
 class PaperOffice:
     """A back end on paper.  ``away``: it cannot take anything; ``poison``: messages that break it;
-    ``forgets``: what is confirmed is forgotten, as if the confirmation had been lost."""
+    ``forgets``: what is confirmed is forgotten, as if the confirmation had been lost; ``meanwhile``: what happens
+    while it takes a batch."""
 
     def __init__(self) -> None:
         self.taken: dict[str, Handover] = {}
@@ -78,10 +82,12 @@ class PaperOffice:
         self.confirmed: list[str] = []
         self.away = False
         self.poison: set[str] = set()
+        self.meanwhile: Callable[[], Any] = lambda: None
         self.forgets = False
 
     def hand_over(self, handovers: Sequence[Handover], now: datetime) -> None:
         self.batches.append(len(handovers))
+        self.meanwhile()
         if self.away:
             raise BackendUnavailable("the office is closed")
         for handover in handovers:

@@ -12,7 +12,7 @@ import pytest
 from gateway import security
 from gateway.adapter import Backend
 from gateway.delivery import BackendCourier
-from gateway.delivery.backend import BATCH, LEASE
+from gateway.delivery.backend import BATCH, HELP_AFTER, LEASE
 from gateway.delivery.backoff import GIVE_UP_AFTER
 from gateway.handbook import Handbook
 from gateway.model import Deadline, Decision, DecisionKind, Register, Submission, Terms
@@ -31,6 +31,7 @@ class Desk:
         self.handbook: Handbook = world.handbook
         self.poked = 0
         self.answered: list[bool] = []
+        self.on_duty = True
         self._numbers = iter(range(1, 10_000))
         anything: Any = InlinePool()
         self.courier = BackendCourier(
@@ -46,6 +47,7 @@ class Desk:
             owner,
             on_decided=self._decided,
             on_answered=self.answered.append,
+            on_duty=lambda: self.on_duty,
         )
 
     def _decided(self) -> None:
@@ -288,6 +290,8 @@ def test_a_partner_that_was_registered_a_moment_ago_is_pushed_to(
 
 
 def test_a_round_without_work_asks_little(desk: Desk, commits: InlineCommits) -> None:
+    assert desk.round() is False  # the first one minds the clock
+    commits.called.clear()
     assert desk.round() is False
     assert len(commits.called) <= 3
     assert CARRIER.id not in due(commits)
@@ -321,3 +325,19 @@ def test_first_decisions_are_counted_by_the_time_that_was_agreed(
     office.outbox.append(decided(again, 4))
     desk.round()
     assert len(desk.answered) == 2
+
+
+def test_who_is_not_on_duty_takes_only_what_was_left(
+    desk: Desk, office: PaperOffice, reactor: StillReactor, file: File
+) -> None:
+    desk.on_duty = False
+    office.outbox.append(decided(file()))
+    desk.round()
+    assert office.confirmed == []
+    reactor.advance(HELP_AFTER.total_seconds())
+    desk.round()
+    assert office.confirmed == ["d1"]
+    desk.on_duty = True
+    office.outbox.append(msgspec.structs.replace(decided(file(), 2), at=reactor.now()))
+    desk.round()
+    assert office.confirmed == ["d1", "d2"]

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.adapter import BackendUnavailable
 from gateway.delivery import PushCourier
+from gateway.delivery.backend import LEASE
 from gateway.delivery.breaker import (
     CLOSED,
     HALF_OPEN,
@@ -70,34 +71,73 @@ def test_a_back_end_that_is_away_costs_what_waits_no_attempt(
     assert ledger.breakers("") == {}
 
 
-def test_one_node_probes_for_all(ledger: Ledger, commits: InlineCommits, reactor: StillReactor) -> None:
+def claimed(breakers: Breakers) -> int:
+    """How many of at most 50 that are due it may send."""
+    return len(done(breakers.claim(OFFICE, "me", LEASE, 50)))
+
+
+def test_one_node_probes_for_all(
+    ledger: Ledger, commits: InlineCommits, reactor: StillReactor, file: File
+) -> None:
     ours, theirs = (Breakers(OFFICE, commits, reactor.now) for _ in range(2))  # type: ignore[arg-type]
+    for _ in range(3):
+        file()
     for _ in range(RUN):
         done(ours.failed(OFFICE, "closed"))
     done(theirs.look())
-    assert done(theirs.room(OFFICE, 50)) == 0
+    assert claimed(theirs) == 0
     reactor.advance(LONGEST_PROBE.total_seconds())
     done(ours.look())
-    assert (done(ours.room(OFFICE, 50)), done(theirs.room(OFFICE, 50))) == (1, 0)
+    assert (claimed(ours), claimed(theirs)) == (1, 0)
     done(theirs.look())
-    assert done(theirs.room(OFFICE, 50)) == 0
+    assert claimed(theirs) == 0
     reactor.advance(PROBE_ENDS.total_seconds())  # nothing was heard of it: its node has ended
     done(theirs.look())
-    assert done(theirs.room(OFFICE, 50)) == 1
+    assert claimed(theirs) == 1
     done(theirs.worked(OFFICE))
     done(ours.look())
-    assert done(ours.room(OFFICE, 50)) == 50
+    reactor.advance(LEASE.total_seconds())
+    assert claimed(ours) == 3
 
 
-def test_a_probe_without_a_message_is_still_to_be_made(commits: InlineCommits, reactor: StillReactor) -> None:
+def test_a_probe_without_a_message_is_still_to_be_made(
+    commits: InlineCommits, reactor: StillReactor, file: File
+) -> None:
     ours = Breakers(OFFICE, commits, reactor.now)  # type: ignore[arg-type]
     for _ in range(RUN):
         done(ours.failed(OFFICE, "closed"))
     reactor.advance(LONGEST_PROBE.total_seconds())
-    assert done(ours.room(OFFICE, 50)) == 1
-    done(ours.unused(OFFICE))
+    assert claimed(ours) == 0
+    file()
     done(ours.look())
-    assert done(ours.room(OFFICE, 50)) == 1
+    assert claimed(ours) == 1
+
+
+def test_a_probe_without_a_message_leaves_a_success_elsewhere(
+    commits: InlineCommits, reactor: StillReactor, ledger: Ledger
+) -> None:
+    """What another node mended meanwhile is not broken anew by who found nothing to probe with."""
+    ours, theirs = (Breakers(OFFICE, commits, reactor.now) for _ in range(2))  # type: ignore[arg-type]
+    for _ in range(RUN):
+        done(ours.failed(OFFICE, "closed"))
+    done(theirs.look())
+    reactor.advance(LONGEST_PROBE.total_seconds())
+    commits.before["claim_least_tried"] = lambda: done(theirs.worked(OFFICE))
+    assert claimed(ours) == 0
+    assert ledger.breakers("") == {}
+
+
+def test_a_late_failure_after_a_success_elsewhere_is_the_first_of_a_new_run(
+    commits: InlineCommits, reactor: StillReactor, ledger: Ledger
+) -> None:
+    ours, theirs = (Breakers(OFFICE, commits, reactor.now) for _ in range(2))  # type: ignore[arg-type]
+    for _ in range(RUN):
+        done(ours.failed(OFFICE, "closed"))
+    done(theirs.look())
+    done(theirs.worked(OFFICE))
+    done(ours.failed(OFFICE, "one that began before"))
+    done(theirs.failed(OFFICE, "another"))
+    assert ledger.breakers("")[OFFICE].failures == 2  # of both nodes
 
 
 def test_states_by_time() -> None:
@@ -131,11 +171,11 @@ class Post:
         due = [Delivery(f"{i}.p", f"push:{partner}", i, NOW) for i in ids]
         database.write(lambda c: (insert_outgoings(c, out), insert_deliveries(c, due)))
 
-    def rounds(self, seconds: int) -> None:
-        for _ in range(seconds):
+    def rounds(self, seconds: int, every: int = 1) -> None:
+        for _ in range(0, seconds, every):
             while done(self.courier.round()):
                 pass
-            self.reactor.advance(1.0)
+            self.reactor.advance(float(every))
 
 
 @pytest.fixture
@@ -189,3 +229,16 @@ def test_a_message_that_is_refused_is_no_failure_of_its_receiver(
     post.rounds(1)
     assert told(ledger, f"push:{TRADER.id}", reactor) == CLOSED
     assert len(ledger.dead_letters(f"push:{TRADER.id}", 99)) == 20
+
+
+def test_a_destination_for_which_nothing_waits_is_forgotten(
+    post: Post, postman: Postman, ledger: Ledger, reactor: StillReactor
+) -> None:
+    post.put(TRADER.id, 6)
+    postman.refusing[TRADER.id] = away()
+    post.rounds(30)
+    assert ledger.forget_idle() == ()
+    ids = [entry.id for entry in ledger.mailbox(TRADER.id, "", 100)]
+    ledger.acknowledge(TRADER.id, ids, reactor.now())  # the partner fetched them instead
+    assert ledger.forget_idle() == (f"push:{TRADER.id}",)
+    assert ledger.breakers("") == {}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 from gateway.intake.journey import _lane
 from gateway.model import Declaration, Entity, Judged, Kind, Outcome, Value
-from gateway.storage import Ledger, migrate
+from gateway.storage import Ledger, migrate, tables
+from gateway.storage.codec import micros
 from tests.delivery.conftest import File
 from tests.operations.knowledge import TRADER
 from tests.storage.making import BACKEND, LEASE, NOW, SECOND, settlement
@@ -79,6 +82,27 @@ acts = st.lists(
     ),
     max_size=40,
 )
+
+
+def test_a_long_lane_and_many_that_wait_hold_up_nobody(ledger: Ledger) -> None:
+    """More than several windows of it; and no lane is passed over for good because others wait."""
+    long = [("long", "due")] * 300
+    waits = [(f"w{n}", state) for n in range(120) for state in ("dead", "due")]
+    free = [("", "due"), ("f1", "due"), ("f1", "due"), ("f2", "due")]
+    at = micros(NOW)
+    rows = [
+        {"id": f"{n}.1", "destination": BACKEND, "payload": f"{n}.1", "due_at": at, "attempts": 0}
+        | {"lease_until": 0, "lease_owner": "", "state": state, "error": "", "lane": lane}
+        for n, (lane, state) in enumerate([*long, *waits, *free])
+    ]
+    database: Any = ledger._database
+    database.write(lambda c: c.execute(insert(tables.delivery), rows))
+    begin = len(long) + len(waits)
+    assert claimed(ledger, limit=2) == ["0.1", f"{begin}.1"]
+    assert claimed(ledger) == [f"{begin + 1}.1", f"{begin + 3}.1"]
+    assert claimed(ledger) == []
+    ledger.done(["0.1"], NOW)
+    assert claimed(ledger, limit=1) == ["1.1"]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

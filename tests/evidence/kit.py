@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -144,7 +144,9 @@ class Stage:
         worked: Worked = work(taken, self.book, self.own, self.numbers, at)
         if responses:
             proof = msgspec.structs.replace(worked.verdict.proof, responses=responses)
-            worked = replace(worked, verdict=msgspec.structs.replace(worked.verdict, proof=proof))
+            worked = msgspec.structs.replace(
+                worked, verdict=msgspec.structs.replace(worked.verdict, proof=proof)
+            )
         self.ledger.settle([settlement(taken, worked, "clearance", at, claim=True)])
         return taken.id
 

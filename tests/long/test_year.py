@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
+import pytest
 
-from bench import year_report
-from bench.pattern import BURST, INCIDENTS, OFFICE
-from bench.year import YearRun
+from bench import capacity, pattern, year_report
+from bench.capacity import Traffic, plan
+from bench.pattern import BURST, INCIDENTS, OFFICE, Hour
+from bench.year import LEAST, SHARE, YearRun
 from tests.chaos.clients import Held
 from tests.chaos.count import count
 from tests.chaos.run import Order
@@ -17,7 +23,7 @@ from tests.chaos.run import Order
 def test_an_outage_and_a_burst_lose_nothing_and_what_is_lost_is_found(tmp_path: Path) -> None:
     days = [incident.day for incident in INCIDENTS if incident.kind in (OFFICE, BURST)]
     order = Order(faults=0, seconds=0, seed=3, plants="", bounded=False)
-    run = YearRun(order, tmp_path / "stage", 20_000, 20, days, share=0.05, longest=0.1)
+    run = YearRun(order, tmp_path / "stage", 60_000, 20, days, share=0.05, longest=0.1)
     year = run.play()
     assert year.good, year_report.text(year)
     due = sum(hour.count for hour in run.hours)
@@ -30,7 +36,22 @@ def test_an_outage_and_a_burst_lose_nothing_and_what_is_lost_is_found(tmp_path: 
     assert {"door 1", "supervisor"} <= year.processes.keys()
     assert "lost 0, doubled 0, unanswered 0" in year_report.text(year)
     assert msgspec.json.decode(msgspec.json.encode(year), type=year_report.Year) == year
+    assert plan(Traffic(), capacity.of_year(year)).nodes >= 2
     a_year_that_lost_one(run)
+
+
+def test_an_hour_lasts_as_long_as_the_machine_needs_for_it() -> None:
+    machine: Any = SimpleNamespace(rate=60.0, _longest=math.inf)
+    full, half, quiet, none, rush = (
+        Hour(date(2026, 3, 9), 9, count, 100)
+        for count in (round(pattern.peak_hour() / 100), round(pattern.peak_hour() / 200), 3, 0, 90)
+    )
+    seconds = [YearRun._seconds(machine, hour) for hour in (full, half, quiet, none, rush)]
+    assert full.count / seconds[0] == pytest.approx(SHARE * 60, rel=0.02)
+    assert half.count / seconds[1] == pytest.approx(SHARE * LEAST * 60, rel=0.02)
+    assert quiet.count / seconds[2] == pytest.approx(SHARE * LEAST * 60)
+    assert 0 < seconds[3] < seconds[2] < seconds[0]
+    assert seconds[4] == pytest.approx(seconds[0], rel=0.02)  # a fuller hour is no longer: what is over waits
 
 
 def a_year_that_lost_one(run: YearRun) -> None:
@@ -42,4 +63,7 @@ def a_year_that_lost_one(run: YearRun) -> None:
     counted = count([*held, lost], run._stage.books, fetched, run._stage.receiver.taken)
     assert counted.lost > 0
     run.found.count = counted
-    assert not year_report.year(run).good
+    lost_one = year_report.year(run)
+    assert not lost_one.good
+    with pytest.raises(ValueError, match="lost"):
+        capacity.of_year(lost_one)

@@ -16,7 +16,7 @@ from gateway.mapping.tree_walk import Walk, plain_reader
 from gateway.model import Declaration, Entity, Kind, Value
 from tests.mapping.test_tree import DEC, entities, parsed, sample
 
-_plain = tree_walk._plain
+_plain = tree_walk.compiled
 pytestmark = pytest.mark.skipif(_plain is None, reason="there was no compiler at installation")
 
 ROOT = DEC._outline.root

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.delivery.breaker import RUN
 from gateway.operations.tally import count
-from gateway.storage import Breaker, Ledger, LedgerUnavailable
+from gateway.storage import Ledger, LedgerUnavailable
 from gateway.transport import Metrics
 from tests.delivery.fakes import InlineCommits
 from tests.evidence.kit import clean, journal_of
@@ -33,20 +33,20 @@ def ledger(home: Path) -> Iterator[Ledger]:
 
 
 def test_they_are_listed_with_why(home: Path, ledger: Ledger) -> None:
-    found = cvan("deliveries", "list", "--json", home=home).json()
+    found = cvan("deliveries", "list", "--json", home=home).json()["deliveries"]
     due = [d.id for d in ledger.due("backend:", 10)]
     assert due
     assert [(d["state"], d["id"]) for d in found] == [*(("due", i) for i in due), ("dead", "a.1.d1.d.p")]
-    (dead,) = cvan("deliveries", "list", "--dead", "--json", home=home).json()
+    (dead,) = cvan("deliveries", "list", "--dead", "--json", home=home).json()["deliveries"]
     assert (dead["destination"], dead["error"]) == ("push:VAN1", "API604 410")
     assert "API604 410" in cvan("deliveries", "list", home=home).text
 
 
 def test_a_dead_one_is_tried_again(home: Path, ledger: Ledger) -> None:
-    assert cvan("deliveries", "retry", "a.1.d1.d.p", home=home).code == 0
+    assert cvan("deliveries", "again", "a.1.d1.d.p", home=home).code == 0
     assert (len(ledger.due("push:", 10)), ledger.dead_letters("push:", 10)) == (1, [])
-    again = cvan("deliveries", "retry", "a.1.d1.d.p", home=home)
-    assert (again.code, "no dead delivery" in again.err) == (2, True)
+    unknown = cvan("deliveries", "again", "nothing", home=home)
+    assert (unknown.code, "no delivery nothing" in unknown.err) == (2, True)
 
 
 def test_a_message_is_offered_again(home: Path, ledger: Ledger) -> None:
@@ -59,7 +59,7 @@ def test_a_message_is_offered_again(home: Path, ledger: Ledger) -> None:
 
 def test_who_and_why_are_journalled(home: Path, ledger: Ledger) -> None:
     told = ("--by", "Mai", "--reason", "receiver mended")
-    assert cvan("deliveries", "retry", "a.1.d1.d.p", *told, home=home).code == 0
+    assert cvan("deliveries", "again", "a.1.d1.d.p", *told, home=home).code == 0
     assert cvan("deliveries", "resend", "a.1.d1.d", *told, home=home).code == 0
     notes = {e.kind: e.of.note for e in journal_of(ledger)}
     assert notes["delivery-revived"] == notes["resent"] == "Mai: receiver mended"
@@ -72,14 +72,14 @@ def test_who_and_why_are_journalled(home: Path, ledger: Ledger) -> None:
 
 
 def test_one_is_shown_with_what_it_waits_behind(home: Path, ledger: Ledger) -> None:
-    assert cvan("deliveries", "show", "a.1.d1.d.p", "--json", home=home).json()["state"] == "dead"
+    assert cvan("deliveries", "show", "a.1.d1.d.p", "--json", home=home).json()["delivery"]["state"] == "dead"
     first, second = settlement("b"), settlement("c")
     for made in (first, second):
         due = tuple(msgspec.structs.replace(d, lane="T 1") for d in made.deliveries)
         ledger.settle([msgspec.structs.replace(made, deliveries=due)])
-    assert cvan("deliveries", "show", "c.1", "--json", home=home).json()["behind"] == "b.1"
+    assert cvan("deliveries", "show", "c.1", "--json", home=home).json()["delivery"]["behind"] == "b.1"
     assert "waits behind b.1" in cvan("deliveries", "show", "c.1", home=home).text
-    assert cvan("deliveries", "show", "b.1", "--json", home=home).json()["behind"] == ""
+    assert cvan("deliveries", "show", "b.1", "--json", home=home).json()["delivery"]["behind"] == ""
     assert cvan("deliveries", "show", "nothing", home=home).code == 2
 
 
@@ -87,14 +87,14 @@ def test_one_is_skipped_with_a_reason(home: Path, ledger: Ledger) -> None:
     assert cvan("deliveries", "skip", "a.1", home=home).code == 2  # why?
     assert cvan("deliveries", "skip", "a.1", "--reason", " ", home=home).code == 2
     done = cvan("deliveries", "skip", "a.1", "--reason", "damaged", "--by", "Mai", "--json", home=home)
-    assert done.json() == {"id": "a.1", "skipped": True}
-    shown = cvan("deliveries", "show", "a.1", "--json", home=home).json()
+    assert done.json() == {"id": "a.1", "state": "skipped"}
+    shown = cvan("deliveries", "show", "a.1", "--json", home=home).json()["delivery"]
     assert (shown["state"], shown["error"]) == ("skipped", "damaged")
     assert [d.payload for d in ledger.due("answer:", 9)] == ["a.1"]
     assert cvan("deliveries", "skip", "a.1.d1.d.p", "--reason", "they have it", home=home).code == 0
     assert len(ledger.due("answer:", 9)) == 1  # what was to be pushed is in the mailbox
     again = cvan("deliveries", "skip", "a.1", "--reason", "damaged", home=home)
-    assert (again.code, "waits" in again.err) == (2, True)
+    assert (again.code, "skipped" in again.err) == (2, True)
     notes = sorted(e.of.note for e in journal_of(ledger) if e.kind == "delivery-skipped")
     assert notes == sorted(["Mai: damaged", f"{getuser()}: they have it"])
     assert clean(ledger) == []
@@ -121,17 +121,22 @@ def test_a_skip_that_no_entry_speaks_of_is_found(home: Path, ledger: Ledger) -> 
 
 
 def test_destinations_that_fail_are_told(home: Path, ledger: Ledger) -> None:
-    assert cvan("deliveries", "destinations", home=home).text == "every destination works\n"
     now = datetime.now(UTC)
-    ledger.broke(Breaker("push:VAN1", RUN, now, now + timedelta(seconds=50), "API602 refused"))
-    ledger.broke(Breaker("backend:clearance", 1, now, now, "closed"))
+    for _ in range(RUN):
+        ledger.broke("push:VAN1", now, "API602 refused", lambda failures: timedelta(seconds=50))
+    ledger.broke("backend:clearance", now, "closed", lambda failures: timedelta())
     found = cvan("deliveries", "destinations", "--json", home=home).json()
-    assert [(d["destination"], d["state"]) for d in found] == [
-        ("backend:clearance", "closed"),
-        ("push:VAN1", "open"),
+    assert [(d["destination"], d["state"], d["due"], d["dead"]) for d in found] == [
+        ("backend:clearance", "closed", 1, 0),
+        ("push:VAN1", "open", 0, 1),
     ]
     assert "push:VAN1  open after 5 failures" in cvan("deliveries", "list", home=home).text
     metrics = Metrics()
+    _run(_tallied(ledger, metrics))
+    assert set(ledger.breakers("")) == {"backend:clearance"}  # nothing waits for the other one any more
+    ledger.revive([letter.id for letter in ledger.dead_letters("push:VAN1", 9)], now)
+    for _ in range(RUN):
+        ledger.broke("push:VAN1", now, "API602 refused", lambda failures: timedelta(seconds=50))
     _run(_tallied(ledger, metrics))
     text = metrics.exposition().decode()
     assert 'cvan_destinations_failing{kind="push",state="open"} 1.0' in text
@@ -140,6 +145,8 @@ def test_destinations_that_fail_are_told(home: Path, ledger: Ledger) -> None:
 
 def test_nothing_waits(home: Path) -> None:
     assert cvan("deliveries", "list", home=home).text == "nothing waits\n"
+    assert cvan("deliveries", "destinations", home=home).text == "every destination works\n"
+    assert cvan("deliveries", "dead-letters", home=home).text == "nothing was given up\n"
 
 
 async def _tallied(ledger: Ledger, metrics: Metrics, error: Exception | None = None) -> None:

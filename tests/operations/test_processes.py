@@ -19,6 +19,7 @@ import pytest
 
 from gateway.operations import home as homes
 from gateway.operations import settings
+from gateway.operations.presence import Presence
 
 SECONDS = 60.0
 STOP_SECONDS = 3.0
@@ -230,3 +231,18 @@ def test_missing_anchors_are_the_last_word(run: Callable[[], Running], free: Pat
     assert "no trust anchor" in said
     assert "resource_tracker" not in said
     assert "Traceback" not in said
+
+
+def test_what_cannot_begin_ends_with_a_word_and_all_that_was_begun(
+    run: Callable[[], Running], free: Path
+) -> None:
+    """The couriers come late: threads, ledger and journal are there by then, and must go again."""
+    (free / "clearance.db").write_bytes(b"no database " * 400)
+    server = run()
+    assert server.process.wait(SECONDS) == 2
+    said = server.log.read_text()
+    assert said.splitlines()[-1].startswith("cvan: database.clearance: file is not a database")
+    assert "Traceback" not in said
+    assert not server.alive()
+    assert not server.address.exists()
+    Presence(free).end()  # nothing holds the home

@@ -9,9 +9,10 @@ import pytest
 
 from gateway import transport
 from gateway.intake import Intake, Numbers
+from gateway.operations.readiness import Readiness
 from gateway.operations.services import Doorkeeping
 from gateway.storage import Ledger, LedgerUnavailable, Overloaded
-from tests.delivery.fakes import InlineCommits, done
+from tests.delivery.fakes import InlineCommits, StillReactor, done
 from tests.operations.knowledge import NOW, OTHER, TRADER, World, declaration
 
 
@@ -32,7 +33,8 @@ def services(world: World, commits: InlineCommits) -> Doorkeeping:
     anything: Any = commits
     numbers = Numbers(commits.ledger)
     intake = Intake(anything, numbers, lambda: world.handbook, world.own, lambda: NOW, "office")
-    return Doorkeeping(intake, anything, lambda: world.handbook)
+    readiness = Readiness(anything, commits.ledger.writes, StillReactor())
+    return Doorkeeping(intake, anything, lambda: world.handbook, readiness)
 
 
 def test_they_know_the_partners_and_the_words_of_now(services: Doorkeeping, world: World) -> None:
@@ -110,6 +112,7 @@ def test_other_errors_are_ours(services: Doorkeeping, commits: InlineCommits) ->
 
 
 def test_readiness_is_the_ledger_s(services: Doorkeeping, commits: InlineCommits) -> None:
-    assert done(services.ready()) == {"ledger": True}
-    commits.failing["register_version"] = LedgerUnavailable("gone")
-    assert done(services.ready()) == {"ledger": False}
+    assert done(services.ready()) == {"ledger": ""}
+    commits.ledger.writes.failed("gone")
+    commits.failing["try_out"] = LedgerUnavailable("gone")
+    assert done(services.ready()) == {"ledger": "gone"}

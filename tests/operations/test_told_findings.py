@@ -13,11 +13,12 @@ from gateway.intake import Intake, Numbers
 from gateway.model import Catalogue, Finding, Meaning, Place
 from gateway.operations.cli import people
 from gateway.operations.cli.say import Trouble
+from gateway.operations.readiness import Readiness
 from gateway.operations.services import Doorkeeping
 from gateway.storage import Ledger
 from gateway.transport import Declined, MessageStatus, Status, said
 from gateway.transport.problem import Problem
-from tests.delivery.fakes import InlineCommits, done
+from tests.delivery.fakes import InlineCommits, StillReactor, done
 from tests.operations.knowledge import CARRIER, NOW, World, declaration, manifest
 from tests.operations.shell import cvan_alone
 
@@ -34,7 +35,9 @@ def test_a_status_has_the_sentences_of_messages_and_of_the_whole(world: World, s
     ledger = Ledger.open(sqlite_url)
     commits: Any = InlineCommits(ledger)
     intake = Intake(commits, Numbers(ledger), lambda: world.handbook, world.own, lambda: NOW, "office")
-    services = Doorkeeping(intake, commits, lambda: world.handbook)
+    services = Doorkeeping(
+        intake, commits, lambda: world.handbook, Readiness(commits, ledger.writes, StillReactor())
+    )
     wrong = declaration().replace(b"<TotalPackageQuantity>60<", b"<TotalPackageQuantity>61<")
     answer = done(services.submit(world.submission(world.signed(wrong))))
     (message,) = done(services.status("anphat", answer.submission)).messages

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.model import DecisionKind, Delivery, Handover
 from gateway.storage import Ledger
+from gateway.storage.claiming import LONGEST_LEASE
 
 from .making import BACKEND, LEASE, NOW, SECOND, declaration, recorded, settlement
 
@@ -245,3 +246,53 @@ def test_a_lease_by_a_clock_that_was_ahead_counts_as_ended(queue: Ledger) -> Non
     # A little ahead is what clocks are: what such a one took is left to it.
     queue.claim_due(BACKEND, "a little ahead", NOW + 2 * SECOND, 4 * SECOND, 1)
     assert ids(queue.claim_due(BACKEND, "me", NOW, LEASE, 1)) == ["s3.1"]
+
+
+def test_those_that_were_tried_least_are_claimed(queue: Ledger) -> None:
+    for identity in ("s0.1", "s1.1", "s3.1"):
+        queue.claim_due(BACKEND, "me", NOW, LEASE, 1)
+        queue.retry(identity, NOW, "no answer", "me")
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 9)
+    for identity in ("s0.1", "s1.1", "s2.1", "s3.1"):
+        queue.retry(identity, NOW, "no answer", "me")
+    queue.claim_due(BACKEND, "another", NOW, LEASE, 1)
+    least = queue.claim_least_tried(BACKEND, "me", NOW, LEASE, 9)
+    assert ids(least) == ["s1.1", "s2.1", "s3.1"]  # in order; the first and the last are held
+    for delivery in least:
+        queue.retry(delivery.id, NOW, "no answer", "me")
+    attempts = {d.id: d.attempts for d in queue.due(BACKEND, 9)}
+    (one,) = queue.claim_least_tried(BACKEND, "me", NOW, LEASE, 1)
+    assert one.attempts == min(attempts[i] for i in ("s1.1", "s2.1", "s3.1"))
+
+
+def test_what_never_failed_is_brought_forward_and_what_is_held_is_not(queue: Ledger) -> None:
+    later = NOW + timedelta(hours=3)
+    for identity, error in (("s0.1", ""), ("s1.1", "no answer"), ("s2.1", "no answer")):
+        queue.retry(identity, later, error)
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 1)  # s3.1
+    queue.suspect("me", "s3.1", later, "its courier ended")
+    assert queue.bring_forward(BACKEND, NOW, later, False) == 1
+    assert [d.id for d in queue.due(BACKEND, 9) if d.due_at > NOW] == ["s1.1", "s2.1", "s3.1"]
+    assert queue.bring_forward(BACKEND, NOW, later - SECOND, False) == 2  # no clock that is right says so
+    queue.retry("s2.1", later, "no answer")
+    assert queue.bring_forward(BACKEND, NOW, later, True) == 1
+    assert queue.bring_forward("backend:", NOW, later, True) == 0
+    assert queue.bring_forward("backend:", NOW + LEASE, later, True) == 1  # nobody holds it any more
+
+
+def test_a_courier_changes_only_what_it_holds(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 1)
+    assert not queue.retry("s0.1", NOW, "no answer", "you")
+    assert not queue.dead("s0.1", "no answer", NOW, "you")
+    assert not queue.suspect("you", "s0.1", NOW, "no answer")
+    assert queue.dead("s0.1", "no answer", NOW, "me")
+
+
+def test_nothing_is_skipped_until_nobody_can_be_at_it(queue: Ledger) -> None:
+    queue.claim_due(BACKEND, "me", NOW, LEASE, 1)
+    assert not queue.skip("s0.1", NOW + LEASE + SECOND, "Mai", "unreadable")  # its courier may only be slow
+    assert queue.skip("s0.1", NOW + LEASE + LONGEST_LEASE, "Mai", "unreadable")
+    assert queue.done(["s0.1", "s1.1"], NOW) == 1
+    found = queue.delivery("s0.1")
+    assert found is not None
+    assert (found[0].error, found[1]) == ("unreadable", "skipped")

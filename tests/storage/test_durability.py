@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 
 from gateway.storage import Ledger, LedgerError, LedgerUnavailable
+from gateway.storage.database import Database
 
 from .making import BACKEND, LEASE, NOW, settlement
 
@@ -118,3 +119,24 @@ def test_a_refused_value_is_named_without_its_content(postgres_url: str) -> None
     assert "secret" not in str(refused.value)
     assert ledger.raw("a") is None
     ledger.close()
+
+
+def test_a_long_log_is_begun_anew_once_no_reader_needs_it(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    log = Path(f"{database.engine.url.database}-wal")
+    fill = "INSERT INTO counter (name, value) VALUES (?, 1)"
+
+    def write(name: str) -> None:
+        database.write(lambda c: c.exec_driver_sql(fill, (name * 300_000,)))
+
+    with database.engine.connect() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM counter").all()
+        write("a")
+        assert not database.trim_log(100_000)  # it reads what was before
+        write("b")
+    before = log.stat().st_size
+    assert not database.trim_log(before)
+    assert database.trim_log(100_000)
+    write("c")
+    assert log.stat().st_size == before
+    database.close()

@@ -26,8 +26,8 @@ stands behind a change of partitions stands there for LOCK_MS."""
 READING = 3.0
 """Seconds of a reading transaction, such as a backup's, that holds every table the while."""
 JANUARY = Month(2021, 1)
-SMALL = tuple(table for table in CUT if table != "slice")
-"""The tables in which a submission that is not large has something."""
+SMALL = tuple(table for table in CUT if table not in ("slice", "correction"))
+"""The tables in which a submission that is neither large nor corrected has something."""
 
 
 def an_id(at: datetime, number: int = 0) -> str:
@@ -180,7 +180,7 @@ def test_what_is_owed_keeps_its_month(ledger: Ledger) -> None:
     (one,) = ids(datetime(2021, 1, 3, tzinfo=UTC), 1)
     live(ledger, [one])
     archive(ledger, [one])
-    assert ledger.send_again(f"{one}.1", NOW)
+    assert ledger.again(f"{one}.1", NOW, "Mai: they lost it")
     assert not ledger.depart(JANUARY)
     ledger.done([f"{one}.1"], NOW)
     assert not ledger.depart(JANUARY)  # its timeline is longer than what was archived

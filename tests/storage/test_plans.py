@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, event
 from gateway.model import Delivery
 from gateway.storage import Ledger, Settlement
 from gateway.storage.database import Database
+from gateway.storage.settling import insert_deliveries
 
 from .making import BACKEND, LEASE, NOW, settlement
 
@@ -40,6 +42,14 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "resend": lambda ledger: ledger.resend("a.r", NOW),
     "revive": lambda ledger: ledger.revive(["a.1"], NOW),
     "destinations": lambda ledger: ledger.destinations("push:", NOW),
+    "one destination": lambda ledger: ledger.destinations(BACKEND, NOW),
+    "claim_in_order of a kind": lambda ledger: ledger.claim_in_order("backend:", "me", NOW, LEASE, 5),
+    "claim_least_tried": lambda ledger: ledger.claim_least_tried(BACKEND, "me", NOW, LEASE, 5),
+    "bring_forward": lambda ledger: ledger.bring_forward(BACKEND, NOW - LEASE, NOW, True),
+    "forget_idle": lambda ledger: (
+        ledger.broke(BACKEND, NOW, "", lambda failures: LEASE),
+        ledger.forget_idle(),
+    ),
     "due": lambda ledger: ledger.due(BACKEND, 5),
     "due of a kind": lambda ledger: ledger.due("push:", 5),
     "dead_letters": lambda ledger: ledger.dead_letters(BACKEND, 5),
@@ -122,7 +132,59 @@ def _asked(ledger: Ledger, database: Database, name: str) -> list[tuple[str, obj
     asked: list[tuple[str, object]] = []
     event.listen(database.engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
     QUESTIONS[name](ledger)
-    questions = [(sql, values) for sql, values in asked if sql.startswith(("SELECT", "UPDATE", "DELETE"))]
+    questions = [
+        (sql, values) for sql, values in asked if sql.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))
+    ]
     assert questions
     # What is waiting is counted by looking at it; it is a small table.
     return [one for one in questions if one[0] != "SELECT count(*) AS count_1 \nFROM waiting"]
+
+
+EACH_ROUND: dict[str, Callable[[Ledger], object]] = {
+    "destinations": lambda ledger: ledger.destinations("push:", NOW),
+    "one destination": lambda ledger: ledger.destinations(BACKEND, NOW),
+    "claim_in_order": lambda ledger: ledger.claim_in_order("publish:paper", "me", NOW, LEASE, 5),
+    "claim_due": lambda ledger: ledger.claim_due(BACKEND, "me", NOW, LEASE, 5),
+}
+
+
+@pytest.mark.parametrize("name", EACH_ROUND)
+def test_what_couriers_ask_each_round_costs_the_same_however_much_waits(sqlite_url: str, name: str) -> None:
+    """Counted in steps of SQLite's machine, which no other load on this one changes."""
+    database = Database(sqlite_url)
+    ledger = Ledger(database)
+    ask = functools.partial(EACH_ROUND[name], ledger)
+    steps = []
+    for more in (10, 3_000):
+        due = [
+            Delivery(f"{more}.{n}.{to}.{of}", f"{to}:{of}", f"{n}.1", NOW)
+            for to, of in (
+                ("backend", "clearance"),
+                ("push", "VAN1"),
+                ("push", "VAN2"),
+                ("publish", "paper"),
+            )
+            for n in range(more)
+        ]
+        database.write(lambda c, due=due: insert_deliveries(c, due))
+        steps.append(_steps(database, ask))
+    assert ledger.destinations("push:", NOW) == ("push:VAN1", "push:VAN2")
+    assert steps[1] < 2 * steps[0] + 100
+    ledger.close()
+
+
+def _steps(database: Database, work: Callable[[], object]) -> int:
+    """About how many steps the work takes, in tens."""
+    counted = []
+    connections = []
+
+    def begun(connection: Any, *_: object) -> None:
+        connections.append(connection)
+        connection.set_progress_handler(lambda: counted.append(10), 10)
+
+    event.listen(database.engine, "checkout", begun)
+    work()
+    event.remove(database.engine, "checkout", begun)
+    for connection in connections:
+        connection.set_progress_handler(None, 0)
+    return len(counted)

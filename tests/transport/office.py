@@ -133,5 +133,5 @@ class Office:
         self.acknowledged.update((i, now()) for i in ours)
         return succeed(len(ours))
 
-    def ready(self) -> Deferred[dict[str, bool]]:
-        return succeed(dict(self.parts))
+    def ready(self) -> Deferred[dict[str, str]]:
+        return succeed({part: "" if works else "gone" for part, works in self.parts.items()})

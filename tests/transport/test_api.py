@@ -343,7 +343,7 @@ def test_readiness_follows_the_parts(gateway):
     assert gateway.loop(client.ready).ready
     gateway.office.parts["ledger"] = False
     told = gateway.loop(client.ready)
-    assert (told.ready, told.parts["ledger"]) == (False, False)
+    assert (told.ready, told.parts["ledger"], told.reasons) == (False, False, {"ledger": "gone"})
     assert read(gateway.curl(f"{gateway.base}/health/ready"))[0] == 503
 
 

@@ -138,6 +138,7 @@ def test_refusals_say_whether_to_try_again(loop, push, receiver, status, retry):
     told = failed(loop, push, receiver(status=status, headers={"Retry-After": "12"}).url)
     assert (told.finding.code, told.finding.found, told.retry) == ("API604", str(status), retry)
     assert told.retry_after == (12 if retry else 0)
+    assert told.answered == (status == 500)  # the receiver failed, perhaps over this message alone
 
 
 def test_a_redirect_is_not_followed(loop, push, receiver):

@@ -104,9 +104,10 @@ def _deliveries(bundle: Bundle, told: Sequence[Mapping[str, Any]]) -> Step:
 
 
 def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
-    told = [(e["kind"], {*e["of"].get("ids", ())}) for e in bundle.entries.values()]
-    befell = {kind for kind, ids in told if delivery["id"] in ids}
-    befell |= {"acknowledged", "resent"} & {kind for kind, ids in told if delivery["payload"] in ids}
+    befell = _befell(bundle, delivery["id"]) | (
+        _befell(bundle, delivery["payload"])
+        & {"acknowledged", "resent"}  # what befalls a message to a partner
+    )
     if delivery["state"] == "skipped":
         return delivery["id"] in _skipped(bundle)
     if delivery["id"] in _skipped(bundle) and "resent" not in befell:
@@ -118,6 +119,10 @@ def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
         return "delivery-dead" in befell
     ended = arrived or "delivery-dead" in befell
     return delivery["state"] == "due" and (not ended or bool(befell & {"resent", "delivery-revived"}))
+
+
+def _befell(bundle: Bundle, identity: str) -> set[str]:
+    return {e["kind"] for e in bundle.entries.values() if identity in e["of"].get("ids", ())}
 
 
 def _skipped(bundle: Bundle) -> set[str]:

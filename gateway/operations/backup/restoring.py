@@ -53,9 +53,10 @@ def restore(
             _on_server(fresh, database, progress)
         _synchronise(fresh)
         fresh.rename(home)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(
+            fresh, ignore_errors=True
+        )  # what was begun and not finished; else it is the home by now
     return manifest
 
 

@@ -1,52 +1,44 @@
-"""Commands on deliveries: what waits, what was given up, and another attempt."""
+"""Commands on deliveries: what waits, what was given up, and what an operator does about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from getpass import getuser
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from gateway.delivery.breaker import state_of
-from gateway.model import Delivery
+from gateway import transport
+from gateway.handbook import Handbook
+from gateway.model import Catalogue, Change, Declaration
+from gateway.model.finding import load_catalogue
+from gateway.operations import knowledge
 from gateway.operations.cli.books import ledger
-from gateway.operations.cli.say import Trouble, as_json, emit
-from gateway.storage import Breaker
+from gateway.operations.cli.say import Trouble, as_json, emit, need_home
+from gateway.operations.desk import STATES, Desk
+from gateway.operations.server import BACKEND
+from gateway.storage import Ledger
+from gateway.transport.desk import (
+    EVERYTHING,
+    Acted,
+    Actor,
+    Again,
+    Destination,
+    Editing,
+    Filter,
+    Shown,
+    Waiting,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("backend:", "answer:", "push:", "publish:")
 DEFAULT_LIMIT = 100
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A delivery that has not arrived.  ``state``: due or dead; ``payload``: a message's id, or an
-    outgoing's where it is pushed, or a decision's where it is published; ``error``: of the last attempt, or
-    why it was skipped; ``behind``: the delivery that has to arrive before it, told by ``show``."""
-
-    id: str
-    state: str
-    destination: str
-    payload: str
-    due_at: datetime
-    attempts: int
-    error: str
-    behind: str = ""
-
-
-class Broken(msgspec.Struct, frozen=True):
-    """A destination that fails as a whole.  ``state``: closed (it failed, and is sent what is due), open
-    (nothing), half-open (one message, to see)."""
-
-    destination: str
-    state: str
-    failures: int
-    since: datetime
-    probe_at: datetime
-    error: str
+SHOWN_CHANGES = 20
+"""Places of a correction that a person is told."""
 
 
 def _accounted(*, why_required: bool) -> Callable[[F], F]:
@@ -62,6 +54,34 @@ def _accounted(*, why_required: bool) -> Callable[[F], F]:
     return add
 
 
+@contextmanager
+def _desk(context: click.Context) -> Iterator[tuple[Desk, Ledger]]:
+    """The desk over the home's ledger; its refusals become Trouble, in words."""
+    home = need_home(context)
+    with ledger(context) as books:
+        read: list[Handbook] = []
+
+        def handbook() -> Handbook:
+            if not read:  # reading it takes a second, which looking at deliveries need not
+                try:
+                    read.append(knowledge.of_home(home, books))
+                except ValueError as error:
+                    raise Trouble(str(error)) from error
+            return read[0]
+
+        try:
+            yield Desk(books, handbook, lambda: datetime.now(UTC), BACKEND), books
+        except transport.Refusal as refused:
+            catalogue = load_catalogue(home / "mappings" / "findings")
+            raise Trouble("\n".join(_said(refused, catalogue))) from refused
+
+
+def _said(refused: transport.Refusal, catalogue: Catalogue) -> Iterator[str]:
+    for finding in refused.findings:
+        where = finding.place.pointer or finding.place.part
+        yield f"{where}: {finding.code} {catalogue.say(finding)}".removeprefix(": ")
+
+
 @click.group()
 def deliveries() -> None:
     """What is on its way to customs and to partners, and what was given up.
@@ -73,91 +93,151 @@ def deliveries() -> None:
 
 @deliveries.command(name="list")
 @click.option("--dead", "only_dead", is_flag=True, help="Only those that are not tried again.")
-@click.option("--limit", default=DEFAULT_LIMIT, type=click.IntRange(min=1), help="At most so many a kind.")
+@click.option("--state", type=click.Choice(STATES), help="Only these; else all that have not arrived.")
+@click.option("--destination", default="", help="Only to this one, or to a kind of them: push:")
+@click.option(
+    "--older", default=0, type=click.IntRange(min=0), help="Only those stored more than so many seconds ago."
+)
+@click.option("--after", default="", help="Go on where a page ended: what --json gave as next.")
+@click.option("--limit", default=DEFAULT_LIMIT, type=click.IntRange(1, 100_000), help="At most so many.")
 @as_json
 @click.pass_context
-def waiting(context: click.Context, only_dead: bool, limit: int, in_json: bool) -> None:
-    """Deliveries that have not arrived, oldest first; those given up stand last.
+def waiting(
+    context: click.Context,
+    only_dead: bool,
+    state: str | None,
+    destination: str,
+    older: int,
+    after: str,
+    limit: int,
+    in_json: bool,
+) -> None:
+    """Deliveries that have not arrived, by destination, oldest first; those given up stand last.
 
     \b
     cvan --home HOME deliveries list --dead
+    cvan --home HOME deliveries list --destination push: --older 3600
     """
-    found: list[Waiting] = []
-    with ledger(context) as books:
-        for kind in () if only_dead else KINDS:
-            found += [_waiting("due", d) for d in books.due(kind, limit)]
-        for kind in KINDS:
-            found += [_waiting("dead", d) for d in books.dead_letters(kind, limit)]
-        broken = [_broken_line(_broken(b)) for b in books.breakers("").values()]
-    emit(in_json, found, [*broken, *(line for each in found for line in _lines(each))] or ["nothing waits"])
+    wanted = Filter(destination, "dead" if only_dead else state or "", older, after, limit)
+    with _desk(context) as (desk, _):
+        page = desk.deliveries(wanted)
+        broken = [_destination_line(each) for each in desk.destinations() if not _works(each)]
+    lines = [*broken, *(line for each in page.deliveries for line in _lines(each))] or ["nothing waits"]
+    emit(in_json, page, [*lines, *([f"more: --after {page.next}"] if page.next else [])])
 
 
 @deliveries.command()
 @as_json
 @click.pass_context
 def destinations(context: click.Context, in_json: bool) -> None:
-    """Destinations that fail as a whole, and when each is tried again; every other one works.
+    """Destinations that fail, are paused, or are waited for; every other one works.
 
     \b
     cvan --home HOME deliveries destinations
     """
-    with ledger(context) as books:
-        broken = [_broken(b) for b in books.breakers("").values()]
-    emit(in_json, broken, [_broken_line(each) for each in broken] or ["every destination works"])
+    with _desk(context) as (desk, _):
+        told = desk.destinations()
+    emit(in_json, told, [_destination_line(each) for each in told] or ["every destination works"])
+
+
+@deliveries.command(name="dead-letters")
+@as_json
+@click.pass_context
+def dead_letters(context: click.Context, in_json: bool) -> None:
+    """What was given up, counted by destination and reason.
+
+    \b
+    cvan --home HOME deliveries dead-letters
+    """
+    with _desk(context) as (desk, _):
+        told = desk.dead_letters()
+    lines = [f"{each.count:6}  {each.destination}  {each.error}" for each in told]
+    emit(in_json, told, lines or ["nothing was given up"])
 
 
 @deliveries.command()
 @click.argument("identity")
+@click.option("--declaration", is_flag=True, help="Print the declaration as it is handed over, in JSON.")
 @as_json
 @click.pass_context
-def show(context: click.Context, identity: str, in_json: bool) -> None:
-    """One delivery: its state and why, and what it waits behind.
+def show(context: click.Context, identity: str, declaration: bool, in_json: bool) -> None:
+    """One delivery: its state and why, what it carries and waits behind, and what befell it.
 
     \b
     cvan --home HOME deliveries show 01m9x4t2r8qz5v7k3c6n0d1e2f.1
+    cvan --home HOME deliveries show 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --declaration > d.json
     """
-    with ledger(context) as books:
-        found = books.delivery(identity)
-        if found is None:
-            raise Trouble(f"no delivery {identity}; `cvan deliveries list` shows what has not arrived")
-        told = _waiting(found[1], found[0], books.ahead(found[0]))
-    emit(in_json, told, _lines(told))
+    with _desk(context) as (desk, _):
+        if declaration:
+            handed_over = _there(desk.handover(identity, _actor(getuser())), identity)
+            emit(True, handed_over.declaration, [])
+            return
+        shown = _there(desk.delivery(identity), identity)
+    emit(in_json, shown, _whole(shown))
 
 
 @deliveries.command()
 @click.argument("identity")
+@click.option(
+    "--reread", is_flag=True, help="Read what was signed by today's mappings and rules, and hand that over."
+)
 @_accounted(why_required=False)
 @as_json
 @click.pass_context
-def retry(context: click.Context, identity: str, officer: str, reason: str, in_json: bool) -> None:
-    """Try a dead delivery again, as if for the first time; its id is in the list.
+def again(
+    context: click.Context, identity: str, reread: bool, officer: str, reason: str, in_json: bool
+) -> None:
+    """Send once more, at once: what was given up, waits for its next time, or has arrived.
 
     \b
-    cvan --home HOME deliveries retry 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --reason "receiver mended"
+    cvan --home HOME deliveries again 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --reason "receiver mended"
+    cvan --home HOME deliveries again 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --reread --reason "mapping mended"
     """
-    with ledger(context) as books:
-        if not books.revive([identity], datetime.now(UTC), _note(officer, reason)):
-            raise Trouble(f"no dead delivery {identity}; `cvan deliveries list --dead` shows all")
-    emit(in_json, {"id": identity, "due": True}, [f"{identity}: due now"])
+    if reread and not reason.strip():
+        raise Trouble("say why: --reason is needed with --reread")
+    with _desk(context) as (desk, _):
+        acted = _there(desk.again(identity, _actor(officer), Again(reason, reread)), identity)
+    same = ["nothing in it changed"] if reread and not acted.changes else []
+    emit(in_json, acted, [f"{identity}: due now", *same, *_changed(acted.changes)])
 
 
 @deliveries.command()
-@click.argument("outgoing")
-@_accounted(why_required=False)
+@click.argument("identity")
+@click.option(
+    "--file",
+    "corrected",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The declaration to hand over instead, as `show --declaration` printed it.",
+)
+@click.option("--address", default="", help="Where to push this message instead, on the registered host.")
+@_accounted(why_required=True)
 @as_json
 @click.pass_context
-def resend(context: click.Context, outgoing: str, officer: str, reason: str, in_json: bool) -> None:
-    """Offer a message to its partner once more, delivered or not: in the mailbox, and by push.
+def edit(
+    context: click.Context,
+    identity: str,
+    corrected: Path | None,
+    address: str,
+    officer: str,
+    reason: str,
+    in_json: bool,
+) -> None:
+    """Correct what is handed over, or where a message is pushed, and send that at once.
 
-    OUTGOING is the message's id: Cvan-Delivery of a push, the id in a mailbox.
+    What was signed stays as it is, and is handed over by name beside the correction.  Who filed, reference,
+    function and registration are the signer's own.
 
     \b
-    cvan --home HOME deliveries resend 01m9x4t2s1aaaaaaaaaaaaaaaa --reason "they lost it"
+    cvan --home HOME deliveries show ID --declaration > d.json
+    cvan --home HOME deliveries edit ID --file d.json --reason "office code mistyped; agreed by telephone"
     """
-    with ledger(context) as books:
-        if not books.resend(outgoing, datetime.now(UTC), _note(officer, reason)):
-            raise Trouble(f"no message {outgoing} was ever made for a partner")
-    emit(in_json, {"id": outgoing, "offered": True}, [f"{outgoing}: offered again"])
+    if (corrected is None) == (not address):
+        raise Trouble("say what is corrected: --file for a hand-over, --address for a push")
+    declaration = None if corrected is None else _declaration(corrected)
+    with _desk(context) as (desk, _):
+        editing = Editing(reason, declaration, address)
+        acted = _there(desk.edit(identity, _actor(officer), editing), identity)
+    emit(in_json, acted, [f"{identity}: corrected, due now", *_changed(acted.changes)])
 
 
 @deliveries.command()
@@ -174,47 +254,92 @@ def skip(context: click.Context, identity: str, officer: str, reason: str, in_js
     \b
     cvan --home HOME deliveries skip 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --reason "unreadable at customs: file it anew"
     """
+    with _desk(context) as (desk, _):
+        acted = _there(desk.skip(identity, _actor(officer), reason), identity)
+    emit(in_json, acted, [f"{identity}: skipped; it is not tried again"])
+
+
+@deliveries.command()
+@click.argument("outgoing")
+@_accounted(why_required=False)
+@as_json
+@click.pass_context
+def resend(context: click.Context, outgoing: str, officer: str, reason: str, in_json: bool) -> None:
+    """Offer a message to its partner once more, delivered or not: in the mailbox, and by push.
+
+    OUTGOING is the message's id: Cvan-Delivery of a push, the id in a mailbox.
+
+    \b
+    cvan --home HOME deliveries resend 01m9x4t2s1aaaaaaaaaaaaaaaa --reason "they lost it"
+    """
+    note = f"{officer}: {reason}" if reason else officer
     with ledger(context) as books:
-        try:
-            skipped = books.skip(identity, datetime.now(UTC), officer, reason.strip())
-        except ValueError as error:
-            raise Trouble(str(error)) from error
-        if not skipped:
-            raise Trouble(f"{identity} is no delivery that waits: `cvan deliveries show` says what it is")
-    emit(in_json, {"id": identity, "skipped": True}, [f"{identity}: skipped; it is not tried again"])
+        if not books.resend(outgoing, datetime.now(UTC), note):
+            raise Trouble(f"no message {outgoing} was ever made for a partner")
+    emit(in_json, {"id": outgoing, "offered": True}, [f"{outgoing}: offered again"])
 
 
-def _note(officer: str, reason: str) -> str:
-    return f"{officer}: {reason}" if reason else officer
+def _steering(
+    name: str, act: Callable[[Desk, str, Actor, str], Acted], words: str, done: str
+) -> click.Command:
+    """A command on one destination."""
+    example = f"cvan --home HOME deliveries {name} push:vanlink --reason ..."
+
+    @click.command(name=name, help=f"{words}\n\n\b\n{example}")
+    @click.argument("destination")
+    @_accounted(why_required=True)
+    @as_json
+    @click.pass_context
+    def steer(context: click.Context, destination: str, officer: str, reason: str, in_json: bool) -> None:
+        with _desk(context) as (desk, _):
+            acted = act(desk, destination, _actor(officer), reason)
+        emit(in_json, acted, [f"{destination}: {done}"])
+
+    return steer
 
 
-def _broken(breaker: Breaker) -> Broken:
-    return Broken(
-        destination=breaker.destination,
-        state=state_of(breaker, datetime.now(UTC)),
-        failures=breaker.failures,
-        since=breaker.since,
-        probe_at=breaker.probe_at,
-        error=breaker.error,
-    )
+for _command in (
+    _steering("pause", Desk.pause, "Send nothing to a destination, by any node.", "paused"),
+    _steering("resume", Desk.resume, "Send to a paused destination again.", "resumed"),
+    _steering("close", Desk.close, "Try a destination that fails with all that is due, now.", "closed"),
+):
+    deliveries.add_command(_command)
 
 
-def _broken_line(each: Broken) -> str:
-    tried = f"tried again {each.probe_at:%Y-%m-%d %H:%M:%S}"
-    return f"{each.destination}  {each.state} after {each.failures} failures, {tried}: {each.error}"
+def _actor(officer: str) -> Actor:
+    return Actor(officer, EVERYTHING)
 
 
-def _waiting(state: str, delivery: Delivery, behind: str = "") -> Waiting:
-    return Waiting(
-        id=delivery.id,
-        state=state,
-        destination=delivery.destination,
-        payload=delivery.payload,
-        due_at=delivery.due_at,
-        attempts=delivery.attempts,
-        error=delivery.error,
-        behind=behind,
-    )
+T = TypeVar("T")
+
+
+def _there(found: T | None, identity: str) -> T:
+    if found is None:
+        raise Trouble(f"no delivery {identity}; `cvan deliveries list` shows what has not arrived")
+    return found
+
+
+def _declaration(path: Path) -> Declaration:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Declaration)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Trouble(f"{path} is no declaration as `show --declaration` prints it: {error}") from error
+
+
+def _works(each: Destination) -> bool:
+    return not each.failures and each.paused_at is None
+
+
+def _destination_line(each: Destination) -> str:
+    told = [f"{each.destination}  {each.state}"]
+    if each.failures and each.probe_at is not None:
+        tried = f"tried again {each.probe_at:%Y-%m-%d %H:%M:%S}"
+        told.append(f" after {each.failures} failures, {tried}: {each.error}")
+    if each.paused_at is not None:
+        told.append(f"; paused {each.paused_at:%Y-%m-%d %H:%M:%S} by {each.paused_by}: {each.paused_for}")
+    if each.due or each.dead:
+        told.append(f"; {each.due} due, {each.dead} dead")
+    return "".join(told)
 
 
 def _lines(each: Waiting) -> Iterator[str]:
@@ -224,6 +349,34 @@ def _lines(each: Waiting) -> Iterator[str]:
         yield f"  {each.error}"
     if each.behind:
         yield f"  waits behind {each.behind}"
+
+
+def _whole(shown: Shown) -> Iterator[str]:
+    yield from _lines(shown.delivery)
+    carries = shown.carries
+    if carries is not None:
+        whose = f" of {carries.partner}" if carries.partner else ""
+        named = f" {carries.type} {carries.reference}".rstrip()
+        yield f"  carries {carries.what}{named}{whose}, about {carries.about}, {carries.octets} octets"
+    for edited in shown.corrections:
+        yield f"  {edited.number}. {edited.how.value} {edited.at:%Y-%m-%d %H:%M:%S} by {edited.who}: {edited.why}"
+        if edited.address:
+            yield f"     to {edited.address}"
+        for place in edited.places[:SHOWN_CHANGES]:
+            yield f"     {place}"
+    for act in shown.history:
+        yield f"  {act.at:%Y-%m-%d %H:%M:%S} {act.what} {act.note}".rstrip()
+
+
+def _changed(changes: tuple[Change, ...]) -> Iterator[str]:
+    for change in changes[:SHOWN_CHANGES]:
+        yield f"  {change.pointer}: {_text(change.before)} -> {_text(change.after)}"
+    if len(changes) > SHOWN_CHANGES:
+        yield f"  ... and {len(changes) - SHOWN_CHANGES} more"
+
+
+def _text(text: str | None) -> str:
+    return "nothing" if text is None else f"{text!r}"
 
 
 COMMANDS = (deliveries,)

@@ -195,9 +195,8 @@ def _written(path: Path) -> Iterator[TextIO]:
         with open(handle, "w", encoding="utf-8", newline="") as stream:
             yield stream
         Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(name).unlink(missing_ok=True)  # where it is not whole; else it has the other name by now
 
 
 def _told(done: str, words: str) -> enrolling.Told:

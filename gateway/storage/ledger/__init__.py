@@ -6,6 +6,7 @@ LedgerUnavailable where the database is away, and LedgerError where it refused a
 
 from gateway.storage.ledger.deliveries import Deliveries
 from gateway.storage.ledger.evidence import Evidence
+from gateway.storage.ledger.operating import Operating
 from gateway.storage.ledger.register import Enrolment
 from gateway.storage.ledger.revocations import Revocations
 from gateway.storage.ledger.slices import Slices
@@ -14,5 +15,5 @@ from gateway.storage.ledger.submissions import Submissions
 __all__ = ["Ledger"]
 
 
-class Ledger(Submissions, Slices, Revocations, Deliveries, Evidence, Enrolment):
+class Ledger(Submissions, Slices, Revocations, Deliveries, Operating, Evidence, Enrolment):
     """An open ledger; threads may share it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from gateway.model import Decision, Delivery, Handover, Outgoing
-from gateway.storage import breaking, courier, deciding, publishing, skipping
+from gateway.storage import breaking, claiming, courier, deciding, publishing, skipping
 from gateway.storage.breaking import Breaker
 from gateway.storage.ledger.opened import Opened
 from gateway.storage.records import Addressed, Recorded
@@ -23,22 +23,28 @@ class Deliveries(Opened):
         ``destination``: a whole name, or a kind with its colon (``push:``).  ``attempts`` of each are
         those before this one.
         """
-        return self._write(lambda c: courier.claim_due(c, destination, owner, now, lease, limit))
+        return self._write(lambda c: claiming.claim_due(c, destination, owner, now, lease, limit))
+
+    def claim_least_tried(
+        self, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
+    ) -> list[Delivery]:
+        """As claim_due for a destination that fails: of the first that are due, those that were tried least."""
+        return self._write(lambda c: claiming.claim_least_tried(c, destination, owner, now, lease, limit))
 
     def destinations(self, kind: str, now: datetime) -> tuple[str, ...]:
         """The destinations of a kind (``push:``) at which something can be claimed now."""
-        return self._read(lambda c: courier.destinations(c, kind, now))
+        return self._read(lambda c: claiming.destinations(c, kind, now))
 
     def claim_in_order(
         self, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
     ) -> list[Delivery]:
         """As claim_due, but nothing passes an earlier delivery to the same destination."""
-        return self._write(lambda c: courier.claim_in_order(c, destination, owner, now, lease, limit))
+        return self._write(lambda c: claiming.claim_in_order(c, destination, owner, now, lease, limit))
 
     def renew(self, owner: str, ids: Sequence[str], until: datetime) -> set[str]:
         """Hold on to those that the owner still holds, until then; their ids.  What somebody else took over
         stays with him."""
-        return self._write(lambda c: courier.renew(c, owner, ids, until))
+        return self._write(lambda c: claiming.renew(c, owner, ids, until))
 
     def handovers(self, deliveries: Sequence[Delivery]) -> list[Handover]:
         """The declarations these carry, in order; one whose payload is no accepted message is left out."""
@@ -56,13 +62,27 @@ class Deliveries(Opened):
         """These arrived, and what was pushed is thereby acknowledged; how many were not known to have."""
         return self._attest(lambda c, page: courier.done(c, ids, at, page))
 
-    def retry(self, delivery_id: str, due_at: datetime, error: str) -> bool:
-        """This attempt failed; due again at a later time.  False where it is no longer due."""
-        return self._write(lambda c: courier.retry(c, delivery_id, due_at, error))
+    def retry(self, delivery_id: str, due_at: datetime, error: str, owner: str | None = None) -> bool:
+        """This attempt failed; due again at a later time.  False where it is no longer due, or another than the
+        owner holds it (None: whoever holds it)."""
+        return self._write(lambda c: courier.retry(c, delivery_id, due_at, error, owner))
 
-    def dead(self, delivery_id: str, error: str, at: datetime) -> bool:
-        """Not tried again until revived.  False where it is no longer due."""
-        return self._attest(lambda c, page: courier.dead(c, delivery_id, error, at, page))
+    def suspect(self, owner: str, delivery_id: str, due_at: datetime, error: str) -> bool:
+        """Should the attempt that begins now end its courier, it is not made again before then.  False where the
+        owner no longer holds it."""
+        return self._write(lambda c: claiming.suspect(c, owner, delivery_id, due_at, error))
+
+    def dead(self, delivery_id: str, error: str, at: datetime, owner: str | None = None) -> bool:
+        """Not tried again until revived.  False as in `retry`."""
+        return self._attest(lambda c, page: courier.dead(c, delivery_id, error, at, page, owner))
+
+    def bring_forward(self, destination: str, now: datetime, beyond: datetime, everything: bool) -> int:
+        """Let go at once what a clock that was ahead put off: what never failed, what is due later than
+        ``beyond``, or ``everything`` that is due later than now; how many."""
+        late = self._read(lambda c: claiming.astray(c, destination, now, beyond, everything))
+        if not late:
+            return 0
+        return self._write(lambda c: claiming.bring_forward(c, late, destination, now, beyond, everything))
 
     def put_back(self, owner: str, ids: Sequence[str], due_at: datetime, error: str) -> int:
         """The destination took nothing from anybody: these attempts do not count.  How many were held."""
@@ -72,9 +92,16 @@ class Deliveries(Opened):
         """Destinations that fail as a whole, of a kind (``push:``) or all (""), by destination."""
         return self._read(lambda c: breaking.breakers(c, kind))
 
-    def broke(self, breaker: Breaker) -> None:
-        """A destination failed once more."""
-        self._write(lambda c: breaking.broke(c, breaker))
+    def broke(
+        self, destination: str, now: datetime, error: str, pause: Callable[[int], timedelta]
+    ) -> Breaker:
+        """A destination failed once more; as it stands.  ``pause``: how long it is left alone after so many
+        failures in a row."""
+        return self._write(lambda c: breaking.broke(c, destination, now, error, pause))
+
+    def forget_idle(self) -> tuple[str, ...]:
+        """Forget the failures of destinations for which nothing waits any more; which these were."""
+        return self._write(breaking.forget_idle)
 
     def probe(self, destination: str, seen: datetime, until: datetime) -> bool:
         """Take the probe that was seen to be due at that moment; False where another has it."""
@@ -116,11 +143,6 @@ class Deliveries(Opened):
         """Offer a message once more, delivered or not, in the mailbox and by push.  False: unknown.
         ``note``: who and why, for the journal."""
         return self._attest(lambda c, page: courier.resend(c, outgoing_id, now, page, note))
-
-    def send_again(self, delivery_id: str, now: datetime, note: str = "") -> bool:
-        """Make a delivery that arrived once more, to a back end too, under the same id.  False where it did
-        not arrive.  ``note``: who and why, for the journal."""
-        return self._attest(lambda c, page: courier.again(c, delivery_id, now, page, note))
 
     def record(self, batch: Sequence[Recorded]) -> tuple[str, ...]:
         """Store decisions with their answers in one transaction; the ids of those that were new."""

@@ -39,6 +39,10 @@ class Evidence(Opened):
         False where it has one."""
         return self._attest(lambda c, page: evidence.stamp(c, number, token, at, chain, page))
 
+    def covered_at(self) -> datetime | None:
+        """When the last checkpoint was signed, while entries wait for the next; None where all are covered."""
+        return self._read(evidence.covered_at)
+
     def unstamped(self) -> Sealed | None:
         """The newest checkpoint, where it has no time stamp."""
         return self._read(evidence.unstamped)

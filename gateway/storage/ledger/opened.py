@@ -10,6 +10,7 @@ from gateway.storage import months
 from gateway.storage.database import Database
 from gateway.storage.journal import Journal
 from gateway.storage.migrations import migrate, require_usable
+from gateway.storage.writes import Writes
 
 
 def utc_now() -> datetime:
@@ -50,6 +51,22 @@ class Opened:
     def keep_months_ahead(self) -> int:
         """Make the coming months' partitions where they are not; how many that were."""
         return months.keep_ahead(self._database, self.clock())
+
+    @property
+    def writes(self) -> Writes:
+        """What became of this process's writes."""
+        return self._database.writes
+
+    def try_out(self, change: bool) -> None:
+        """Whether something could be committed now; ``change``: by committing something.
+
+        Raises LedgerUnavailable.
+        """
+        self._database.try_out(change=change)
+
+    def trim_log(self) -> bool:
+        """Begin SQLite's write-ahead log anew where it is long; True where it was."""
+        return self._database.trim_log()
 
     def close(self) -> None:
         """Give every connection back."""

@@ -22,6 +22,7 @@ from gateway.storage.tables.journey import (
     taken,
     waiting,
 )
+from gateway.storage.tables.operators import correction, duty, paused
 from gateway.storage.tables.register import counter, credential, mandate, partner, partner_key
 from gateway.storage.tables.revocation import certificate, held, learned
 
@@ -37,10 +38,12 @@ __all__ = [
     "chain",
     "checkpoint",
     "claim",
+    "correction",
     "counter",
     "credential",
     "decision",
     "delivery",
+    "duty",
     "event",
     "exhibit",
     "held",
@@ -53,6 +56,7 @@ __all__ = [
     "outgoing",
     "partner",
     "partner_key",
+    "paused",
     "refusal",
     "slice",
     "span",

@@ -14,6 +14,7 @@ DISTRIBUTED: Mapping[str, tuple[str, str]] = {
     "outgoing": ("submission", OF_SUBMISSION),
     "decision": ("submission", OF_SUBMISSION),
     "event": ("submission", OF_SUBMISSION),
+    "correction": ("submission", OF_SUBMISSION),
     "archived": ("submission", OF_SUBMISSION),
     "taken": ("digest", "digest"),
     "claim": ("claim", "claim"),
@@ -28,6 +29,18 @@ REFERENCE = frozenset({"partner", "partner_key", "credential", "mandate"})
 """Whole on every worker: read for everything, and hardly ever written."""
 
 LOCAL = frozenset(
-    {"delivery", "waiting", "breaker", "counter", "checkpoint", "refusal", "held", "certificate", "learned"}
+    {
+        "delivery",
+        "waiting",
+        "breaker",
+        "paused",
+        "duty",
+        "counter",
+        "checkpoint",
+        "refusal",
+        "held",
+        "certificate",
+        "learned",
+    }
 )
 """On the coordinator: queues, which are small and are locked row by row, and what is one thing for all."""

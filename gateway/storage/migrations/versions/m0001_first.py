@@ -27,10 +27,12 @@ def upgrade() -> None:
     _chain()
     _checkpoint()
     _claim()
+    _correction()
     _counter()
     _decision()
     _delivery()
     _event()
+    _duty()
     _exhibit()
     _held()
     _journal()
@@ -40,6 +42,7 @@ def upgrade() -> None:
     _octets()
     _outgoing()
     _partner()
+    _paused()
     _refusal()
     _span()
     _slice()
@@ -132,6 +135,46 @@ def _claim() -> None:
         sa.Column("submission", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("signer", "claim", name=op.f("pk_claim")),
         sqlite_with_rowid=False,
+    )
+
+
+def _correction() -> None:
+    op.create_table(
+        "correction",
+        sa.Column("submission", KEY, nullable=False),
+        sa.Column("delivery", KEY, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("original", sa.Text(), nullable=False),
+        sa.Column("declaration", sa.LargeBinary(), nullable=True),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("changes", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("submission", "delivery", "number", name=op.f("pk_correction")),
+        postgresql_partition_by="RANGE (submission)",
+    )
+
+
+def _paused() -> None:
+    op.create_table(
+        "paused",
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("destination", name=op.f("pk_paused")),
+    )
+
+
+def _duty() -> None:
+    op.create_table(
+        "duty",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_duty")),
     )
 
 
@@ -507,7 +550,7 @@ def _outside_months() -> None:
     """What is no id of a month has its place before the first and behind the last: 2020 to 2199."""
     if op.get_bind().dialect.name != "postgresql":
         return
-    for table in ("decision", "event", "message", "octets", "outgoing", "slice", "submission"):
+    for table in ("correction", "decision", "event", "message", "octets", "outgoing", "slice", "submission"):
         for name, first, end in (("early", "MINVALUE", FIRST), ("late", END, "MAXVALUE")):
             op.execute(
                 f"CREATE TABLE {table}_{name} PARTITION OF {table} FOR VALUES FROM ({first}) TO ({end})"
