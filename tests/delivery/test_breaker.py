@@ -239,6 +239,6 @@ def test_a_destination_for_which_nothing_waits_is_forgotten(
     post.rounds(30)
     assert ledger.forget_idle() == ()
     ids = [entry.id for entry in ledger.mailbox(TRADER.id, "", 100)]
-    ledger.acknowledge(TRADER.id, ids, reactor.now())  # the partner fetched them instead
+    ledger.acknowledge(TRADER.id, ids)  # the partner fetched them instead
     assert ledger.forget_idle() == (f"push:{TRADER.id}",)
     assert ledger.breakers("") == {}
