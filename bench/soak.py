@@ -32,6 +32,8 @@ from gateway.operations import settings
 from gateway.operations.demo.town import AN_PHAT, Gateway, Town, found
 from tests.chaos.databases import AWAY, Books
 
+BEGIN_SECONDS = 90.0
+"""For the gateway to begin, on a machine that does much else."""
 SHARE = 0.8
 """Of the measured rate."""
 STEP = 30.0
@@ -178,7 +180,7 @@ def soak(root: Path, minutes: float, step: float, *, large: bool, calibration: f
     books = Books(*(settings.database_url(town.home, url) for url in (database.ledger, database.clearance)))
     gateway, seconds = Gateway(town.home), minutes * 60
     try:
-        port = int(gateway.wait().rpartition(":")[2])
+        port = int(gateway.wait(BEGIN_SECONDS).rpartition(":")[2])
         able = capacity(town, port, books, calibration)
         rate = able * SHARE
         watch = Watch(lambda: [gateway.pid], min(WATCH_SECONDS, step / 4))

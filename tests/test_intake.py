@@ -361,6 +361,53 @@ def test_numbers_are_never_used_twice_by_anybody(ledger: Ledger) -> None:
     assert one.take(0) == []
 
 
+class Slow:
+    """A ledger that gives numbers when it is told to; asked where somebody stands still, it fails."""
+
+    def __init__(self) -> None:
+        self.given, self.waiting = 0, list[Deferred[Any]]()
+
+    def references(self, name: str, count: int) -> range:
+        raise AssertionError("a reactor's thread would stand still")
+
+    def call(self, work: str, name: str, count: int) -> Deferred[Any]:
+        asked: Deferred[Any] = Deferred()
+        self.waiting.append(asked)
+        self.given += count
+        return asked.addCallback(lambda _, last=self.given: range(last - count + 1, last + 1))
+
+    def answer(self) -> None:
+        self.waiting.pop().callback(None)
+
+
+def test_nobody_who_serves_partners_waits_for_a_block_of_numbers() -> None:
+    slow: Any = Slow()
+    numbers = Numbers(slow)
+
+    def ahead() -> Deferred[None]:
+        return Deferred.fromCoroutine(numbers.ahead(slow.call))
+
+    first = [ahead() for _ in range(3)]
+    assert (len(slow.waiting), [d.called for d in first]) == (1, [False] * 3)
+    slow.answer()
+    assert [d.called for d in first] == [True] * 3
+    taken = numbers.take(Numbers.BLOCK - Numbers.ENOUGH)
+    done(ahead())  # there is enough yet; the next block comes meanwhile
+    done(ahead())
+    assert len(slow.waiting) == 1
+    slow.answer()
+    taken += numbers.take(Numbers.BLOCK)
+    assert len(set(taken)) == len(taken) == 2 * Numbers.BLOCK - Numbers.ENOUGH
+    numbers.take(1)
+    failed = ahead()
+    slow.waiting.pop().errback(LedgerUnavailable("away"))
+    with pytest.raises(LedgerUnavailable):
+        done(failed)
+    done_later = ahead()
+    slow.answer()
+    done(done_later)
+
+
 def test_a_number_for_the_receipt_and_one_for_each_refusal(world: World) -> None:
     asked: list[int] = []
 

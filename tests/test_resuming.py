@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from gateway.inbound import SET_ASIDE, Unreadable
 from gateway.intake import INLINE_BYTES, Intake, Numbers, Resuming, Worked, work
+from gateway.intake.resuming import AFTER_FAULT
 from gateway.model import Answer, Channel, Finding, Mandate, Outgoing, Partner, Pending, Submission
 from gateway.operations.revoking import keep_asking
 from gateway.security import Revocations
@@ -188,6 +190,26 @@ def test_everybody_whose_octets_were_held_gets_a_receipt(desk: Desk, world: Worl
     assert [d.payload for d in found] == ([copied.id] if channel is Channel.PUSH else [])
     desk.rounds()
     assert len(desk.receipts(VAN)) == 1
+
+
+def test_what_was_set_aside_is_kept_until_somebody_looked(desk: Desk, world: World) -> None:
+    """Workers ended over it, which is our fault: who was told that it is held is answered when that is mended."""
+    desk.hold(signed(world, "H1"))
+    desk.good(TRADER.id)
+    resume, aside = desk.intake.resume, [True]
+
+    async def resumed(submission: Submission, sunk: Finding | None = None) -> Answer:
+        if aside:
+            raise Unreadable((Finding(SET_ASIDE),))
+        return await resume(submission, sunk)
+
+    desk.intake.resume = resumed  # type: ignore[method-assign]
+    desk.rounds()
+    assert len(desk.waiting()) == 1
+    aside.clear()
+    desk.now += AFTER_FAULT
+    desk.rounds()
+    assert (desk.waiting(), len(desk.receipts(TRADER))) == ([], 1)
 
 
 def test_one_that_fails_holds_up_no_other(desk: Desk, world: World, caplog: pytest.LogCaptureFixture) -> None:

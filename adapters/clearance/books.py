@@ -23,11 +23,35 @@ POOL = 5
 UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """The database is away, locked or out of connections: worth trying again later."""
 
-READ_ONLY = "25006"
-"""PostgreSQL's word that it takes nothing now, as a standby or one that was set so: likewise."""
+AWAY = ("25006", "25P03")
+"""PostgreSQL's words that it takes nothing now, as a standby or one that was set so, and that it ended a
+transaction which idled, as where this process stood still: likewise."""
 
-DURABLE = {"options": "-c synchronous_commit=on"}
-"""A server's default may be off; a handover that was taken needs the commit on disk."""
+SILENT_SERVER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+"""libpq's words for when a server that says nothing is away: seconds, and milliseconds for the last.  What the URL
+says counts more."""
+
+ASKED = {
+    "synchronous_commit": "on",
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "idle_in_transaction_session_timeout": 10_000,
+}
+"""Of the server.  Its default may not wait for the disk; a handover that was taken needs the commit there.  The rest
+lets go of what a node holds that fell silent: everybody queues behind the one that writes."""
+
+
+class Refusing(Exception):
+    """The database refused a statement, which is a fault of ours: nothing was written.  What it was about is
+    business, and is not told: this ends in logs."""
 
 
 class Books:
@@ -35,11 +59,12 @@ class Books:
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
-        options: dict[str, Any] = {"pool_pre_ping": True}
+        # Else an error of the database's would bring a declaration's values into the log.
+        options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
         if parsed.get_backend_name() == "sqlite":
             options["connect_args"] = {"timeout": BUSY_SECONDS}
         else:
-            options |= {"pool_size": POOL, "max_overflow": POOL, "connect_args": DURABLE}
+            options |= {"pool_size": POOL, "max_overflow": POOL, "connect_args": _connecting(parsed)}
         self.engine = sa.create_engine(parsed, **options)
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
@@ -47,25 +72,28 @@ class Books:
 
     def migrate(self, now: datetime) -> None:
         """Bring the tables up to date.  Raises SchemaTooNew, BackendUnavailable."""
-        with _available(), self._transaction(writing=True) as connection:
+        with self._available(), self._transaction(writing=True) as connection:
             tables.migrate(connection, now)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent view.  Raises BackendUnavailable."""
-        with _available(), self._transaction(writing=False) as connection:
+        with self._available(), self._transaction(writing=False) as connection:
             yield connection
 
     @contextmanager
     def writing(self, config: Config, now: datetime) -> Iterator[Docket]:
         """A docket in a transaction of its own, committed where the block ends without an exception.
 
-        Raises BackendUnavailable; then nothing, or (a lost answer to the commit) all of it is written.
+        Raises BackendUnavailable; then nothing, or (a lost answer to the commit) all of it is written; Refusing.
         """
-        with _available(), self._transaction(writing=True) as connection:
-            docket = Docket(connection, config, now)
-            yield docket
-            docket.write()
+        try:
+            with self._available(), self._transaction(writing=True) as connection:
+                docket = Docket(connection, config, now)
+                yield docket
+                docket.write()
+        except sa.exc.DBAPIError as error:
+            raise Refusing(f"{type(error).__name__}: {_reason(error)}") from None
 
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[sa.Connection]:
@@ -74,21 +102,27 @@ class Books:
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def _available(self) -> Iterator[None]:
+        try:
+            yield
+        except UNAVAILABLE as error:
+            raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
+        except sa.exc.InternalError as error:
+            if getattr(error.orig, "sqlstate", "") not in AWAY:
+                raise
+            self.engine.dispose()  # the next connection may find who took over
+            raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
 
 
-@contextmanager
-def _available() -> Iterator[None]:
-    try:
-        yield
-    except UNAVAILABLE as error:
-        raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
-    except sa.exc.InternalError as error:
-        if getattr(error.orig, "sqlstate", "") != READ_ONLY:
-            raise
-        raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
+def _connecting(url: sa.URL) -> dict[str, Any]:
+    options = " ".join(f"-c {name}={value}" for name, value in ASKED.items())
+    given = {name: value for name, value in SILENT_SERVER.items() if name not in url.query}
+    return {"options": options, "application_name": "clearance"} | given
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:

@@ -6,9 +6,11 @@ batch of declarations costs a few statements and not a few hundred.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -31,6 +33,9 @@ _UPDATE_CASE = (
     .where(tables.case.c.registration == sa.bindparam("key"))
     .values({name: sa.bindparam(name) for name in _UPDATED})
 )
+
+EPOCHS = 2**40
+"""Drawn by chance and not counted: who restores the same backup twice counts the same twice."""
 
 IN_ONE_QUERY = 500
 """Values of one IN list: SQLite's smallest build takes 999."""
@@ -201,7 +206,7 @@ class Docket:
         said = case.said + 1
         self.say(
             Decision(
-                id=f"{case.registration}-{said:04d}",
+                id=f"{case.registration}-{said:04d}{self._epoch}",
                 message=case.message,
                 kind=kind,
                 at=self.now,
@@ -221,7 +226,7 @@ class Docket:
         """A decision about a message that is no case's: a refusal, or a bank's entry (``number`` n)."""
         self.say(
             Decision(
-                id=f"{handover.delivery}-{number:04d}",
+                id=f"{handover.delivery}-{number:04d}{self._epoch}",
                 message=handover.message,
                 kind=kind,
                 at=self.now,
@@ -231,6 +236,23 @@ class Docket:
                 **more,
             )
         )
+
+    def begin_epoch(self) -> None:
+        """No decision from now on has the id of one that was said, and lost here, before a backup was restored:
+        who has that one would drop another under its id as known."""
+        number = tables.counter.c
+        self.connection.execute(tables.counter.delete().where(number.name == tables.EPOCH))
+        drawn = secrets.randbelow(EPOCHS)
+        self.connection.execute(tables.counter.insert().values(name=tables.EPOCH, value=drawn))
+        self.__dict__.pop("_epoch", None)
+
+    @cached_property
+    def _epoch(self) -> str:
+        """What ids of decisions end in: nothing before the first restore."""
+        number = tables.counter.c
+        query = sa.select(number.value).where(number.name == tables.EPOCH)
+        value: int | None = self.connection.scalar(query)
+        return "" if value is None else f".{value:010x}"
 
     def done(self, handover: Handover, registration: str) -> None:
         """The handover had its effect and must never have another."""

@@ -207,6 +207,9 @@ def named(row: sa.Row[Any]) -> dict[str, Any]:
 
 TURN = "turn"
 
+EPOCH = "epoch"
+"""The counter that tells what is said after a restore from what was said, under the same numbers, before it."""
+
 MIGRATION_LOCK = 0x636C6561
 """Key of the PostgreSQL advisory lock under which the schema is brought up (ASCII "clea")."""
 

@@ -2,7 +2,7 @@
 
 from gateway.inbound.deadlines import LATE
 from gateway.inbound.documents import examine_xml
-from gateway.inbound.examined import Examined, Judge, Unreadable, outcome
+from gateway.inbound.examined import SET_ASIDE, Examined, Judge, Unreadable, outcome
 from gateway.inbound.inspection import Inspected, Stage, inspect
 from gateway.inbound.interchanges import examine_edifact, examine_files
 from gateway.inbound.proof import Proof, prove, prove_file
@@ -10,6 +10,7 @@ from gateway.inbound.senders import tax_codes
 
 __all__ = [
     "LATE",
+    "SET_ASIDE",
     "Examined",
     "Inspected",
     "Judge",

@@ -31,6 +31,10 @@ class Examined(msgspec.Struct, frozen=True):
     interchange: syntax.Interchange | None = None
 
 
+SET_ASIDE = "API5034"
+"""Of an Unreadable that is no fault of the message's: processes ended over it, and it waits for the operator."""
+
+
 class Unreadable(Exception):
     """Nothing can be answered in the sender's syntax; ``findings`` say why."""
 

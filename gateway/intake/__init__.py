@@ -1,7 +1,7 @@
 """Intake: where the inbound journey meets the ledger.  Commit, then speak."""
 
 from gateway.intake.door import HOLD, INLINE_BYTES, MAX_MET, MET_AGAIN, Intake, Workers, sightings
-from gateway.intake.journey import HELD, REVOCATION, Numbers, Worked, settlement, work
+from gateway.intake.journey import HELD, OUTGOING, REVOCATION, Numbers, Worked, settlement, work
 from gateway.intake.large import LARGE, Large
 from gateway.intake.resuming import Resuming
 
@@ -12,6 +12,7 @@ __all__ = [
     "LARGE",
     "MAX_MET",
     "MET_AGAIN",
+    "OUTGOING",
     "REVOCATION",
     "Intake",
     "Large",

@@ -214,6 +214,7 @@ class Intake:
                 worked = await self._workers.work(submission, sunk, at)
                 return worked, self._clock()
             # A worker that began lately has not the key that goes on here from memory.
+        await self._numbers.ahead(self._commits.call)
         now = self._clock()
         return await self._here(submission, now, sunk, at), now
 

@@ -105,9 +105,12 @@ class Resuming:
         except Exception:
             # The whole journey over octets that a stranger chose: an error of ours must not end this for all.
             log.exception("held and not resumed", extra={"submission": holding.id})
-            if len(self._failed) >= MAX_TRIED:
-                self._failed.clear()
-            self._failed[holding.id] = now + AFTER_FAULT
+            self._put_off(holding, now)
+
+    def _put_off(self, holding: Holding, now: datetime) -> None:
+        if len(self._failed) >= MAX_TRIED:
+            self._failed.clear()
+        self._failed[holding.id] = now + AFTER_FAULT
 
     async def _resume(self, holding: Holding, now: datetime) -> None:
         submission: Submission | None = await self._commits.call("held_submission", holding.id)
@@ -131,6 +134,11 @@ class Resuming:
         except security.Refused as refused:
             await self._refuse(holding, submission, refused.findings[0])
         except inbound.Unreadable as unreadable:
+            if unreadable.findings[0].code == inbound.SET_ASIDE and now < holding.deadline:
+                # Our fault, not its: the operator may let it be tried again.
+                self._put_off(holding, now)
+                log.error("held, and set aside until somebody looks", extra={"submission": holding.id})
+                return
             await self._lost(holding, str(unreadable))
         else:
             await self._let_go(

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 from cryptography import x509
-from twisted.internet.task import LoopingCall
 
 from gateway import security
 from gateway.evidence.archives import Facts, Known, NoArchive, Row, read_archive, write_archive
 from gateway.evidence.entries import sha256
+from gateway.operations.repeating import repeat
 from gateway.storage import GroupCommit, Ledger, LedgerError, LedgerUnavailable, Overloaded
 from gateway.storage.retention import Changed
 
@@ -188,16 +188,13 @@ class Daily:
         self._stopping = False
         self._did_at: datetime | None = None
 
-    def start(self, reactor: Any) -> Callable[[], None]:
+    def start(self, reactor: Any) -> Callable[[], object]:
         """Begin now; returns what ends it, after the batch that it is at."""
-        loop = LoopingCall(self.look)
-        loop.clock = reactor
-        reactor.callWhenRunning(loop.start, LOOK_SECONDS, now=True)
+        end = repeat(self.look, reactor, LOOK_SECONDS)
 
-        def stop() -> None:
+        def stop() -> object:
             self._stopping = True
-            if loop.running:
-                loop.stop()
+            return end()
 
         return stop
 
@@ -213,7 +210,6 @@ class Daily:
         try:
             await self._commits.with_ledger(self._archive)
         except (LedgerError, Overloaded, NoArchive, NotThere, OSError, ValueError) as error:
-            # An error here would end the loop for good.
             log.error("not archived: %s", error)
 
     def _archive(self, ledger: Ledger) -> None:

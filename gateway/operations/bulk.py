@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.intake import Intake, Large
-from gateway.operations.revoking import repeat
+from gateway.operations.repeating import repeat
 from gateway.operations.server import Server, now
 from gateway.operations.workshop import Workshop
 from gateway.transport import Spool, identifier
@@ -80,6 +80,6 @@ def keep_ending(server: Server, reactor: Any, intake: Intake) -> None:
         while await server.commits.call("sweep_slices", before):
             pass
 
-    repeat(server, look, reactor, LOOK_SECONDS)
-    repeat(server, sweep, reactor, SWEEP_SECONDS)
+    server.on_stop(repeat(look, reactor, LOOK_SECONDS))
+    server.on_stop(repeat(sweep, reactor, SWEEP_SECONDS))
     server.on_stop(workers.abandon)  # before the loops are waited for, which may wait for it

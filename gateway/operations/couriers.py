@@ -83,8 +83,12 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
+    # Not the back end's: lists that take a second each to verify would hold up handovers within their lease.
+    verifying = ThreadPool(0, 2, "revocation")
+    verifying.start()
+    server.on_stop(verifying.stop)
     intake = server.intake(workshop, backend.poke)
-    keep_asking(server, intake, reactor, pool, owner, now, on_duty)
+    keep_asking(server, intake, reactor, verifying, owner, now, on_duty)
     keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
     server.on_stop(keep_ahead(server.commits, reactor))

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from twisted.internet.task import LoopingCall
-
 from gateway import transport
+from gateway.operations.repeating import repeat
 from gateway.storage import Expiry, GroupCommit, LedgerUnavailable, Overloaded
 
 log = logging.getLogger("gateway.expiry")
@@ -44,12 +43,9 @@ class ExpiryWatch:
         self._clock = clock
         self._told_at: datetime | None = None
 
-    def keep(self, reactor: Any) -> Callable[[], None]:
+    def keep(self, reactor: Any) -> Callable[[], object]:
         """Count now and again while the reactor runs; returns what ends it."""
-        loop = LoopingCall(self.count)
-        loop.clock = reactor
-        reactor.callWhenRunning(loop.start, COUNT_SECONDS, now=True)
-        return lambda: loop.stop() if loop.running else None
+        return repeat(self.count, reactor, COUNT_SECONDS)
 
     async def count(self) -> None:
         """Tell the metrics how many certificates end, and the log of each, where it is time to."""

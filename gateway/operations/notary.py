@@ -8,12 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from twisted.internet.task import LoopingCall
-
 from gateway import security
 from gateway.evidence.gathered import Sealed
 from gateway.handbook import Handbook
 from gateway.operations import stamping
+from gateway.operations.repeating import repeat
 from gateway.operations.stamping import NotStamped as NotStamped
 from gateway.operations.witnessing import Gateway, Rewritten, Witness
 from gateway.security.cms import timestamps
@@ -110,12 +109,9 @@ class Notary:
         """Seconds since the last time that every entry was under a checkpoint, stamped where it is to be."""
         return (self._now() - self._covered_at).total_seconds()
 
-    def start(self, reactor: Any, seconds: float) -> Callable[[], None]:
-        """Begin; returns what ends it."""
-        loop = LoopingCall(self.round)
-        loop.clock = reactor
-        reactor.callWhenRunning(loop.start, seconds, now=False)
-        return lambda: loop.stop() if loop.running else None
+    def start(self, reactor: Any, seconds: float) -> Callable[[], object]:
+        """Begin; returns what ends it, after the checkpoint that it is at."""
+        return repeat(self.round, reactor, seconds, now=False)
 
     async def round(self) -> None:
         """One time; what fails is tried again the next time."""
@@ -134,7 +130,6 @@ class Notary:
         try:
             await self._commits.with_ledger(self._cover)
         except (LedgerError, Overloaded, ValueError, NotStamped) as error:
-            # An error here would end the loop for good.
             log.error("no checkpoint: %s", error)
         else:
             self._covered_at = self._now()

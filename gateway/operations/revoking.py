@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
-from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.python.threadpool import ThreadPool
 
 from gateway import security, transport
@@ -18,9 +16,10 @@ from gateway.delivery import duties
 from gateway.delivery.duties import Duties
 from gateway.delivery.revocation import Asking, RevocationCourier, Unavailable
 from gateway.intake import MAX_MET, MET_AGAIN, Intake, Resuming, sightings
+from gateway.operations.repeating import repeat
 from gateway.operations.settings import Settings
 from gateway.security import Sources
-from gateway.storage import Ledger, LedgerUnavailable, Overloaded
+from gateway.storage import Ledger, Overloaded
 
 if TYPE_CHECKING:
     from gateway.operations.server import Server
@@ -108,7 +107,7 @@ def keep_asking(
         while await resuming.round() and on_duty.on(duties.RESUME):
             pass
 
-    repeat(server, look, reactor)
+    server.on_stop(repeat(look, reactor, LOOK_SECONDS))
 
 
 def _ask(
@@ -140,7 +139,7 @@ def _ask(
         if on_duty.on(duties.PREFETCH):
             await prefetch.round()
 
-    repeat(server, look, reactor, PREFETCH_SECONDS)
+    server.on_stop(repeat(look, reactor, PREFETCH_SECONDS))
 
 
 def follow(server: Server, ledger: Ledger, reactor: Any) -> None:
@@ -153,37 +152,7 @@ def follow(server: Server, ledger: Ledger, reactor: Any) -> None:
         if await server.commits.call("revocation_version") != known.version:
             server.learn(await server.commits.call(newest, ledger, known))
 
-    repeat(server, look, reactor)
-
-
-def repeat(
-    server: Server,
-    work: Callable[[], Coroutine[Any, Any, None]],
-    reactor: Any,
-    seconds: float = LOOK_SECONDS,
-) -> None:
-    """Do something again and again until the server stops; a fault of one time ends none of the next."""
-
-    async def once() -> None:
-        try:
-            await work()
-        except (LedgerUnavailable, Overloaded) as away:
-            log.warning("the ledger is away: %s", away)
-        except Exception:
-            log.exception("not looked at")
-
-    loop = LoopingCall(lambda: Deferred.fromCoroutine(once()))
-    loop.clock = reactor
-    reactor.callWhenRunning(loop.start, seconds, now=True)
-
-    def end() -> Deferred[Any] | None:
-        if not loop.running:
-            return None
-        ended: Deferred[Any] | None = loop.deferred
-        loop.stop()
-        return ended
-
-    server.on_stop(end)
+    server.on_stop(repeat(look, reactor, LOOK_SECONDS))
 
 
 class Prefetch:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -26,15 +26,19 @@ from gateway.model import Register, Verdict
 from gateway.operations import settings
 from gateway.operations.keywatch import gauge
 from gateway.operations.readiness import Readiness
+from gateway.operations.repeating import repeat
 from gateway.operations.revoking import follow, newest
 from gateway.security import Keystore, Revocations, SigningKey, TlsKey
-from gateway.storage import GroupCommit, Ledger, LedgerUnavailable, Overloaded
+from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
 
 log = logging.getLogger("gateway.server")
 
 BACKEND = "clearance"
 WATCH_SECONDS = 1.0
 """How soon a partner or mandate that the command line changed is known to a running server."""
+
+NUMBERS_SECONDS = 1.0
+"""How often it is looked whether numbers run out, in a thread: at first before anybody needs one."""
 
 BROKEN = (ValueError, OSError, transport.Unusable)
 """What files of a home can do to who reads them."""
@@ -70,10 +74,8 @@ class Server:
         self.commits = self._commits()
         self.numbers = Numbers(self._ledger)
         self.readiness = self._readiness(url)
-        watch = LoopingCall(self._watch)
-        watch.clock = reactor
-        reactor.callWhenRunning(watch.start, WATCH_SECONDS, now=False)
-        self.on_stop(lambda: watch.stop() if watch.running else None)
+        self.on_stop(repeat(partial(self.numbers.ahead, self.commits.call), reactor, NUMBERS_SECONDS))
+        self.on_stop(repeat(self._watch, reactor, WATCH_SECONDS, now=False))
         follow(self, self._ledger, reactor)
 
     def learn(self, revocations: Revocations) -> None:
@@ -160,8 +162,7 @@ class Server:
         try:
             await self.refresh()
             self.metrics.ledger(up=True)
-        except (LedgerUnavailable, Overloaded) as away:
-            # An error here would end the watch for good; the ledger will be back.
+        except (LedgerError, Overloaded) as away:
             log.warning("the register is not to be had: %s", away)
             self.metrics.ledger(up=isinstance(away, Overloaded))
         if self.keys.changed(now()):

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from gateway.inbound import Unreadable
+from gateway.inbound import SET_ASIDE, Unreadable
 from gateway.model import Finding, Submission
 
 log = logging.getLogger("gateway.aside")
@@ -21,7 +21,6 @@ MAX_COUNTED = 1_000
 """Messages of which it is remembered that a worker ended over them."""
 MAX_FILES = 100
 """A partner must not be able to fill the disk; what comes beyond is refused without a copy."""
-CODE = "API5034"
 
 
 class SetAside:
@@ -34,7 +33,7 @@ class SetAside:
     def check(self, submission: Submission) -> None:
         """Raises inbound.Unreadable for what was set aside."""
         if self._ended.get(submission.digest, 0) >= ENDED or (self._folder / submission.digest).exists():
-            raise Unreadable((Finding(CODE, expected=str(ENDED), found=submission.digest),))
+            raise Unreadable((Finding(SET_ASIDE, expected=str(ENDED), found=submission.digest),))
 
     def ended_over(self, submission: Submission) -> None:
         """A worker ended while it was at this; after the third it is set aside."""
@@ -48,17 +47,21 @@ class SetAside:
             return
         log.error("%d workers ended over the message %s: set aside", ENDED, digest, extra=told)
         try:
-            self._keep(submission)
+            kept = self._keep(submission)
         except OSError as error:
             log.error("no copy of %s could be kept: %s", digest, error)
+            return
+        if kept:
+            del self._ended[digest]  # the file says it from now on: who removes it lets it be tried again
 
-    def _keep(self, submission: Submission) -> None:
+    def _keep(self, submission: Submission) -> bool:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         if len(list(self._folder.iterdir())) >= MAX_FILES:
             log.error("%s is full: no copy of %s was kept", self._folder, submission.digest)
-            return
+            return False
         mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(self._folder / submission.digest, mode, 0o600), "wb") as file:
             file.write(submission.body)
         if submission.file:
             shutil.copyfile(submission.file, self._folder / submission.digest)
+        return True

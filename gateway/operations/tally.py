@@ -7,10 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.task import LoopingCall
-
 from gateway import transport
 from gateway.delivery.breaker import state_of
+from gateway.operations.repeating import repeat
 from gateway.storage import Breaker, Counts, GroupCommit, LedgerUnavailable, Overloaded
 
 log = logging.getLogger("gateway.tally")
@@ -19,12 +18,9 @@ TALLY_SECONDS = 10.0
 """How old the figures may be: a scrape comes every 15 s or more, and counting costs a query."""
 
 
-def keep_tally(commits: GroupCommit, metrics: transport.Metrics, reactor: Any) -> Callable[[], None]:
+def keep_tally(commits: GroupCommit, metrics: transport.Metrics, reactor: Any) -> Callable[[], object]:
     """Count now and again and again while the reactor runs; returns what ends it."""
-    loop = LoopingCall(count, commits, metrics)
-    loop.clock = reactor
-    reactor.callWhenRunning(loop.start, TALLY_SECONDS, now=True)
-    return lambda: loop.stop() if loop.running else None
+    return repeat(lambda: count(commits, metrics), reactor, TALLY_SECONDS)
 
 
 async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
@@ -36,7 +32,6 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
         for idle in await commits.call("forget_idle") if broken else ():
             broken.pop(idle, None)
     except (LedgerUnavailable, Overloaded) as away:
-        # An error here would end the loop for good; the ledger will be back.
         log.warning("the deliveries cannot be counted: %s", away)
         return
     metrics.deliveries("due", counts.due)

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ class Bench:
     """What one worker keeps between messages; made once per process."""
 
     here: Bench
+    begun: Any
+    """The number of the task that the worker began last, in memory that its door sees even when it has ended."""
 
     def __init__(self, home: Path, chosen: settings.Settings) -> None:
         self._url = settings.database_url(home, chosen.database.ledger)
@@ -87,11 +90,12 @@ class Bench:
         return self.handbook
 
 
-def _begin(home: Path, chosen: settings.Settings, nice: int) -> None:
+def _begin(begun: Any, home: Path, chosen: settings.Settings, nice: int) -> None:
     os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends the doors
     threading.Thread(target=_end_with_parent, daemon=True).start()
     Bench.here = Bench(home, chosen)
+    Bench.begun = begun
 
 
 def _end_with_parent() -> None:
@@ -141,6 +145,23 @@ class Owned:
         return self._given(submission, sunk, at)
 
 
+def _numbered(number: int, task: Callable[[], Worked]) -> Worked:
+    """Run a task, having told first that it has begun."""
+    Bench.begun.value = number
+    return task()
+
+
+class _Pool(ProcessPoolExecutor):
+    """One worker, and the number of the task that it began last."""
+
+    def __init__(self, home: Path, chosen: settings.Settings, nice: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.begun: Any = spawn.RawValue("Q", 0)
+        super().__init__(1, spawn, initializer=_begin, initargs=(self.begun, home, chosen, nice))
+        # Begins the worker now, so that the first large message finds it at work.
+        self.at_work = self.submit(_ready)
+
+
 class Workshop:
     """Runs the journey of one submission in a process of its own.
 
@@ -154,7 +175,6 @@ class Workshop:
         home: Path,
         reactor: Any,
         chosen: settings.Settings | None = None,
-        processes: int = 1,
         *,
         ready: bool = True,
         begin_seconds: float = BEGIN_SECONDS,
@@ -162,10 +182,9 @@ class Workshop:
     ) -> None:
         self._begin = (home, chosen or settings.load(home), nice)
         self._reactor = reactor
-        self._processes = processes
+        self._numbers = count(1)
         self._aside = SetAside(home)
         self._abandoned = False
-        self._at_work: Future[None] | None = None
         self._patience = begin_seconds if ready else None
         self._pool = self._new_pool() if ready else None
 
@@ -175,7 +194,7 @@ class Workshop:
         """As intake.work, elsewhere; fires on the reactor's thread.
 
         Fails as intake.work does, and with Overloaded where the worker ended over it, or did not begin in
-        time.  Raises inbound.Unreadable for a message that ended several.
+        time.  Raises inbound.Unreadable for a message that ended several, Overloaded where no process can begin.
         """
         return self._given(submission, partial(_work, submission, sunk, at))
 
@@ -186,21 +205,29 @@ class Workshop:
     def _given(self, submission: Submission, task: Callable[[], Worked]) -> Deferred[Worked]:
         self._aside.check(submission)
         done: Deferred[Worked] = Deferred()
-        pool = self._pool = self._pool or self._new_pool()
+        number = next(self._numbers)
         try:
-            future = pool.submit(task)
-        except BrokenProcessPool:
-            pool = self._replace(pool)
-            future = pool.submit(task)
+            pool, future = self._submit(number, task)
+        except OSError as error:
+            raise Overloaded(f"no worker can begin: {error}") from error
         self._await(pool, done)
         call: Callable[..., None] = self._reactor.callFromThread
-        future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, submission))
+        future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, number, submission))
         return done
 
-    def _await(self, pool: ProcessPoolExecutor, done: Deferred[Worked]) -> None:
+    def _submit(self, number: int, task: Callable[[], Worked]) -> tuple[_Pool, Future[Worked]]:
+        pool = self._pool = self._pool or self._new_pool()
+        try:
+            return pool, pool.submit(_numbered, number, task)
+        except BrokenProcessPool:
+            self._replace(pool)
+            pool = self._pool = self._pool or self._new_pool()
+            return pool, pool.submit(_numbered, number, task)
+
+    def _await(self, pool: _Pool, done: Deferred[Worked]) -> None:
         """Where no worker of the pool has begun yet, do not wait for it too long."""
-        at_work = self._at_work
-        if self._patience is None or at_work is None or at_work.done():
+        at_work = pool.at_work
+        if self._patience is None or at_work.done():
             return
 
         def late() -> None:
@@ -232,7 +259,8 @@ class Workshop:
         self,
         future: Future[Worked],
         done: Deferred[Worked],
-        pool: ProcessPoolExecutor,
+        pool: _Pool,
+        number: int,
         submission: Submission,
     ) -> None:
         error = None if future.cancelled() else future.exception()
@@ -240,9 +268,11 @@ class Workshop:
             done.errback(Overloaded("stopping"))
             return
         if isinstance(error, BrokenProcessPool):
-            if pool is self._pool:
-                # The first of those that fail together: it was being worked on, the others waited for it.
+            if pool.begun.value == number:
                 self._aside.ended_over(submission)
+            elif not pool.begun.value:
+                # Half of the knowledge copied in, no memory: the fault of no message that waited.
+                log.error("a worker ended before it began", extra={"submission": submission.id})
             self._replace(pool)
         if done.called:  # nobody waits for it any more; what came of it was stored nowhere
             return
@@ -253,20 +283,19 @@ class Workshop:
         else:
             done.callback(future.result())
 
-    def _replace(self, pool: ProcessPoolExecutor) -> ProcessPoolExecutor:
-        """Put new workers in the place of these, unless that was done already; those of now."""
-        if self._pool is None or pool is self._pool:
+    def _replace(self, pool: _Pool) -> None:
+        """Put new workers in the place of these, unless that was done already."""
+        if pool is not self._pool:
+            return
+        pool.shutdown(wait=False)
+        self._pool = None
+        try:
             self._pool = self._new_pool()
-            pool.shutdown(wait=False)
-        return self._pool
+        except OSError as error:
+            log.error("no worker can begin: %s", error)
 
-    def _new_pool(self) -> ProcessPoolExecutor:
-        spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self._processes, spawn, initializer=_begin, initargs=self._begin)
-        self._at_work = pool.submit(
-            _ready
-        )  # begins a worker now, so that the first large message finds it at work
-        return pool
+    def _new_pool(self) -> _Pool:
+        return _Pool(*self._begin)
 
 
 def _forget(result: Any, due: Any) -> Any:

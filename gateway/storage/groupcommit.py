@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -38,6 +39,10 @@ MAX_WAITING_OCTETS = 64 * 1024 * 1024
 
 READERS = 4
 """Threads for the ledger's other work."""
+
+MAX_CALLS = 5_000
+"""Of other work that waits for a thread: more than a door has connections, and some 10 MB.  A database that hangs would
+else have everything that was ever asked of it answered first when it is back."""
 
 
 STAGED_OCTETS = 4_096
@@ -76,6 +81,16 @@ def octets_of(settlement: Settlement) -> int:
     return len(settlement.submission.body) + min(STAGED_OCTETS * len(settlement.staged), MAX_BATCH_OCTETS)
 
 
+class _Call:
+    """Other work, and who waits for what it gives."""
+
+    __slots__ = ("result", "work")
+
+    def __init__(self, work: Callable[[], Any], forget: Callable[[_Call], None]) -> None:
+        self.work = work
+        self.result: Deferred[Any] = Deferred(lambda _: forget(self))
+
+
 class GroupCommit:
     """Settles through one writer thread; all methods belong to the reactor's thread."""
 
@@ -86,20 +101,24 @@ class GroupCommit:
         linger_ms: float = LINGER_MS,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
+        max_calls: int = MAX_CALLS,
     ) -> None:
         self._ledger = ledger
         self._reactor: Any = reactor
         self._linger = linger_ms / 1000
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._max_calls = max_calls
         self._queue: deque[_Waiting] = deque()
         self._alone: deque[_Waiting] = deque()  # of a failed batch: each gets its own transaction
         self._octets = 0
         self._last = 0  # size of the last batch
         self._writing = False
-        self._calls = 0
+        self._calls = 0  # given to threads
+        self._asked: deque[_Call] = deque()  # waiting for one
         self._timer: Any = None  # an IDelayedCall while a batch lingers
         self._stopped: Deferred[None] | None = None
+        self._ended = False
         self._writer = ThreadPool(1, 1, "ledger-writer")
         self._readers = ThreadPool(0, READERS, "ledger-reader")
         self._writer.start()
@@ -128,13 +147,19 @@ class GroupCommit:
         return waiting.answer
 
     def call(self, work: str | Callable[..., Any], *args: Any) -> Deferred[Any]:
-        """Other ledger work in a reader thread: a method of the ledger by name, or any function."""
+        """Other ledger work in a reader thread: a method of the ledger by name, or any function.
+
+        Cancelled before a thread has taken it, it is never done.  Raises Overloaded at once where too much waits.
+        """
         function = getattr(self._ledger, work) if isinstance(work, str) else work
         if self._stopped is not None:
             raise Overloaded("the ledger is stopping")
-        self._calls += 1
-        called: Deferred[Any] = deferToThreadPool(self._reactor, self._readers, function, *args)
-        return called.addBoth(self._called)
+        if len(self._asked) >= self._max_calls:
+            raise Overloaded(f"{len(self._asked)} readings wait")
+        asked = _Call(partial(function, *args), self._forget)
+        self._asked.append(asked)
+        self._call_next()
+        return asked.result
 
     def with_ledger(self, work: Callable[[Ledger], Any]) -> Deferred[Any]:
         """Work of several steps on the ledger, in a reader thread."""
@@ -213,18 +238,34 @@ class GroupCommit:
         self._next()
         return result
 
-    def _called(self, result: object) -> object:
+    def _call_next(self) -> None:
+        while self._asked and self._calls < READERS:
+            asked = self._asked.popleft()
+            self._calls += 1
+            done: Deferred[Any] = deferToThreadPool(self._reactor, self._readers, asked.work)
+            done.addBoth(self._called, asked)
+
+    def _called(self, result: object, asked: _Call) -> None:
         self._calls -= 1
+        self._call_next()
+        if not asked.result.called:  # else who asked went meanwhile
+            asked.result.callback(result)
         self._end()
-        return result
+
+    def _forget(self, asked: _Call) -> None:
+        """Who asked went."""
+        if asked in self._asked:
+            self._asked.remove(asked)
+            self._end()
 
     def _end(self) -> None:
-        if self._stopped is None or self._writing or self._calls or self.waiting:
+        busy = self._writing or self._calls or self._asked or self.waiting
+        if self._stopped is None or self._ended or busy:
             return
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._writer.stop()
         self._readers.stop()
-        stopped, self._stopped = self._stopped, Deferred()
-        stopped.callback(None)
+        self._stopped.callback(None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import signal
 import subprocess
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -32,9 +34,11 @@ from hypothesis import strategies as st
 from test_clearance_goods import FREE, GREEN, RED, YELLOW
 
 from adapters.clearance import Clearance, SchemaTooNew, tables
+from adapters.clearance.books import Refusing
 from gateway.adapter import BackendUnavailable, Handover
 from gateway.model import DecisionKind as K
 from gateway.model import Declaration
+from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +56,51 @@ def test_a_second_handover_has_no_second_effect(partners: Partners) -> None:
     partners.clearance.hand_over(batch, NOW + timedelta(days=1))
     assert partners.clearance.decisions(100) == first
     assert len(partners.office.work()) == 3
+
+
+def test_after_a_restore_nothing_is_said_under_an_id_of_before(partners: Partners) -> None:
+    """A receiver drops what comes under an id that it has."""
+    clearance = partners.clearance
+    (case,) = {d.registration for d in partners.file(goods("L1", YELLOW))}
+    said: list[str] = []
+    for _ in range(2):
+        with clearance.books.writing(clearance.config, NOW) as docket:
+            docket.begin_epoch()
+            found = docket.case(case)
+            assert found is not None
+            docket.tell(found, K.HELD, ("Held.", "Giữ lại."))
+        said += [d.id for d in partners.fetch()]
+    assert len(set(said)) == 2
+    assert all(re.fullmatch(rf"{case}-\d{{4}}\.[0-9a-f]{{10}}", i) for i in said)
+    clearance.hand_over(numbered(goods("L1", YELLOW), run="again"), NOW)
+    assert all(re.fullmatch(r"dagain0-0001\.[0-9a-f]{10}", d.id) for d in partners.fetch())
+
+
+def test_an_error_of_the_database_says_nothing_of_declarations(partners: Partners) -> None:
+    clearance = partners.clearance
+    (case,) = {d.registration for d in partners.file(goods("L1", YELLOW))}
+    again = tables.case.insert().from_select(
+        tables.case.columns.keys(),
+        tables.case.select().where(tables.case.c.registration == sa.bindparam("it")),
+    )
+    with pytest.raises(Refusing) as refused, clearance.books.writing(clearance.config, NOW) as docket:
+        docket.connection.execute(again, {"it": case})
+    told = "".join(traceback.format_exception(refused.value))
+    assert "clearance_case" in told
+    assert case not in told
+
+
+def test_a_server_that_takes_nothing_is_left(postgres_server: PostgresServer) -> None:
+    """Its connections are given up, so that the next ones find who took over."""
+    name = postgres_server.create()
+    partners = Partners(postgres_server.url(name))
+    with partners.clearance.books.engine.begin() as connection:
+        connection.exec_driver_sql("SET default_transaction_read_only = on")
+    with pytest.raises(BackendUnavailable):
+        partners.file(goods("L1", GREEN))
+    assert partners.file(goods("L1", GREEN))
+    partners.close()
+    postgres_server.drop(name)
 
 
 def test_decisions_are_offered_until_confirmed_oldest_first(partners: Partners) -> None:

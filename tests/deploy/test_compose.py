@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from adapters.clearance import Clearance, load
 from gateway.operations import processes, settings
+from gateway.storage import Ledger
 from tests.deploy.files import DEPLOY, document, program, said
+from tests.postgres import PostgresServer
 
 FILE = DEPLOY / "compose" / "compose.yaml"
 COMPOSE = document(FILE)
@@ -94,6 +98,31 @@ def test_settings_are_taken_and_agree(tmp_path: Path) -> None:
         SERVICES["gateway-a"]["healthcheck"]
     )
     assert {SERVICES["balancer"]["environment"][f"CVAN_NODE_{x}"] for x in "AB"} == set(GATEWAYS)
+
+
+def test_the_gateway_s_login_owns_its_database_and_nothing_else(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A superuser's may run programs on the database's machine, and turn its syncs off."""
+    assert SERVICES["database"]["environment"]["POSTGRES_USER"] == "postgres"
+    (tmp_path / "password").write_text("a 'b\\c\n")
+    text = (DEPLOY / "compose" / "database.sql").read_text("utf-8")
+    text = text.replace("/run/secrets/database_password", str(tmp_path / "password"))
+    (tmp_path / "database.sql").write_text(text.replace("cvan", "compose"), "utf-8")
+    server = f"host={postgres_server.folder} user=cvan dbname=postgres"
+    done = said(program("psql"), "--no-psqlrc", "--dbname", server, "--file", tmp_path / "database.sql")
+    assert done.returncode == 0, done.stderr
+    url = f"postgresql+psycopg://compose@/compose?host={postgres_server.folder}"
+    Ledger.open(url, create=True).close()
+    Clearance.open(url, load(DEPLOY.parent / "clearance")).close()
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as login:
+        for forbidden in ("COPY (SELECT 1) TO PROGRAM 'true'", "ALTER SYSTEM SET fsync = off"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                login.execute(forbidden.encode())
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("DROP DATABASE compose")
+        admin.execute("DROP ROLE compose")
+        admin.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
 
 
 def test_own_keys_are_those_of_a_keystore() -> None:

@@ -22,5 +22,5 @@ def test_a_door_that_leaks_is_found_and_nothing_else_is_wrong(
     assert not said.wrong
     assert said.rate == pytest.approx(said.capacity * soak.SHARE)
     assert {"door 1", "supervisor", "worker"} <= said.processes.keys()
-    assert sum(line.count for line in said.lines) > 10
+    assert sum(line.count for line in said.lines) >= 1
     assert "door 1     grows" in soak.text(said)

@@ -81,9 +81,9 @@ class World:
         return security.sign_cms(interchange, "application/edifact", key, envelope, NOW)
 
 
-def declaration(reference: str = "LRN-1", trader: Partner = TRADER) -> bytes:
+def declaration(reference: str = "LRN-1", trader: Partner = TRADER, items: int = 1) -> bytes:
     """An unsigned import declaration."""
-    return papers.declaration(reference, (trader.name, trader.identifiers[0]), LAPTOPS, NOW)
+    return papers.declaration(reference, (trader.name, trader.identifiers[0]), LAPTOPS * items, NOW)
 
 
 def manifest(reference: str = "M1", *bills: papers.Bill) -> bytes:

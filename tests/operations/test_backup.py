@@ -69,6 +69,47 @@ def test_numbers_that_somebody_may_hold_are_left_out(kept: Path, tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / "new" / "clearance.db")) as office:
         query = "SELECT value FROM clearance_counter WHERE name LIKE 'registered-%'"
         assert office.execute(query).fetchall() == [(5_070,)]
+    ledger = Ledger.open(settings.database_url(tmp_path / "new", "sqlite:///ledger.db"))
+    assert ledger.references("outgoing", 1) == range(50_701, 50_702)
+    ledger.close()
+
+
+def test_each_restore_begins_ids_that_no_other_gave(kept: Path, tmp_path: Path) -> None:
+    """Also where the same backup is restored twice, and both have told something since."""
+    backups.make(kept, tmp_path / "b.tar", Asked())
+    drawn = set()
+    for name in ("one", "two"):
+        _good(cvan("restore", tmp_path / "b.tar", tmp_path / name))
+        with closing(sqlite3.connect(tmp_path / name / "clearance.db")) as office:
+            drawn |= set(office.execute("SELECT value FROM clearance_counter WHERE name = 'epoch'"))
+    assert len(drawn) == 2
+
+
+def test_the_broker_s_secrets_are_left_out_and_what_is_elsewhere_is_told(kept: Path, tmp_path: Path) -> None:
+    (kept / "keystore" / "token").write_text("s3cr3t\n")
+    path = kept / "conf" / "gateway.toml"
+    text = path.read_text("utf-8").replace('\ncredentials = ""', '\ncredentials = "keystore/token"')
+    path.write_text(text.replace('\ntrust = ""\ncert', '\ntrust = "/etc/broker.pem"\ncert'), "utf-8")
+    made = backups.make(kept, tmp_path / "b.tar", Asked())
+    assert made.manifest.elsewhere == ("/etc/broker.pem",)
+    assert "home/keystore/token" not in {member.path for member in made.manifest.members}
+    made = backups.make(kept, tmp_path / "all.tar", Asked(keys=True))
+    assert "home/keystore/token" in {member.path for member in made.manifest.members}
+
+
+def test_a_file_that_goes_while_it_is_packed_ends_no_backup(kept: Path, tmp_path: Path) -> None:
+    """As when an operator removes what was set aside."""
+    (kept / "aside").mkdir()
+    for name in "ab":
+        (kept / "aside" / name).write_text(name)
+
+    def progress(what: str, done: int, whole: int) -> None:
+        if what == "files":
+            (kept / "aside" / "b").unlink(missing_ok=True)
+
+    made = backups.make(kept, tmp_path / "b.tar", Asked(), progress)
+    names = {member.path for member in made.manifest.members}
+    assert ("home/aside/a" in names, "home/aside/b" in names) == (True, False)
 
 
 def test_a_folder_gets_a_file_named_by_its_moment(kept: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_a_home_comes_back_in_another_database(kept: Path, empty: str, tmp_path:
     assert "active: yes" in cvan("partner", "show", "anphat", home=tmp_path / "new").text
     assert "active: no" in cvan("partner", "show", "anphat", home=kept).text
     assert not (tmp_path / "new" / "ledger.dump").exists()
+
+
+def test_the_moment_is_held_for_as_long_as_the_dump_takes(kept: Path, url: str, tmp_path: Path) -> None:
+    """Servers end what idles in a transaction; a dump takes longer than that."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        for bound in ("idle_in_transaction_session_timeout", "statement_timeout"):
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {bound} = '100ms'")
+    with Server(url).snapshot() as (moment, ask):
+        time.sleep(0.3)
+        assert ask("SELECT pg_sleep(0.2), count(*) FROM partner")[0][1] == 1
+        Server(url).dump(moment, tmp_path / "later.dump")
 
 
 def test_a_database_with_tables_is_refused(kept: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.model import Partner, Role
 from gateway.operations.server import Server
-from gateway.storage import Ledger, LedgerUnavailable, Overloaded
+from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded
 from tests.delivery.fakes import InlineCommits, InlinePool, StillReactor, done
 
 Rewrite = Callable[[str, str, str], None]
@@ -65,7 +65,9 @@ def test_a_partner_that_another_process_registers_is_taken_up(server: Watched) -
     assert server.handbook() is after  # nothing new, nothing made anew
 
 
-@pytest.mark.parametrize("error", [LedgerUnavailable("gone"), Overloaded("stopping")])
+@pytest.mark.parametrize(
+    "error", [LedgerUnavailable("gone"), LedgerError("no right"), Overloaded("stopping")]
+)
 def test_a_ledger_that_is_away_does_not_end_the_watch(
     server: Watched, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:

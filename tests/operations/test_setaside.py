@@ -44,6 +44,7 @@ def test_every_process_knows_and_whoever_removes_the_file_lets_it_be_tried_again
         other.check(poison)
     kept.unlink()
     other.check(poison)
+    aside.check(poison)
 
 
 def test_a_full_folder_refuses_without_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

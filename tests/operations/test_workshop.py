@@ -149,16 +149,42 @@ def test_a_worker_knows_a_partner_s_change(place: Place) -> None:
 
 
 def test_a_worker_that_dies_over_its_message_is_replaced(place: Place) -> None:
-    place.work(place.signed(declaration("LRN-5")))
+    """And only that message is noted, not the one that waited behind it."""
+    fatal = msgspec.structs.replace(place.signed(declaration("LRN-5", items=900)), digest="9" * 64)
+    behind = place.signed(declaration("LRN-6"))
+    place.work(behind)
     (worker,) = place.workers()
-    os.kill(worker, signal.SIGSTOP)
-    waiting = place.workshop.work(place.signed(declaration("LRN-6")), None)
-    time.sleep(0.2)
+    told = place.workshop._pool.begun
+    before = told.value
+    waiting = [place.workshop.work(one, None) for one in (fatal, behind)]
+    while told.value == before:
+        time.sleep(0)
     os.kill(worker, signal.SIGKILL)
-    with pytest.raises(Overloaded):
-        place.bell.until(waiting)
-    assert place.work(place.signed(declaration("LRN-6"))).verdict.outcome is Outcome.ACCEPTED
+    for deferred in waiting:
+        with pytest.raises(Overloaded):
+            place.bell.until(deferred)
+    assert place.workshop._aside._ended == {fatal.digest: 1}
+    assert place.work(behind).verdict.outcome is Outcome.ACCEPTED
     assert worker not in place.workers()
+
+
+def test_a_worker_that_cannot_begin_is_no_fault_of_the_message_that_waits(place: Place) -> None:
+    """New knowledge is half copied in when the worker is killed by chance."""
+    place.work(place.signed(declaration("LRN-7")))
+    half = next((place.home / "mappings").rglob("*.toml"))
+    whole = half.read_bytes()
+    half.write_bytes(b"= half a fi")
+    place.workshop._aside._ended.clear()
+    for worker in place.workers():
+        os.kill(worker, signal.SIGKILL)
+    try:
+        with pytest.raises(Overloaded):
+            place.work(place.signed(declaration("LRN-8")))
+    finally:
+        half.write_bytes(whole)
+        place.workshop.renew()
+    assert place.workshop._aside._ended == {}
+    assert place.work(place.signed(declaration("LRN-8"))).verdict.outcome is Outcome.ACCEPTED
 
 
 def test_a_worker_may_begin_before_the_database(home: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.threads import blockingCallFromThread
+from twisted.logger import globalLogPublisher
 
 from gateway.model import Answer
 from gateway.storage import Clash, GroupCommit, Ledger, LedgerError, LedgerUnavailable, Overloaded, Settlement
 from gateway.storage.database import Database
+from gateway.storage.groupcommit import READERS
 
 from .making import settlement
 
@@ -187,6 +190,49 @@ def test_stop_finishes_what_was_taken_and_takes_no_more(
     assert all(watched.raw(f"s{n}") is not None for n in range(10))
     assert watched.raw("late") is None
     assert not [t for t in threading.enumerate() if "ledger-" in t.name]
+
+
+def test_what_is_asked_of_a_ledger_that_hangs_is_bounded_and_forgotten(
+    watched: Watched, reactor: SelectReactor, on: Callable[..., Any]
+) -> None:
+    commits = on(lambda: GroupCommit(watched, reactor, max_calls=2))
+    gate, asked = threading.Event(), []
+
+    def hung(name: str) -> str:
+        gate.wait(30)
+        asked.append(name)
+        return name
+
+    def flood() -> list[Deferred[Any]]:
+        taken = [commits.call(hung, f"taken {n}") for n in range(READERS)]
+        gone, stays = (commits.call(hung, name) for name in ("gone", "stays"))
+        with pytest.raises(Overloaded):
+            commits.call(hung, "one too many")
+        gone.addErrback(lambda failure: failure.trap(CancelledError))
+        gone.cancel()
+        taken[0].addErrback(lambda failure: failure.trap(CancelledError))
+        taken[0].cancel()  # a thread is at it: it is done, and nobody hears of it
+        return [*taken[1:], stays, commits.call(hung, "in its place")]
+
+    waiting = on(flood)
+    gate.set()
+    assert on(gatherResults, waiting)[-2:] == ["stays", "in its place"]
+    on(commits.stop)
+    assert sorted(asked) == ["in its place", "stays", *(f"taken {n}" for n in range(READERS))]
+
+
+def test_who_hears_of_the_last_call_may_stop_it(
+    watched: Watched, reactor: SelectReactor, on: Callable[..., Any]
+) -> None:
+    commits = on(lambda: GroupCommit(watched, reactor))
+    told: list[Any] = []
+    globalLogPublisher.addObserver(told.append)
+    try:
+        on(lambda: commits.call("counts").addCallback(lambda _: commits.stop()))
+        on(gc.collect)
+    finally:
+        globalLogPublisher.removeObserver(told.append)
+    assert [event["log_failure"] for event in told if "log_failure" in event] == []
 
 
 def test_a_sender_that_went_away_does_not_undo_its_settlement(

@@ -23,18 +23,24 @@ HEAD = 1 << 20
 def home_files(home: Path, chosen: Settings, *, keys: bool, without: frozenset[Path]) -> Iterator[Path]:
     """Paths of files, through links; ``keys``: private keys too; ``without``: other paths to leave out."""
     own = (home / chosen.keys.own).resolve()
+    named = frozenset((home / n).resolve() for n in (chosen.publish.key, chosen.publish.credentials) if n)
     for path in _walk(home, set()):
         real = path.resolve()
         if path.relative_to(home).parts[0] in PASSING or path.name.endswith(PASSING_SUFFIXES):
             continue
         if any(real.is_relative_to(other) for other in without):
             continue
-        if keys or not secret(path, own):
-            yield path
+        try:
+            if keys or not secret(path, own, named):
+                yield path
+        except FileNotFoundError:
+            continue  # it went meanwhile, as what was set aside does
 
 
-def secret(path: Path, own: Path) -> bool:
-    """True where a file is, or may be, a private key.  Raises OSError."""
+def secret(path: Path, own: Path, named: frozenset[Path] = frozenset()) -> bool:
+    """True where a file is, or may be, a private key, or is ``named`` as one or as a password.  Raises OSError."""
+    if path.resolve() in named:
+        return True
     if path.resolve().is_relative_to(own) or path.parent.resolve().is_relative_to(own):
         return not path.name.endswith(PUBLIC)
     if path.suffix.lower() in KEY_SUFFIXES:
@@ -45,7 +51,11 @@ def secret(path: Path, own: Path) -> bool:
 
 def elsewhere(home: Path, chosen: Settings) -> list[str]:
     """What the settings name outside the home: somebody else has to put it away."""
-    named = (chosen.keys.own, chosen.keys.trust, chosen.keys.push_trust, chosen.retention.archive)
+    keys, broker = chosen.keys, chosen.publish
+    named = (
+        *(keys.own, keys.trust, keys.push_trust, chosen.retention.archive),
+        *(broker.trust, broker.certificate, broker.key, broker.credentials),
+    )
     return sorted({name for name in named if name and not _within(home, home / name)})
 
 

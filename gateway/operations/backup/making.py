@@ -28,6 +28,10 @@ from gateway.operations.settings import Settings
 from gateway.operations.witnessing import FILE as WITNESS
 from gateway.storage.database import parse_url
 
+AT_ONCE = 16 << 20
+"""Octets of a home's file that are read at once: it may shrink or grow while it is packed.  Larger ones are set-aside
+messages, which nobody changes."""
+
 MODE = 0o600
 """A backup holds business secrets, with or without keys."""
 
@@ -61,6 +65,7 @@ def make(home: Path, target: Path, asked: Asked, progress: Progress = lambda wha
     if folder.resolve().is_relative_to(home.resolve()):
         raise Unable(f"{folder} is in the home: a backup has to be where the home can be lost")
     with tempfile.TemporaryDirectory(prefix=".cvan-backup-", suffix=".new", dir=folder) as working:
+        _check_links(Path(working))
         # Before the databases: a checkpoint is noted after it is stored, so they have what the note says.
         witness = _read(home / WITNESS)
         moment = _databases(home, chosen, Path(working), progress)
@@ -154,7 +159,7 @@ def _write(fresh: Path, packed: str, work: _Work, progress: Progress) -> None:
             members.append(_added(add, f"{said.DATABASE}/{path.name}", path))
             path.unlink()  # the disk has to hold it once
         for number, path in enumerate(_files(work.home, work.chosen, work.asked), 1):
-            members.append(_added(add, f"{said.HOME}/{path.relative_to(work.home)}", path))
+            members += _of_home(add, f"{said.HOME}/{path.relative_to(work.home)}", path)
             progress("files", number, 0)
         if work.witness is not None:
             members.append(add(f"{said.HOME}/{WITNESS}", io.BytesIO(work.witness), None))
@@ -181,6 +186,18 @@ def _manifest(work: _Work, members: Sequence[Member], archives: Sequence[Archive
 def _added(add: Add, name: str, path: Path) -> Member:
     with path.open("rb") as file:
         return add(name, file, os.fstat(file.fileno()))
+
+
+def _of_home(add: Add, name: str, path: Path) -> list[Member]:
+    """A file of a home that serves, as it is at one moment; none where it went meanwhile."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size > AT_ONCE:
+                return [add(name, file, status)]
+            return [add(name, io.BytesIO(file.read()), status)]
+    except FileNotFoundError:
+        return []
 
 
 def _files(home: Path, chosen: Settings, asked: Asked) -> Iterator[Path]:
@@ -244,6 +261,19 @@ class _Hashed(io.RawIOBase):
 def _packed(name: Path) -> str:
     """How tarfile calls the compression that a name asks for."""
     return "gz" if name.name.endswith((".gz", ".tgz")) else ""
+
+
+def _check_links(working: Path) -> None:
+    """Say before an hour of dumping, and not after it, that the backup could get no name.  Raises Unable."""
+    one = working / "link"
+    one.touch()
+    try:
+        os.link(one, working / "linked")
+    except OSError as error:
+        raise Unable(
+            f"{working.parent}: no hard links there ({error.strerror}), by which a whole backup gets its name and "
+            "never another's; make it on a disk of this machine, and copy it"
+        ) from error
 
 
 def _name(fresh: Path, name: Path) -> None:

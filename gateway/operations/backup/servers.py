@@ -28,6 +28,14 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspnam
 """
 
 
+_PATIENT = """
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')
+"""
+"""What a server may end a transaction by, off for this one: it idles for as long as pg_dump (which does the same
+for its own) reads.  Not each version knows each of them."""
+
+
 class Unable(Exception):
     """The server, or a tool of it, is not there or refuses; the text says why."""
 
@@ -55,6 +63,7 @@ class Server:
         try:
             with self._connect() as connection:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                connection.execute(_PATIENT.encode())
                 found = connection.execute("SELECT pg_export_snapshot()").fetchone()
                 assert found is not None
                 yield str(found[0]), lambda query: connection.execute(query.encode()).fetchall()

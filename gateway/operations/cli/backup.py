@@ -110,8 +110,8 @@ def restore(path: Path, home: Path, database: str, witness: str, skip: int, in_j
     except NOT_MADE as error:
         raise Trouble(f"not restored: {error}") from error
     breaches, after = _prove(home, manifest, noted)
-    if skip and manifest.position.clearance:
-        _skip(home, skip)
+    if skip:
+        _skip(home, skip, office=bool(manifest.position.clearance))
     value = {
         "home": home,
         "at": manifest.at,
@@ -132,10 +132,11 @@ def restore(path: Path, home: Path, database: str, witness: str, skip: int, in_j
 @as_json
 @click.pass_context
 def skip_numbers_(context: click.Context, count: int, in_json: bool) -> None:
-    """Have the office leave out its next COUNT registration numbers.
+    """Have the office leave out its next COUNT registration numbers, and say nothing under an id of before.
 
     After a database was brought back to an earlier time by other means than `cvan restore`: declarants hold
-    numbers that it gave out since, and it must not give them again.
+    numbers that it gave out since, receivers drop decisions whose id they have. It must not give them again.
+    Numbers of interchanges are left out, too, ten times as many.
 
     \b
     cvan --home HOME skip-numbers 1000000
@@ -144,10 +145,10 @@ def skip_numbers_(context: click.Context, count: int, in_json: bool) -> None:
     emit(in_json, {"skipped": count}, [f"left out: {count}"])
 
 
-def _skip(home: Path, count: int) -> None:
+def _skip(home: Path, count: int, *, office: bool = True) -> None:
     try:
-        skip_numbers(home, count)
-    except (BackendUnavailable, ValueError, OverflowError) as error:
+        skip_numbers(home, count, office=office)
+    except (BackendUnavailable, LedgerError, ValueError, OverflowError) as error:
         raise Trouble(f"no numbers were left out: {error}") from error
 
 

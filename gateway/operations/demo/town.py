@@ -132,9 +132,9 @@ class Gateway:
         """Of the process that supervises the doors."""
         return self._process.pid
 
-    def wait(self) -> str:
-        """The address once it serves.  Raises NotStarted where it does not."""
-        until = time.monotonic() + START_SECONDS
+    def wait(self, seconds: float = START_SECONDS) -> str:
+        """The address once it serves.  Raises NotStarted where it does not within so long."""
+        until = time.monotonic() + seconds
         path = self._home / ADDRESS_FILE
         while time.monotonic() < until and self._process.poll() is None:
             if path.exists() and path.read_text(encoding="ascii").endswith("\n"):

@@ -47,7 +47,7 @@ def reverse(groupcommit):
     groupcommit.GroupCommit.settle = speak
 
 
-LEAKED = 100_000
+LEAKED = 1_000_000
 """Octets of each message."""
 
 
@@ -56,7 +56,7 @@ def leak(groupcommit):
     settle, kept = groupcommit.GroupCommit.settle, []
 
     def keep(self, settlement):
-        kept.append(bytearray(LEAKED))
+        kept.append(b"x" * LEAKED)
         return settle(self, settlement)
 
     groupcommit.GroupCommit.settle = keep

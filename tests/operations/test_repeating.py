@@ -1,0 +1,58 @@
+"""What is done again and again outlives every fault of one time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from gateway import transport
+from gateway.operations.expiring import COUNT_SECONDS, ExpiryWatch
+from gateway.operations.repeating import repeat
+from gateway.operations.tally import TALLY_SECONDS, keep_tally
+from gateway.storage import Ledger, LedgerError, LedgerUnavailable
+from tests.delivery.fakes import InlineCommits, StillReactor
+
+FAULTS = [LedgerUnavailable("away"), LedgerError("permission denied"), ValueError("half a row")]
+
+
+class Running(StillReactor):
+    def callWhenRunning(self, function: Callable[..., Any], *args: Any, **named: Any) -> None:  # noqa: N802
+        function(*args, **named)
+
+
+@pytest.fixture
+def commits(database_url: str) -> Iterator[InlineCommits]:
+    ledger = Ledger.open(database_url)
+    yield InlineCommits(ledger)
+    ledger.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_figures_are_counted_again_after_every_fault(commits: InlineCommits, fault: Exception) -> None:
+    reactor, metrics = Running(), transport.Metrics()
+    commits.failing = {"counts": fault, "expiring": fault}
+    anything: Any = commits
+    keep_tally(anything, metrics, reactor)
+    ExpiryWatch(anything, metrics, reactor.now).keep(reactor)
+    commits.failing.clear()
+    commits.called.clear()
+    reactor.advance(TALLY_SECONDS)
+    assert commits.called == ["counts", "breakers"]
+    reactor.advance(COUNT_SECONDS)
+    assert "expiring" in commits.called
+
+
+def test_it_ends_when_it_is_told_to() -> None:
+    reactor, times = Running(), []
+
+    async def work() -> None:
+        times.append(reactor.seconds())
+
+    end = repeat(work, reactor, 2.0, now=False)
+    reactor.advance(2)
+    end()
+    reactor.advance(2)
+    assert times == [2.0]
+    assert end() is None
