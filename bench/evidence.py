@@ -57,7 +57,7 @@ def lived(ledger: Ledger, settlements: Sequence[Settlement], now: datetime) -> t
     for start in range(0, len(ids), BATCH):
         some = ids[start : start + BATCH]
         ledger.record([recorded(f"D{k}-{i}", f"{i}.1", k) for i in some for k in DECISIONS])
-        ledger.acknowledge(AN_PHAT.id, [f"{i}.r" for i in some], now)
+        ledger.acknowledge(AN_PHAT.id, [f"{i}.r" for i in some])
     return door, time.process_time() - begun
 
 

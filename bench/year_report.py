@@ -121,8 +121,9 @@ def figures(stage: Stage, busy: Mapping[str, float], wal: float) -> Figures:
     """Of everything that was declared; ``wal``: octets of log since the beginning.  ``busy``: by role, seconds of
     processor time of one submission where nothing was idle: what a process does by the clock is not in it."""
     books = stage.books
-    ((papers, bodies),) = books.ask(books.ledger, "select count(*), sum(length(body)) from submission")
-    ((outgoing, sent),) = books.ask(books.ledger, "select count(*), sum(length(body)) from outgoing")
+    ((papers, bodies),) = books.ask(books.ledger, "select count(*), sum(length(body)) from octets")
+    both = "select body from outgoing union all select receipt from submission"
+    ((outgoing, sent),) = books.ask(books.ledger, f"select count(*), sum(length(body)) from ({both}) as sent")
     ((declared,),) = books.ask(books.office, "select count(*) from clearance_case")
     ledger, office = size(books, books.ledger), size(books, books.office)
     if books.ledger == books.office:

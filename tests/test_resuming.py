@@ -187,7 +187,7 @@ def test_everybody_whose_octets_were_held_gets_a_receipt(desk: Desk, world: Worl
     (own,), (copied,) = desk.receipts(TRADER), desk.receipts(VAN)
     assert (own.body, own.about) == (copied.body, copied.about)
     assert copied.about == first
-    assert copied.id == f"{second}.r"
+    assert copied.id == f"{first}.{second}.r"
     found = desk.ledger.claim_due("push:", "me", NOW, HOUR, 9)
     assert [d.payload for d in found] == ([copied.id] if channel is Channel.PUSH else [])
     desk.rounds()

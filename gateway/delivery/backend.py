@@ -21,7 +21,7 @@ from gateway.delivery.courier import Courier, log
 from gateway.delivery.leases import Leases
 from gateway.handbook import Handbook
 from gateway.model import ACCEPTED, Channel, Decision, DecisionKind, Delivery, Event, Outgoing
-from gateway.storage import Addressed, GroupCommit, Recorded, decision_due
+from gateway.storage import Addressed, GroupCommit, Recorded, answer_id, decision_due
 
 T = TypeVar("T")
 
@@ -254,7 +254,7 @@ class BackendCourier(Courier):
     def _published(self, answer: Recorded, now: datetime) -> Recorded:
         if not self._publish:
             return answer
-        due = decision_due(self._publish, answer.decision.id, now)
+        due = decision_due(self._publish, answer.decision.message, answer.decision.id, now)
         return msgspec.structs.replace(answer, published=due)
 
     def _tell_answered(
@@ -310,7 +310,7 @@ class BackendCourier(Courier):
         draft = outbound.decision(decision, about, to.route, handbook, number, now)
         media_type, body = outbound.seal(draft, to.route, key, now)
         outgoing = Outgoing(
-            id=f"{decision.id}.d",
+            id=answer_id(decision.message, decision.id),
             partner=to.route.partner,
             kind=decision.kind.value,
             about=decision.message,

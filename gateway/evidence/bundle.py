@@ -43,7 +43,7 @@ def bundle(
     NoEvidence.
     """
     told = [read_entry(line.text) for line in gathered.lines]
-    received = next((e for e in told if e.kind in (entries.RECEIVED, entries.ADOPTED)), None)
+    received = next((e for e in told if e.kind == entries.RECEIVED), None)
     if received is None:
         raise NoEvidence(f"the journal has no entry of {gathered.submission.id}")
     maker = _Maker(gathered, received, anchors)

@@ -35,7 +35,6 @@ MANDATE = "mandate"
 KEY = "key"
 ARCHIVED = "archived"
 RESTORED = "restored"
-ADOPTED = "adopted"
 
 _encoder = msgspec.json.Encoder()
 
@@ -61,8 +60,7 @@ class Attested(msgspec.Struct, frozen=True, omit_defaults=True):
     ``record``: of the thing's record (`records`); ``body``: of its octets.  ``messages``: of a
     submission's message records by ordinal.  ``sent``: of outgoing records by outgoing id.  ``due``:
     destination and payload by delivery id.  ``events``: of timeline lines.  ``ids``: deliveries,
-    outgoings or decisions that something befell.  ``decisions``: of the records of those that were found
-    with what was adopted.  ``mandates``: ids of those that a verdict rests on.  ``proof`` and
+    outgoings or decisions that something befell.  ``mandates``: ids of those that a verdict rests on.  ``proof`` and
     ``carrier_proof``: exhibits of the signer's and the carrier's proof.  ``note``: words of ours.
     ``text``: a partner or mandate as registered, in JSON.
     """
@@ -74,7 +72,6 @@ class Attested(msgspec.Struct, frozen=True, omit_defaults=True):
     due: dict[str, str] = {}
     events: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
-    decisions: tuple[str, ...] = ()
     mandates: tuple[str, ...] = ()
     proof: Exhibits | None = None
     carrier: Signer | None = None

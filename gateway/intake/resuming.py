@@ -165,7 +165,8 @@ class Resuming:
         receipt = answer.receipt
         if not answer.repeated or receipt.partner == holding.partner:
             return []
-        made = msgspec.structs.replace(receipt, id=f"{holding.id}.r", partner=holding.partner, created_at=now)
+        name = f"{answer.submission}.{holding.id}.r"
+        made = msgspec.structs.replace(receipt, id=name, partner=holding.partner, created_at=now)
         return [made]
 
     async def _let_go(self, holding: Holding, became: str, how: str, told: Sequence[Outgoing] = ()) -> None:

@@ -17,7 +17,7 @@ from gateway import security
 from gateway.evidence.archives import Facts, Known, NoArchive, Row, read_archive, write_archive
 from gateway.evidence.entries import sha256
 from gateway.operations.repeating import repeat
-from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
+from gateway.storage import GroupCommit, Ledger, LedgerError, LedgerUnavailable, Overloaded
 from gateway.storage.retention import Changed
 
 log = logging.getLogger("gateway.archive")
@@ -60,8 +60,8 @@ def archive(
     """Move what was received before a time into files of the folder, a batch at a time.
 
     May be ended at any moment and begun again: a file is whole before it has its name, it is read back
-    before its rows are deleted, and they are deleted together.  Raises OSError, LedgerError, NoArchive;
-    KeyUnusable where the key cannot sign.
+    before its rows are deleted, and they are deleted together, on PostgreSQL with their month.  Raises OSError,
+    LedgerError, NoArchive; KeyUnusable where the key cannot sign.
     """
     folder.mkdir(parents=True, exist_ok=True)
     after, more = "", True
@@ -85,6 +85,18 @@ def archive(
             continue
         log.info("archived %d submissions in %s", len(ids), path.name)
         yield Written(path, digest, len(ids))
+    if not stop():
+        _depart(ledger)
+
+
+def _depart(ledger: Ledger) -> None:
+    """On PostgreSQL: drop the partitions of months that are wholly archived by now."""
+    for month in ledger.archived_months():
+        try:
+            if ledger.depart(month):
+                log.info("the month %s is archived whole, and its partitions are dropped", month)
+        except LedgerUnavailable as error:
+            log.warning("the month %s stays for now: %s", month, error)
 
 
 def _just_signed(chain: tuple[x509.Certificate, ...], at: datetime) -> str:

@@ -20,6 +20,7 @@ from gateway.delivery import BackendCourier, PushCourier, Undeliverable, duties
 from gateway.delivery.duties import Duties
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
+from gateway.operations.ahead import keep_ahead
 from gateway.operations.archiving import Daily
 from gateway.operations.bulk import keep_ending
 from gateway.operations.expiring import ExpiryWatch
@@ -90,6 +91,7 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     keep_asking(server, intake, reactor, verifying, owner, now, on_duty)
     keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))
+    server.on_stop(keep_ahead(server.commits, reactor))
     expiry = ExpiryWatch(server.commits, server.metrics, now, partial(on_duty.on, duties.EXPIRY))
     server.on_stop(expiry.keep(reactor))
     server.on_stop(sender.close)

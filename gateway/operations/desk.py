@@ -18,7 +18,8 @@ from gateway.transport.desk import Acted, Actor
 
 HANDED_OVER = "backend:"
 PUSHED = "push:"
-STATES = ("due", "dead", "done", "skipped")
+STATES = ("due", "dead")
+"""In which deliveries are listed: what is over is found by its id."""
 
 
 class Desk:

@@ -159,7 +159,7 @@ class Doorkeeping:
         return _deferred(self._acknowledge(partner, ids))
 
     async def _acknowledge(self, partner: str, ids: list[str]) -> int:
-        count: int = await self._commits.call("acknowledge", partner, ids, self._intake.now())
+        count: int = await self._commits.call("acknowledge", partner, ids)
         return count
 
     def at_desk(self, asked: Asked[T]) -> Deferred[T]:

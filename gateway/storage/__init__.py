@@ -10,7 +10,7 @@ from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
 from gateway.storage.operating import Act, Carried, Letters, Line, Waits, Wanted
 from gateway.storage.pausing import Paused, Standing
-from gateway.storage.publishing import carries_decision, decision_due, declaration_due
+from gateway.storage.publishing import answer_id, carries_decision, decision_due, declaration_due
 from gateway.storage.records import (
     Addressed,
     Clash,
@@ -73,6 +73,7 @@ __all__ = [
     "Wanted",
     "Writes",
     "Written",
+    "answer_id",
     "carries_decision",
     "decision_due",
     "declaration_due",

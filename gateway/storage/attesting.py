@@ -26,15 +26,15 @@ from gateway.evidence.records import (
 from gateway.model import Delivery, Event, Mandate, Outgoing, Partner, Submission
 from gateway.model.grants import MandateRow, row_of
 from gateway.model.register import body_of
-from gateway.storage.codec import moment, submission_of
+from gateway.storage.codec import moment, receipt_id, submission_of
 from gateway.storage.journal import Page
 from gateway.storage.records import Recorded, Settlement
 
 
 def submission_record(columns: Sequence[Any]) -> SubmissionRecord:
-    """Of a row of the submission table, its position left out and its body not looked at."""
-    (id_, partner, channel, media_type, _, body_digest, received_at, outcome, signer, filer) = columns[:10]
-    (principal, reference, claim, receipt, route, findings, certificate, events) = columns[10:]
+    """Of a row of the submission table; what of it is the receipt's has a record of its own."""
+    (id_, partner, channel, media_type, body_digest, received_at, outcome, signer, filer) = columns[:9]
+    (principal, reference, claim, route, findings, certificate, events) = columns[9:16]
     return SubmissionRecord(
         id_,
         partner,
@@ -48,7 +48,7 @@ def submission_record(columns: Sequence[Any]) -> SubmissionRecord:
         principal,
         reference,
         claim,
-        receipt,
+        receipt_id(id_),
         raw(route),
         raw(findings),
         None if certificate is None else raw(certificate),
@@ -57,8 +57,7 @@ def submission_record(columns: Sequence[Any]) -> SubmissionRecord:
 
 
 def message_record(columns: Sequence[Any], staged: str = "") -> MessageRecord:
-    """Of a row of the message table; what decisions change later is no part of it.  ``staged``: the digest of
-    a declaration that is in slices."""
+    """Of a row of the message table.  ``staged``: the digest of a declaration that is in slices."""
     (submission, ordinal, type_, reference, identifier, lrn, function, kind, outcome) = columns[:9]
     findings, declaration = columns[9], columns[10]
     return MessageRecord(
@@ -92,7 +91,8 @@ def outgoing_record(outgoing: Outgoing) -> OutgoingRecord:
 
 def decision_record(row: Any) -> DecisionRecord:
     """Of a row of the decision table."""
-    return DecisionRecord(row.id, row.message, row.outgoing, raw(row.body))
+    outgoing = None if row.outgoing is None else f"{row.submission}.{row.outgoing}"
+    return DecisionRecord(row.id, row.submission + row.about, outgoing, raw(row.body))
 
 
 def event_record(event: Event) -> EventRecord:

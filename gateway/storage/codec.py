@@ -17,6 +17,9 @@ MAX_CLAIM = 128
 """Characters of a reference that are kept as they are in the unique index; WCO and EDIFACT references
 are far shorter, and a longer one is replaced by its SHA-256 (index rows are bounded)."""
 
+OF_RECEIPT = "r"
+"""The name of a submission's receipt."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -68,3 +71,13 @@ def message_key(about: str) -> tuple[str, int]:
     """(submission, ordinal) of a message's id; an id of no message gives a key that none has."""
     submission, _, ordinal = about.partition(".")
     return (submission, int(ordinal)) if ordinal.isdecimal() and len(ordinal) < 10 else (submission, 0)
+
+
+def part_of(about: str) -> str:
+    """What follows the submission's id in an id: "" in its own, ``.1`` in its first message's."""
+    return about[len(submission_of(about)) :]
+
+
+def receipt_id(submission: str) -> str:
+    """The id of the receipt that answers a submission."""
+    return f"{submission}.{OF_RECEIPT}"

@@ -7,24 +7,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, select
+from sqlalchemy import Connection, Table, and_, select, true, tuple_
 
 from gateway.evidence import entries
 from gateway.evidence.entries import Entry, sha256
 from gateway.evidence.records import MessageRecord, digest
-from gateway.model import Event
-from gateway.storage import attesting, correcting, matching, publishing, slices, tables
+from gateway.model import Decision, Event
+from gateway.storage import attesting, correcting, matching, sending, slices, tables
 from gateway.storage.auditing import Audited, Breach, Progress
-from gateway.storage.codec import moment, submission_of
+from gateway.storage.codec import micros, moment, submission_of, unpacked
 from gateway.storage.matching import UNREADABLE, readable
-from gateway.storage.reading import outgoing_of
+from gateway.storage.sending import Sent
 
 AT_ONCE = 200
 """Submissions in memory together."""
 
 _j = tables.journal.c
-_s, _m, _o, _d = tables.submission.c, tables.message.c, tables.outgoing.c, tables.delivery.c
-_n = tables.decision.c
+_s, _o, _d, _w = tables.submission.c, tables.outgoing.c, tables.delivery.c, tables.waiting.c
 Entries = Mapping[str, Sequence[Entry]]
 
 
@@ -65,10 +64,10 @@ def _told(connection: Connection, abouts: Sequence[str]) -> dict[str, list[Entry
     return told
 
 
-def _rows(connection: Connection, table: Table, column: Any, ids: Sequence[str]) -> dict[str, list[Any]]:
+def _rows(connection: Connection, table: Table, column: str, ids: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for row in connection.execute(select(table).where(column.in_(ids))):
-        found.setdefault(getattr(row, column.name), []).append(row)
+    for row in connection.execute(select(table).where(table.c[column].in_(ids))):
+        found.setdefault(getattr(row, column), []).append(row)
     return found
 
 
@@ -76,15 +75,18 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
     told = _told(connection, ids)
     sent = [i for found in told.values() for e in found for i in e.of.sent]
     due = [i for found in told.values() for e in found for i in e.of.due]
+    of = dict(sending.of_submissions(connection, sorted({*ids, *map(submission_of, sent)})))
     case = _Case(
         partial(slices.digest, connection),
-        submissions=_rows(connection, tables.submission, _s.id, ids),
-        messages=_rows(connection, tables.message, _m.submission, ids),
-        decisions=_rows(connection, tables.decision, tables.decision.c.submission, ids),
-        events=_rows(connection, tables.event, tables.event.c.submission, ids),
-        outgoings=_rows(connection, tables.outgoing, _o.id, sent),
-        deliveries=_rows(connection, tables.delivery, _d.id, due),
-        corrections=_rows(connection, tables.correction, tables.correction.c.submission, ids),
+        sending.waits(connection, [Sent(o.id, o.partner, o.about, nth) for o, nth in of.items()]),
+        submissions=_rows(connection, tables.submission, "id", ids),
+        octets=_rows(connection, tables.octets, "submission", ids),
+        messages=_rows(connection, tables.message, "submission", ids),
+        decisions=_rows(connection, tables.decision, "submission", ids),
+        events=_rows(connection, tables.event, "submission", ids),
+        outgoings={one.id: [one] for one in of},
+        deliveries=_rows(connection, tables.delivery, "id", due),
+        corrections=_rows(connection, tables.correction, "submission", ids),
     )
     archives = matching.archives(connection, ids)
     for identity in ids:
@@ -96,11 +98,17 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
 
 
 class _Case:
-    """The rows of some submissions, by id."""
+    """The rows of some submissions, by id; ``waiting``: what of their outgoings nobody acknowledged;
+    ``digest_of``: of a submission's part that is in slices."""
 
-    def __init__(self, digest_of: Callable[[str, int], str], **rows: dict[str, list[Any]]) -> None:
-        """``digest_of``: of a submission's part that is in slices."""
+    def __init__(
+        self,
+        digest_of: Callable[[str, int], str],
+        waiting: frozenset[str],
+        **rows: dict[str, list[Any]],
+    ) -> None:
         self._digest = digest_of
+        self._waiting = waiting
         self._rows = rows
 
     def of(self, table: str, identity: str) -> list[Any]:
@@ -110,7 +118,7 @@ class _Case:
         """What is not as the entries about this submission say; ``archive``: the digest of the file that the
         ledger says it is in, or ""."""
         rows = self.of("submissions", identity)
-        received = [e for e in told if e.kind in (entries.RECEIVED, entries.ADOPTED)]
+        received = [e for e in told if e.kind == entries.RECEIVED]
         if rows and not received:
             yield "no entry speaks of it"
             return
@@ -124,8 +132,11 @@ class _Case:
             yield "an entry says that it is archived, and the ledger knows no such archive"
         if archive and not away:
             yield "the ledger says that it is archived, and no entry does"
+        # What is archived goes when all of its month is: until then it is here, and as it was.
+        octets = self.of("octets", identity)
+        away = away and not octets
         if rows:
-            yield from self._submission(rows[0], received[0], away)
+            yield from self._submission(rows[0], received[0], octets, away)
         if not away:
             yield from self._parts(identity, received, told)
         yield from self._sent(told, away)
@@ -133,14 +144,14 @@ class _Case:
             yield from self._deliveries(told)
             yield from self._corrections(identity, told)
 
-    def _submission(self, row: Any, received: Entry, away: bool) -> Iterator[str]:
-        if digest(attesting.submission_record(tuple(row)[1:])) != received.of.record:
+    def _submission(self, row: Any, received: Entry, octets: Sequence[Any], away: bool) -> Iterator[str]:
+        if digest(attesting.submission_record(tuple(row))) != received.of.record:
             yield "its record is not as received"
-        here = sha256(row.body) if row.body else self._digest(row.id, slices.BODY)
-        if row.digest != received.of.body or (not away and here != received.of.body):
+        if not away and not octets:
+            yield "its octets are not here"
+        here = {sha256(o.body) if o.body else self._digest(row.id, slices.BODY) for o in octets}
+        if {row.digest, *here} != {received.of.body}:
             yield "its octets are not as received"
-        if away and row.body:
-            yield "it is archived, and yet here"
 
     def _parts(self, identity: str, received: Sequence[Entry], told: Sequence[Entry]) -> Iterator[str]:
         messages = sorted(self.of("messages", identity), key=lambda row: row.ordinal)
@@ -149,16 +160,16 @@ class _Case:
             yield "its messages are not as judged"
         decisions = self.of("decisions", identity)
         decided = Counter(e.of.record for e in told if e.kind == entries.DECIDED)
-        decided += Counter(d for e in told if e.kind == entries.ADOPTED for d in e.of.decisions)
         if Counter(digest(attesting.decision_record(row)) for row in decisions) != decided:
             yield "its decisions are not those that were taken"
-        of_message: dict[str, list[Any]] = {}
         for row in decisions:
-            of_message.setdefault(row.message, []).append(row)
-        for row in messages:
-            yield from _standing(row, of_message.get(f"{identity}.{row.ordinal}", []))
+            body = unpacked(row.body, Decision)
+            said = (body.id, body.message, body.kind.value, micros(body.at), body.registration)
+            if (row.id, identity + row.about, row.kind, row.at, row.registration) != said:
+                yield f"decision {row.id} is listed as another than it is"
         lines = (
-            Event(row.about, moment(row.at), row.what, row.detail) for row in self.of("events", identity)
+            Event(identity + row.about, moment(row.at), row.what, row.detail)
+            for row in self.of("events", identity)
         )
         if Counter(attesting.events_of(list(lines))) != Counter(d for e in told for d in e.of.events):
             yield "its timeline is not what happened"
@@ -168,13 +179,7 @@ class _Case:
         return attesting.message_record(tuple(row), staged)
 
     def _sent(self, told: Sequence[Entry], away: bool) -> Iterator[str]:
-        receipts = {
-            i
-            for e in told
-            if e.kind in (entries.RECEIVED, entries.ADOPTED)
-            for i in e.of.sent
-            if i.endswith(".r")
-        }
+        receipts = {i for e in told if e.kind == entries.RECEIVED for i in e.of.sent if i.endswith(".r")}
         fate = _Fate(told)
         for identity, wanted in ((i, d) for e in told for i, d in e.of.sent.items()):
             rows = self.of("outgoings", identity)
@@ -182,17 +187,18 @@ class _Case:
                 continue
             if not rows:
                 yield f"outgoing {identity} is not here"
-            elif digest(attesting.outgoing_record(outgoing_of(rows[0]))) != wanted:
+            elif digest(attesting.outgoing_record(rows[0])) != wanted:
                 yield f"outgoing {identity} is not as it was sent"
             else:
-                yield from fate.taken(rows[0])
+                yield from fate.taken(identity, identity in self._waiting)
 
     def _deliveries(self, told: Sequence[Entry]) -> Iterator[str]:
         fate = _Fate(told)
         for identity, wanted in ((i, w) for e in told for i, w in e.of.due.items()):
             rows = self.of("deliveries", identity)
             if not rows:
-                yield f"delivery {identity} is not here"
+                if not fate.may_be_over(identity, wanted.rpartition(" ")[2]):
+                    yield f"delivery {identity} is not here, and no entry says that it is over"
             elif f"{rows[0].destination} {rows[0].payload}" != wanted:
                 yield f"delivery {identity} goes elsewhere"
             elif not fate.may_stand(rows[0]):
@@ -208,21 +214,13 @@ _OF_OUTGOINGS = {entries.ACKNOWLEDGED, entries.RESENT}
 """What befalls a message to a partner and so its push.  The rest befell the hand-over that a message's id also
 names: its own matter, and no other delivery's that carries the same message."""
 
+_OVER = frozenset({entries.DELIVERED, entries.ACKNOWLEDGED, entries.SKIPPED})
+
 
 def _archived(told: Sequence[Entry]) -> bool:
     """Whether it is away: it left once more than it came back, whatever clocks said."""
     kinds = Counter(e.kind for e in told)
     return kinds[entries.ARCHIVED] > kinds[entries.RESTORED]
-
-
-def _standing(message: Any, decisions: Sequence[Any]) -> Iterator[str]:
-    """A message's state is its outcome or its newest decision's."""
-    newest = max((row.at for row in decisions), default=None)
-    kinds = {row.kind for row in decisions if row.at == newest} or {message.outcome}
-    if message.state not in kinds:
-        yield f"message {message.ordinal} is {message.state}, and no decision says so"
-    if message.registration and not any(f'"{message.registration}"' in row.body for row in decisions):
-        yield f"message {message.ordinal} has a registration that no decision gave"
 
 
 class _Fate:
@@ -239,71 +237,86 @@ class _Fate:
             for delivery, where in entry.of.due.items():
                 self._carriers.setdefault(where.rpartition(" ")[2], set()).add(delivery)
 
-    def taken(self, outgoing: Any) -> Iterator[str]:
-        """What is wrong with an outgoing's mark of having been acknowledged."""
-        taken = entries.ACKNOWLEDGED in self._of(outgoing.id)
-        taken |= any(entries.DELIVERED in self._of(one) for one in self._carriers.get(outgoing.id, ()))
-        again = bool(self._kinds & {entries.RESENT, entries.ADOPTED})
-        if outgoing.acknowledged_at is not None and not taken and not again:
-            yield f"outgoing {outgoing.id} is acknowledged, and no entry says so"
-        if outgoing.acknowledged_at is None and taken and not again:
-            yield f"outgoing {outgoing.id} was acknowledged, and stands as if it were not"
+    def taken(self, outgoing: str, waits: bool) -> Iterator[str]:
+        """What is wrong with an outgoing's waiting to be acknowledged, or not."""
+        taken = entries.ACKNOWLEDGED in self._of(outgoing)
+        taken |= any(entries.DELIVERED in self._of(one) for one in self._carriers.get(outgoing, ()))
+        again = entries.RESENT in self._kinds
+        if not waits and not taken:
+            yield f"outgoing {outgoing} is acknowledged, and no entry says so"
+        if waits and taken and not again:
+            yield f"outgoing {outgoing} was acknowledged, and stands as if it were not"
+
+    def may_be_over(self, delivery: str, payload: str) -> bool:
+        """A delivery that has no row arrived, or was skipped, as an entry says."""
+        return bool(self._of_delivery(delivery, payload) & _OVER)
 
     def may_stand(self, delivery: Any) -> bool:
         """A delivery's state is one that an entry brought about."""
-        befell = self._of(delivery.id) | (self._of(delivery.payload) & _OF_OUTGOINGS)
-        if entries.ADOPTED in self._kinds:
-            return True
-        skipped = entries.SKIPPED in self._of(delivery.id)
-        if delivery.state == tables.SKIPPED:
-            return skipped
-        if skipped and entries.RESENT not in befell:
-            return False
-        if delivery.state == tables.DONE:
-            return bool(befell & {entries.DELIVERED, entries.ACKNOWLEDGED})
+        befell = self._of_delivery(delivery.id, delivery.payload)
         if delivery.state == tables.DEAD:
             return entries.DEAD in befell
-        ended = befell & {entries.DELIVERED, entries.ACKNOWLEDGED, entries.DEAD}
-        return not ended or bool(befell & {entries.RESENT, entries.REVIVED})
+        ended = befell & {entries.DEAD, *_OVER}
+        return delivery.state == tables.DUE and (
+            not ended or bool(befell & {entries.RESENT, entries.REVIVED})
+        )
+
+    def _of_delivery(self, delivery: str, payload: str) -> set[str]:
+        return self._of(delivery) | (self._of(payload) & _OF_OUTGOINGS)
 
     def _of(self, identity: str) -> set[str]:
         return self._befell.get(identity, set())
 
 
 def _strays(connection: Connection) -> Iterator[Breach]:
-    """Outgoings and deliveries of which no entry speaks."""
-    published = and_(_n.id == _d.payload, _d.id == _n.id + publishing.OF_DECISION)
-    joined = tables.delivery.outerjoin(tables.outgoing, _o.id == _d.payload)
-    joined = joined.outerjoin(tables.decision, published)
-    for table, source, about in (
-        (tables.outgoing, tables.outgoing, _o.about),
-        (tables.delivery, joined, func.coalesce(_n.message, _d.payload)),
+    """Outgoings and deliveries of which no entry speaks; entries of mailboxes that hold nothing."""
+    outgoing = (_o.submission, _o.name)
+    for table, key, identity in (
+        (tables.outgoing, outgoing, _o.submission + "." + _o.name),
+        (tables.delivery, (_d.id,), _d.id),
+        (tables.waiting, (_w.partner, _w.position, _w.outgoing), _w.outgoing),
     ):
-        position, spoken = 0, dict[str, set[str]]()
+        after: tuple[Any, ...] | None = None
+        spoken = dict[str, set[str]]()
         while True:
-            page = (
-                select(table.c.position, table.c.id, about.label("about"), _o.about.label("told"))
-                .select_from(source)
-                .where(table.c.position > position)
-                .order_by(table.c.position)
-                .limit(AT_ONCE)
-            )
-            rows = connection.execute(page).all()
-            about_all = {submission_of(r.told or r.about) for r in rows}
+            page = select(*key, identity.label("identity")).order_by(*key).limit(AT_ONCE)
+            rows = connection.execute(
+                page if after is None else page.where(tuple_(*key) > tuple_(*after))
+            ).all()
+            abouts = {submission_of(r.identity) for r in rows}
             # Those of one submission stand together: its entries are read once, however many pages they fill.
-            spoken = {one: spoken[one] for one in about_all & spoken.keys()}
-            told = _told(connection, sorted(about_all - spoken.keys()))
-            for one in about_all - spoken.keys():
+            spoken = {one: spoken[one] for one in abouts & spoken.keys()}
+            told = _told(connection, sorted(abouts - spoken.keys()))
+            for one in abouts - spoken.keys():
                 spoken[one] = {i for e in told.get(one, ()) for i in (*e.of.sent, *e.of.due)}
             for row in rows:
-                if row.id not in spoken[submission_of(row.told or row.about)]:
-                    yield Breach(f"{table.name} {row.id}", "no entry speaks of it")
+                if row.identity not in spoken[submission_of(row.identity)]:
+                    yield Breach(f"{table.name} {row.identity}", "no entry speaks of it")
             if len(rows) < AT_ONCE:
                 break
-            position = rows[-1].position
+            after = tuple(rows[-1])[:-1]
+
+
+def _unique(connection: Connection) -> Iterator[Breach]:
+    """What must be unique over all time is held by the submissions that have it, and by no other."""
+    t, c = tables.taken.c, tables.claim.c
+    for table, key, same in (
+        (tables.taken, (t.digest, t.partner), and_(t.digest == _s.digest, t.partner == _s.partner)),
+        (tables.claim, (c.signer, c.claim), and_(c.signer == _s.signer, c.claim == _s.claim)),
+    ):
+        held = and_(table.c.submission == _s.id, same)
+        for row in connection.execute(
+            select(*key, table.c.submission).outerjoin(tables.submission, held).where(_s.id.is_(None))
+        ):
+            yield Breach(f"{table.name} {row[0]} {row[1]}", f"is not what submission {row[2]} has")
+        has = _s.claim.is_not(None) if table is tables.claim else true()
+        free = select(_s.id).outerjoin(table, held).where(table.c.submission.is_(None), has)
+        for identity in connection.scalars(free):
+            yield Breach(f"submission {identity}", f"its {table.name} is free for others")
 
 
 _REST: Mapping[str, Callable[[Connection], Iterator[Breach]]] = {
     "outgoing and delivery": _strays,
+    "taken and claim": _unique,
     **matching.REST,
 }

@@ -69,10 +69,10 @@ def correct(
     waits = (_d.state == tables.DUE) & unheld_at(micros(now))
     free = {"state": tables.DUE, "due_at": micros(now), "attempts": 0, "lease_until": 0, "lease_owner": ""}
     changed = update(tables.delivery).where(_d.id == delivery, waits | (_d.state == tables.DEAD))
-    row = connection.execute(changed.values(**free).returning(_d.destination, _d.payload)).first()
+    row = connection.execute(changed.values(**free).returning(_d.id, _d.destination, _d.payload)).first()
     if row is None:
         return False
-    about = about_of(connection, row.payload)
+    about = about_of(connection, row)
     made = msgspec.structs.replace(made, correction=_numbered(connection, delivery, made.correction))
     stored = _row(submission_of(about), delivery, made)
     connection.execute(insert(tables.correction).values(stored))
@@ -89,7 +89,8 @@ def correct(
 
 def corrections(connection: Connection, deliveries: Sequence[str]) -> dict[str, list[Corrected]]:
     """Those of these deliveries, each delivery's in their order."""
-    of = select(tables.correction).where(_c.delivery.in_(deliveries)).order_by(_c.delivery, _c.number)
+    mine = _c.submission.in_({submission_of(one) for one in deliveries}), _c.delivery.in_(deliveries)
+    of = select(tables.correction).where(*mine).order_by(_c.delivery, _c.number)
     found: dict[str, list[Corrected]] = {}
     for row in connection.execute(of):
         found.setdefault(row.delivery, []).append(_corrected(row))
@@ -129,7 +130,8 @@ def record(row: Any) -> CorrectionRecord:
 
 
 def _numbered(connection: Connection, delivery: str, made: Correction) -> Correction:
-    numbers = connection.scalars(select(_c.number).where(_c.delivery == delivery)).all()
+    mine = _c.submission == submission_of(delivery), _c.delivery == delivery
+    numbers = connection.scalars(select(_c.number).where(*mine)).all()
     return msgspec.structs.replace(made, number=1 + max(numbers, default=0))
 
 

@@ -2,7 +2,7 @@
 
 A delivery is due until it is done or dead.  A courier claims it for the length of a lease (`claiming`); a
 courier that dies loses its lease, and the delivery is claimed again.  Every claim counts as an attempt, so
-that a delivery that kills its courier is noticed too.
+that a delivery that kills its courier is noticed too.  One that is done has no row any more: the journal has it.
 
 ``destination`` selects one destination by its whole name (``push:ACME``), or a kind of them by its
 prefix with the colon (``push:``).
@@ -15,24 +15,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
-from gateway.storage import attesting, correcting, publishing, slices, tables
+from gateway.storage import attesting, correcting, past, publishing, sending, slices, tables
 from gateway.storage.claiming import MAX_ERROR, arrival, delivery_of, free, is_due, owned, to
-from gateway.storage.codec import message_id, micros, moment, unpacked
+from gateway.storage.codec import message_id, micros, moment, submission_of, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
-from gateway.storage.reading import outgoing_of
-from gateway.storage.settling import insert_events
+from gateway.storage.settling import insert_deliveries, insert_events
 
 log = logging.getLogger("gateway.storage")
 
 AFTER_SKIP = ": arrived although it was skipped"
 """What a timeline says of a delivery that was under way, unheard, when an operator skipped it."""
 
-_d, _o = tables.delivery.c, tables.outgoing.c
+_d = tables.delivery.c
 _dead = _d.state == text(f"'{tables.DEAD}'")
 
 
@@ -50,7 +49,11 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
             submission.received_at,
         )
         .join(tables.submission, submission.id == message.submission)
-        .where(message_in([d.payload for d in deliveries]), message.declaration.is_not(None))
+        .where(
+            message_in([d.payload for d in deliveries]),
+            submission.id.in_({submission_of(d.payload) for d in deliveries}),
+            message.declaration.is_not(None),
+        )
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
     instead = correcting.handed_over(connection, deliveries)
@@ -63,10 +66,7 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
 
 def outgoings(connection: Connection, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
     """The messages to partners that these deliveries carry, by outgoing id (= payload)."""
-    rows = connection.execute(
-        select(tables.outgoing).where(tables.outgoing.c.id.in_([d.payload for d in deliveries]))
-    )
-    return {row.id: outgoing_of(row) for row in rows}
+    return sending.outgoings(connection, [d.payload for d in deliveries])
 
 
 def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -> int:
@@ -75,27 +75,16 @@ def done(connection: Connection, ids: Sequence[str], at: datetime, page: Page) -
     A receiver that took a push has the message: it waits in no mailbox any more.  What was skipped stays
     skipped: the reason was told.  That it arrived all the same stands in its timeline.
     """
-    changed = (
-        update(tables.delivery)
-        .where(_d.id.in_(ids), _d.state.in_((tables.DUE, tables.DEAD)))
-        .values(state=tables.DONE, error="", **free())
-        .returning(_d.id, _d.destination, _d.payload)
-    )
-    rows = connection.execute(changed).all()
-    taken = [row.payload for row in rows if row.destination.startswith("push:")]
-    if taken:
-        acknowledged = func.coalesce(_o.acknowledged_at, micros(at))
-        waiting = update(tables.outgoing).where(_o.id.in_(taken))
-        connection.execute(waiting.values(acknowledged_at=acknowledged))
+    gone = delete(tables.delivery).where(_d.id.in_(ids)).returning(_d.id, _d.destination, _d.payload)
+    rows = connection.execute(gone).all()
+    taken = [row.payload for row in rows if row.destination.startswith(publishing.PUSH)]
+    sending.acknowledged(connection, sending.sent(connection, taken).values())
     _note(connection, rows, at, entries.DELIVERED, page)
     if len(rows) < len(ids):
-        _note(connection, _skipped(connection, ids), at, entries.DELIVERED, page, AFTER_SKIP)
+        over = past.of(connection, set(ids) - {row.id for row in rows})
+        skipped = [one for one in over if one.state == tables.SKIPPED and not one.arrived]
+        _note(connection, skipped, at, entries.DELIVERED, page, AFTER_SKIP)
     return len(rows)
-
-
-def _skipped(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
-    of = select(_d.id, _d.destination, _d.payload).where(_d.id.in_(ids), _d.state == tables.SKIPPED)
-    return connection.execute(of).all()
 
 
 def retry(
@@ -146,15 +135,20 @@ def dead_letters(connection: Connection, destination: str, limit: int) -> list[D
 def found(connection: Connection, delivery: str) -> tuple[Delivery, str] | None:
     """A delivery with its state (``due``, ``done``, ``dead``, ``skipped``); None where unknown."""
     row = connection.execute(select(tables.delivery).where(_d.id == delivery)).first()
-    return None if row is None else (delivery_of(row), row.state)
+    if row is not None:
+        return delivery_of(row), row.state
+    over = past.delivery(connection, delivery)
+    if over is None:
+        return None
+    return Delivery(over.id, over.destination, over.payload, over.at, error=over.why), over.state
 
 
 def ahead(connection: Connection, delivery: Delivery) -> str:
     """The delivery that is the first of its lane to have not arrived, "" where it is this one or has no lane."""
     if not delivery.lane:
         return ""
-    waits = text("state IN ('due', 'dead') AND lane != ''")
-    of = select(_d.id).where(_d.lane == delivery.lane, _d.destination == delivery.destination, waits)
+    mine = (_d.lane == delivery.lane, _d.destination == delivery.destination, text("lane != ''"))
+    of = select(_d.id).where(*mine)
     first = connection.scalar(of.order_by(_d.position).limit(1))
     return "" if first is None or first == delivery.id else first
 
@@ -163,8 +157,8 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page
     """Dead deliveries become due now, with their attempts counted anew; how many did."""
     changed = update(tables.delivery).where(_d.id.in_(ids), _dead)
     values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0}
-    rows = connection.execute(changed.values(**values).returning(_d.id, _d.payload)).all()
-    about = abouts(connection, rows)
+    rows = connection.execute(changed.values(**values).returning(_d.id, _d.destination, _d.payload)).all()
+    about = publishing.abouts(connection, rows)
     for row in rows:
         attesting.happened(page, entries.REVIVED, about.get(row.payload, row.payload), (row.id,), note=note)
     return len(rows)
@@ -173,13 +167,29 @@ def revive(connection: Connection, ids: Sequence[str], now: datetime, page: Page
 def resend(connection: Connection, outgoing: str, now: datetime, page: Page, note: str = "") -> bool:
     """Offer a message to its partner once more, whatever became of it: its mailbox entry is
     unacknowledged again and its push (under the same delivery id) due now.  False where unknown."""
-    pushed = update(tables.delivery).where(_d.payload == outgoing, tables.is_push)
-    connection.execute(pushed.values(state=tables.DUE, due_at=micros(now), attempts=0, error="", **free()))
-    offered = update(tables.outgoing).where(tables.outgoing.c.id == outgoing)
-    about = connection.scalar(offered.values(acknowledged_at=None).returning(_o.about))
-    if about is not None:
-        attesting.happened(page, entries.RESENT, about, (outgoing,), note=note)
-    return about is not None
+    told = sending.sent(connection, [outgoing]).get(outgoing)
+    if told is None:
+        return False
+    if not sending.waits(connection, [told]):
+        sending.wait(connection, [(told.partner, told.position, told.id)])
+    due_again(connection, sending.push_id(outgoing), now)
+    attesting.happened(page, entries.RESENT, told.about, (outgoing,), note=note)
+    return True
+
+
+def due_again(connection: Connection, delivery: str, now: datetime) -> bool:
+    """Due now, with its attempts counted anew; made again where it is over.  False where there never was one.
+
+    Made again it has no lane: what it follows has arrived, and it holds nobody up.
+    """
+    values = {"state": tables.DUE, "due_at": micros(now), "attempts": 0, "error": "", **free()}
+    if connection.execute(update(tables.delivery).where(_d.id == delivery).values(**values)).rowcount:
+        return True
+    over = past.delivery(connection, delivery)
+    if over is None:
+        return False
+    insert_deliveries(connection, [Delivery(over.id, over.destination, over.payload, now)])
+    return True
 
 
 def _note(
@@ -187,7 +197,7 @@ def _note(
 ) -> None:
     """One line each in the timelines: about the message, or about what the outgoing was about.  What is
     published is no matter of the parties: the journal has it, their timelines do not."""
-    about = abouts(connection, rows)
+    about = publishing.abouts(connection, rows)
     events = {r.id: Event(about.get(r.payload, r.payload), at, what, r.destination + more) for r in rows}
     told = {i: (e,) for i, e in events.items() if not e.detail.startswith(publishing.PREFIX)}
     insert_events(connection, [event for (event,) in told.values()])
@@ -195,14 +205,6 @@ def _note(
         attesting.happened(page, what, event.about, (identity,), told.get(identity, ()))
         if more:
             log.error("%s%s", what, more, extra={"delivery": identity})
-
-
-def abouts(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
-    """What the outgoings and decisions among the deliveries' payloads are about, by their ids."""
-    wanted = select(_o.id, _o.about).where(_o.id.in_([row.payload for row in rows]))
-    about = {row.id: row.about for row in connection.execute(wanted)}
-    decisions = [row.payload for row in rows if publishing.carries_decision(row.id)]
-    return about | publishing.messages_decided(connection, decisions)
 
 
 def _handover(

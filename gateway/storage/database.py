@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -70,6 +71,8 @@ _READ_ONLY = "25006"  # a standby, or a server that was told to take nothing
 _AWAY = frozenset({_READ_ONLY, "25P03", "57P01", "57P02", "57P03", "57P05"})
 """Likewise where it ended the session for idling, is stopping, crashed, or is not there yet."""
 _AWAY_CLASSES = ("08", "53", "58")  # connection; no room, memory or connections; the machine's own fault
+_CHECK = "23514"  # of a constraint, which is then named; or of the bounds of partitions
+_KEY = re.compile(r"\((?:submission|id)\) = \((.*)\)", re.DOTALL)
 _WAITED = "SyncRepWaitForLSN"  # where PostgreSQL says, in whatever language, that it waits no longer
 
 
@@ -116,6 +119,8 @@ class Database:
         self.engine = _sqlite(parsed) if self.dialect == "sqlite" else _postgresql(parsed)
         self.writes = Writes()
         self._unconfirmed = _Unconfirmed()
+        self.mend: Callable[[str, str], None] | None = None
+        """Makes the partition of a table for a key, where PostgreSQL found none; then the transaction is repeated."""
         if self.dialect == "postgresql":
             event.listen(self.engine, "connect", self._unconfirmed.heed)
             event.listen(self.engine, "checkin", _of_no_kind)
@@ -181,6 +186,14 @@ class Database:
             self.engine.dispose()  # the next connection may find who took over
             raise
 
+    def apart(self, work: Callable[[Connection], T]) -> T:
+        """Run the work outside of any transaction, each statement for itself, once."""
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                return work(connection)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
     def confirm(self) -> None:
         """Return once all that is visible now is where an acknowledged commit has to be.
 
@@ -200,8 +213,12 @@ class Database:
             except DBAPIError as error:
                 if _state(error) == _READ_ONLY:
                     self.engine.dispose()  # the next connection may find who took over
-                if tried == MAX_TRIES or not _passing(error):
+                homeless = _homeless(error)
+                if tried == MAX_TRIES or not (_passing(error) or (homeless and self.mend)):
                     raise _translated(error) from error
+                if homeless and self.mend:
+                    self.mend(*homeless)
+                    continue
             else:
                 if self._unconfirmed.here:
                     raise LedgerUnavailable("committed, and not known to be on the standby")
@@ -253,6 +270,21 @@ def _passing(error: DBAPIError) -> bool:
 def _state(error: DBAPIError) -> str:
     """PostgreSQL's word for what happened, "" where it gave none."""
     return getattr(error.orig, "sqlstate", None) or ""
+
+
+def sqlstate(error: LedgerError) -> str:
+    """The same of an error that came of it."""
+    return _state(error.__cause__) if isinstance(error.__cause__, DBAPIError) else ""
+
+
+def _homeless(error: DBAPIError) -> tuple[str, str] | None:
+    """Table and key of a row that belongs into no partition; None where it is not that."""
+    told: Any = getattr(error.orig, "diag", None)
+    if _state(error) != _CHECK or told is None or told.constraint_name:
+        return None
+    # In whatever language the rest is: the column and the value stand in parentheses.
+    found = _KEY.search(told.message_detail or "")
+    return (str(told.table_name), found[1]) if found else None
 
 
 def _translated(error: DBAPIError) -> LedgerError:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from cryptography import x509
-from sqlalchemy import Connection, exists, func, insert, or_, select, text, update
+from sqlalchemy import Connection, exists, func, insert, select, text, update
 
 from gateway.evidence import checkpoints, entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_checkpoint
@@ -18,11 +18,11 @@ from gateway.evidence.records import written
 from gateway.evidence.sealing import is_signed
 from gateway.model import Event, Signer
 from gateway.security import SigningKey
-from gateway.storage import attesting, slices, tables
-from gateway.storage.codec import micros, moment, packed, unpacked
+from gateway.storage import attesting, past, sending, slices, tables
+from gateway.storage.codec import micros, moment, packed, submission_of, unpacked
 from gateway.storage.database import LedgerError
 from gateway.storage.journal import Page
-from gateway.storage.reading import outgoing_of, raw
+from gateway.storage.reading import raw
 
 MAX_ENTRIES = 10_000
 """Entries under one checkpoint: proofs need all their hashes, and a busy hour makes several."""
@@ -144,21 +144,16 @@ def checkpoint(connection: Connection, number: int) -> Sealed | None:
 
 def submission_named(connection: Connection, identity: str) -> list[str]:
     """The submissions that an id or a reference means: a submission's, a message's, an outgoing's or a
-    decision's id; a partner's reference, an LRN or a registration."""
-    s, m, o, d = (t.c for t in (tables.submission, tables.message, tables.outgoing, tables.decision))
+    decision's id; a partner's reference, an LRN or a registration.  Every month is asked."""
+    s, m, d = (t.c for t in (tables.submission, tables.message, tables.decision))
     own = connection.scalar(select(s.id).where(s.id == identity.partition(".")[0]))
     if own is not None:
         return [own]
-    for about in (
-        select(o.about).where(o.id == identity),
-        select(d.message).where(d.id == identity),
-    ):
-        found = connection.scalar(about)
-        if found is not None:
-            return [found.partition(".")[0]]
     by_reference = select(s.id).where(s.reference == identity)
-    by_number = select(m.submission).where(or_(m.lrn == identity, m.registration == identity))
-    return sorted({*connection.scalars(by_reference), *connection.scalars(by_number)})
+    by_number = select(m.submission).where(m.lrn == identity)
+    by_decision = select(d.submission).where((d.id == identity) | (d.registration == identity))
+    found = (scalar for of in (by_reference, by_number, by_decision) for scalar in connection.scalars(of))
+    return sorted(set(found))
 
 
 def gather(connection: Connection, submission: str) -> Gathered | None:
@@ -182,7 +177,7 @@ def gather(connection: Connection, submission: str) -> Gathered | None:
     wanted.update(d for entry in told for d in exhibits_of(entry.of))
     return Gathered(
         submission=received,
-        record=written(attesting.submission_record(tuple(row)[1:])),
+        record=written(attesting.submission_record(tuple(row))),
         signer=None if row.certificate is None else unpacked(row.certificate, Signer),
         messages=_messages(connection, submission),
         sent=_sent(connection, told),
@@ -300,7 +295,7 @@ class _Proofs:
 
 def _register(connection: Connection, row: Any, told: Sequence[Entry], proofs: _Proofs) -> tuple[Line, ...]:
     """Of each party and mandate of the submission, the last entry before it was judged."""
-    received = next((e for e in told if e.kind in (entries.RECEIVED, entries.ADOPTED)), None)
+    received = next((e for e in told if e.kind == entries.RECEIVED), None)
     if received is None:
         return ()
     partners = dict.fromkeys((row.partner, row.signer, row.filer, row.principal))
@@ -329,11 +324,11 @@ def _read(connection: Connection, row: Any) -> Read:
 
 
 def _sent(connection: Connection, told: Sequence[Entry]) -> tuple[Told, ...]:
-    o = tables.outgoing
-    named = [identity for entry in told for identity in entry.of.sent]
-    rows = connection.execute(select(o).where(o.c.id.in_(named)).order_by(o.c.position))
-    found = (outgoing_of(row) for row in rows)
-    return tuple(Told(written(attesting.outgoing_record(one)), one) for one in found)
+    named = {identity for entry in told for identity in entry.of.sent}
+    of = sorted({submission_of(identity) for identity in named})
+    found = sorted(sending.of_submissions(connection, of), key=lambda one: one[1])
+    mine = (one for one, _ in found if one.id in named)
+    return tuple(Told(written(attesting.outgoing_record(one)), one) for one in mine)
 
 
 def _decisions(connection: Connection, submission: str) -> tuple[bytes, ...]:
@@ -345,12 +340,16 @@ def _decisions(connection: Connection, submission: str) -> tuple[bytes, ...]:
 def _events(connection: Connection, submission: str) -> tuple[bytes, ...]:
     e = tables.event
     rows = connection.execute(select(e).where(e.c.submission == submission).order_by(e.c.at, e.c.position))
-    found = (Event(row.about, moment(row.at), row.what, row.detail) for row in rows)
+    found = (Event(submission + row.about, moment(row.at), row.what, row.detail) for row in rows)
     return tuple(written(attesting.event_record(one)) for one in found)
 
 
 def _deliveries(connection: Connection, told: Sequence[Entry]) -> tuple[Carried, ...]:
+    """Those that are still to be made as they stand, the others as the journal leaves them."""
     d = tables.delivery
-    named = [identity for entry in told for identity in entry.of.due]
-    rows = connection.execute(select(d).where(d.c.id.in_(named)).order_by(d.c.position))
-    return tuple(Carried(row.id, row.destination, row.payload, row.state) for row in rows)
+    over = past.deliveries(told)
+    rows = {r.id: r for r in connection.execute(select(d).where(d.c.id.in_(list(over))))}
+    return tuple(
+        Carried(one.id, one.destination, one.payload, rows[i].state if i in rows else one.state)
+        for i, one in over.items()
+    )

@@ -7,20 +7,22 @@ filed.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from gateway.evidence import entries
 from gateway.model import Event
-from gateway.storage import attesting, tables
-from gateway.storage.codec import message_id, micros
+from gateway.storage import arrival, attesting, tables
+from gateway.storage.codec import message_id, micros, part_of
 from gateway.storage.journal import Page
 from gateway.storage.records import Settlement
+from gateway.storage.rows import Rows
 
 JOINED = "joined"
 """The timeline's word: about the submission where all messages are meant, else about each; its detail is
 the transport partner."""
 
 _e = tables.event.c
+_events = Rows(tables.event)
 
 
 def join(connection: Connection, submission: str, settlement: Settlement, page: Page) -> None:
@@ -35,17 +37,17 @@ def join(connection: Connection, submission: str, settlement: Settlement, page: 
     ]
     if lines:
         rows = [
-            {"submission": submission, "about": e.about, "at": micros(at), "what": JOINED, "detail": sender}
-            for e in lines
+            (submission, nth, part_of(e.about), micros(at), JOINED, sender)
+            for e, nth in zip(lines, arrival.take(len(lines)), strict=True)
         ]
-        connection.execute(insert(tables.event), rows)
+        _events.insert(connection, rows)
         attesting.happened(page, entries.REPEATED, submission, (), lines)
 
 
 def joined(connection: Connection, partner: str, submission: str) -> frozenset[str]:
     """What a partner joined: the submission's id for all of it, or the ids of messages; else nothing."""
     of_partner = (_e.submission == submission, _e.what == JOINED, _e.detail == partner)
-    return frozenset(connection.scalars(select(_e.about).where(*of_partner)))
+    return frozenset(submission + about for about in connection.scalars(select(_e.about).where(*of_partner)))
 
 
 def _abouts(submission: str, settlement: Settlement) -> list[str]:

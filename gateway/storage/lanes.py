@@ -77,7 +77,7 @@ def _with_heads(window: Select[Any]) -> Select[Any]:
         .where(
             _first.c.lane == of.c.lane,
             _first.c.destination == of.c.destination,
-            text("head.state IN ('due', 'dead') AND head.lane != ''"),  # as the index of lanes says it
+            text("head.lane != ''"),  # as the index of lanes says it
         )
         .order_by(_first.c.position)
         .limit(1)

@@ -15,17 +15,15 @@ from sqlalchemy import Connection, Row, func, select, text, tuple_
 
 from gateway.evidence.entries import read_entry
 from gateway.model import Delivery
-from gateway.storage import claiming, publishing, slices, tables
+from gateway.storage import claiming, past, publishing, sending, slices, tables
 from gateway.storage.codec import micros, moment, submission_of
 
 SCAN = 2_000
 """Rows of the queue that one page looks at, at most: those of an age may be rare."""
-WINDOW = 50_000
-"""Deliveries, in order of arrival, that one page looks at for those that are done or skipped."""
 MAX_GROUPS = 1_000
 """Groups of dead letters that are told."""
 
-_d, _o, _n = tables.delivery.c, tables.outgoing.c, tables.decision.c
+_d, _n = tables.delivery.c, tables.decision.c
 _s, _m, _j = tables.submission.c, tables.message.c, tables.journal.c
 QUEUED = {tables.DUE: "ix_delivery_queue", tables.DEAD: "ix_delivery_dead"}
 """States that have an index of their own, in the order in which they are told."""
@@ -113,8 +111,6 @@ def page(connection: Connection, wanted: Wanted, limit: int, now: datetime) -> t
             last = _told(row)
         if len(rows) == most:
             return found, _told(rows[-1])
-        if one not in QUEUED and _is_more(connection, begin[1] + WINDOW):
-            return found, f"{one}.{begin[1] + WINDOW}."
     return found, ""
 
 
@@ -123,17 +119,9 @@ def _query(state: str, wanted: Wanted, begin: tuple[str, int]) -> Any:
     of = select(tables.delivery).where(_d.state == text(f"'{state}'"))
     if wanted.destination:
         of = of.where(claiming.to(wanted.destination))
-    if state not in QUEUED:
-        of = of.where(_d.position > begin[1], _d.position <= begin[1] + WINDOW)
-        return of.order_by(_d.position)
     if begin != ("", 0):
         of = of.where(tuple_(_d.destination, _d.position) > tuple_(*begin))
     return of.order_by(_d.destination, _d.position)
-
-
-def _is_more(connection: Connection, position: int) -> bool:
-    newest = connection.scalar(select(func.max(_d.position)))
-    return newest is not None and newest > position
 
 
 def _place(after: str) -> tuple[str, int, str]:
@@ -141,8 +129,7 @@ def _place(after: str) -> tuple[str, int, str]:
         return "", 0, ""
     state, _, rest = after.partition(".")
     position, _, destination = rest.partition(".")
-    known = (*QUEUED, tables.DONE, tables.SKIPPED)
-    if state not in known or not position.isdecimal() or len(position) > 18:
+    if state not in QUEUED or not position.isdecimal() or len(position) > 18:
         raise ValueError(f"no page ended at {after[:40]!r}")
     return state, int(position), destination
 
@@ -152,9 +139,17 @@ def _told(row: Row[Any]) -> str:
 
 
 def line(connection: Connection, delivery: str, now: datetime) -> Line | None:
-    """One delivery; None where unknown."""
+    """One delivery, over or not; None where unknown."""
     rows = connection.execute(select(tables.delivery).where(_d.id == delivery)).all()
-    return next(iter(_lines(connection, rows, now)), None)
+    if rows:
+        return _lines(connection, rows, now)[0]
+    over = past.delivery(connection, delivery)
+    if over is None:
+        return None
+    told = Delivery(over.id, over.destination, over.payload, over.at, error=over.why)
+    stored = _stored(connection, [over])
+    since = stored.get(over.payload) or stored.get(submission_of(over.payload)) or micros(over.at)
+    return Line(told, over.state, moment(since), False)
 
 
 def _lines(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Line]:
@@ -171,21 +166,18 @@ def _lines(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> l
     ]
 
 
-def _stored(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, int]:
+def _stored(connection: Connection, rows: Sequence[Any]) -> dict[str, int]:
     """When what the deliveries carry was stored, by payload or by its submission."""
-    payloads = [row.payload for row in rows]
-    if not payloads:
-        return {}
     found: dict[str, int] = {}
-    for ids, identity, at in (
-        ({submission_of(p) for p in payloads}, _s.id, _s.received_at),
-        (set(payloads), _n.id, _n.at),
-        (set(payloads), _o.id, _o.created_at),
-    ):
-        for some in _some(sorted(ids)):
-            found.update(
-                tuple(row) for row in connection.execute(select(identity, at).where(identity.in_(some)))
-            )
+    for some in _some([row.payload for row in rows]):
+        of = select(_s.id, _s.received_at).where(_s.id.in_({submission_of(payload) for payload in some}))
+        found |= {row.id: row.received_at for row in connection.execute(of)}
+        pushed = sending.without_bodies(connection, [payload for payload in some if "." in payload])
+        found |= {told.id: micros(told.created_at) for told, _ in pushed}
+    decided = {row.payload: submission_of(row.id) for row in rows if publishing.carries_decision(row.id)}
+    for some in _some(sorted(decided)):
+        mine = _n.submission.in_({decided[one] for one in some}), _n.id.in_(some)
+        found |= {row.id: row.at for row in connection.execute(select(_n.id, _n.at).where(*mine))}
     return found
 
 
@@ -197,12 +189,13 @@ def _some(ids: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
 def carried(connection: Connection, delivery: Delivery) -> Carried | None:
     """What it carries; None where that is not here."""
     submission, _, ordinal = delivery.payload.partition(".")
-    told = connection.execute(select(tables.outgoing).where(_o.id == delivery.payload)).first()
-    if told is not None:
-        return Carried("outgoing", told.about, told.kind, told.reference, told.partner, len(told.body))
+    for told, size in sending.without_bodies(connection, [delivery.payload]):
+        return Carried("outgoing", told.about, told.kind, told.reference, told.partner, size)
     if publishing.carries_decision(delivery.id):
-        row = connection.execute(select(tables.decision).where(_n.id == delivery.payload)).first()
-        return None if row is None else Carried("decision", row.message, row.kind, "", "", len(row.body))
+        message = publishing.message_decided(delivery.id, delivery.payload)
+        mine = _n.submission == submission_of(message), _n.id == delivery.payload
+        row = connection.execute(select(tables.decision).where(*mine)).first()
+        return None if row is None else Carried("decision", message, row.kind, "", "", len(row.body))
     if not ordinal.isdecimal():
         return None
     row = connection.execute(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, union, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, text, union
 
 from gateway.evidence import entries
 from gateway.model import (
@@ -21,20 +21,19 @@ from gateway.model import (
     Submission,
 )
 from gateway.storage import attesting, slices, tables
-from gateway.storage.codec import message_id, micros, moment, unpacked
+from gateway.storage.codec import message_id, moment, receipt_id, unpacked
+from gateway.storage.deciding import Standing, standings_of
 from gateway.storage.joining import JOINED, joined
 from gateway.storage.journal import Page
+from gateway.storage.past import taken_at
 from gateway.storage.records import Counts, Entry, Filed, MessageStatus, Status
+from gateway.storage.sending import RECEIPT, acknowledged, outgoings, push_id, sent, waits, without_bodies
 
 MAX_FOUND = 100
 """Submissions that one search lists, newest first."""
 
-RECEIPT = "receipt"
-
-_s = tables.submission.c
-_m = tables.message.c
-_o = tables.outgoing.c
-_d = tables.delivery.c
+_s, _m, _o = tables.submission.c, tables.message.c, tables.outgoing.c
+_d, _w, _n = tables.delivery.c, tables.waiting.c, tables.decision.c
 
 
 def status(connection: Connection, partner: str, submission: str) -> Status | None:
@@ -42,7 +41,7 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
 
     Who sent the same octets later sees the messages that it joined, and what befell these.
     """
-    columns = [c for c in tables.submission.c if c.name != "body"]
+    columns = [c for c in tables.submission.c if c.name != "receipt"]
     row = connection.execute(select(*columns).where(_s.id == submission)).first()
     if row is None:
         return None
@@ -64,7 +63,7 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
         reference=row.reference,
         outcome=Outcome(row.outcome),
         received_at=moment(row.received_at),
-        receipt=row.receipt,
+        receipt=receipt_id(row.id),
         findings=unpacked(row.findings, tuple[Finding, ...]),
         messages=messages,
         timeline=timeline,
@@ -72,7 +71,7 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
 
 
 def raw(connection: Connection, submission: str) -> Submission | None:
-    """The submission as it arrived, octet for octet."""
+    """The submission as it arrived, octet for octet; archived octets are empty."""
     row = connection.execute(select(tables.submission).where(_s.id == submission)).first()
     if row is None:
         return None
@@ -81,10 +80,17 @@ def raw(connection: Connection, submission: str) -> Submission | None:
         partner=row.partner,
         channel=row.channel,
         media_type=row.media_type,
-        body=row.body or slices.whole(connection, row.id, slices.BODY),
+        body=octets_of(connection, submission),
         digest=row.digest,
         received_at=moment(row.received_at),
     )
+
+
+def octets_of(connection: Connection, submission: str) -> bytes:
+    """What was received; of what is archived nothing is here."""
+    b = tables.octets.c
+    body = connection.scalar(select(b.body).where(b.submission == submission))
+    return bytes(body or b"") or slices.whole(connection, submission, slices.BODY)
 
 
 def find(connection: Connection, partner: str, reference: str) -> list[Filed]:
@@ -92,18 +98,17 @@ def find(connection: Connection, partner: str, reference: str) -> list[Filed]:
     customs' registration of one of their messages; newest first, at most MAX_FOUND."""
     if not reference:
         return []
-    messages = select(_m.submission).where(
-        or_(
-            _heads(_m.lrn, reference), and_(_heads(_m.registration, reference), _m.registration != text("''"))
-        )
+    ids = union(
+        select(_s.id).where(_heads(_s.reference, reference)),
+        select(_m.submission).where(_heads(_m.lrn, reference)),
+        select(_n.submission).where(_heads(_n.registration, reference), _n.registration != text("''")),
     )
-    ids = union(select(_s.id).where(_heads(_s.reference, reference)), messages).subquery()
     found = select(_s.id, _s.reference, _s.claim, _s.outcome, _s.received_at).where(
-        _s.id.in_(select(ids.c.id))
+        _s.id.in_(list(connection.scalars(ids)))
     )
     if not _is_customs(connection, partner):
         found = found.where(or_(*(column == partner for column in _parties())))
-    rows = connection.execute(found.order_by(_s.position.desc()).limit(MAX_FOUND))
+    rows = connection.execute(found.order_by(_s.id.desc()).limit(MAX_FOUND))
     return [
         Filed(
             submission=row.id,
@@ -124,60 +129,81 @@ def mailbox(
     Two processes may commit out of order, so that an entry appears before one already listed: ask from
     the first again once the end is reached; acknowledging is what moves a reader on.
     """
-    columns = [c for c in tables.outgoing.c if c.name != "body"]
-    entries = select(*columns, func.length(_o.body).label("size")).where(_o.partner == partner)
-    if after:
-        start = select(_o.position).where(_o.id == after, _o.partner == partner).scalar_subquery()
-        entries = entries.where(_o.position > func.coalesce(start, 0))
-    if not include_acknowledged:
-        entries = entries.where(_o.acknowledged_at.is_(None))
-    return [
-        Entry(
-            id=row.id,
-            kind=row.kind,
-            about=row.about,
-            reference=row.reference,
-            media_type=row.media_type,
-            size=row.size,
-            created_at=moment(row.created_at),
-            acknowledged_at=None if row.acknowledged_at is None else moment(row.acknowledged_at),
-        )
-        for row in connection.execute(entries.order_by(_o.position).limit(limit))
+    start = sent(connection, [after]).get(after) if after else None
+    position = start.position if start is not None and start.partner == partner else 0
+    if include_acknowledged:
+        return _whole_mailbox(connection, partner, position, limit)
+    page = select(_w.outgoing).where(_w.partner == partner, _w.position > position)
+    ids = list(connection.scalars(page.order_by(_w.position, _w.outgoing).limit(limit)))
+    found = _entries(connection, ids)
+    return [found[identity] for identity in ids if identity in found]
+
+
+def _whole_mailbox(connection: Connection, partner: str, position: int, limit: int) -> list[Entry]:
+    """Acknowledged ones too, out of every month: each is asked for its own first few."""
+    answers = select(_o.submission, _o.name, _o.position).where(_o.partner == partner, _o.position > position)
+    receipts = select(_s.id, _s.position).where(_s.filer == partner, _s.position > position)
+    told = [
+        (r.position, f"{r.submission}.{r.name}")
+        for r in connection.execute(answers.order_by(_o.position).limit(limit))
     ]
+    told += [
+        (r.position, receipt_id(r.id))
+        for r in connection.execute(receipts.order_by(_s.position).limit(limit))
+    ]
+    ids = [identity for _, identity in sorted(told)[:limit]]
+    found = _entries(connection, ids)
+    waiting = waits(connection, list(sent(connection, ids).values()))
+    taken = taken_at(connection, [identity for identity in ids if identity not in waiting])
+    return [
+        msgspec.structs.replace(found[identity], acknowledged_at=taken.get(identity))
+        for identity in ids
+        if identity in found
+    ]
+
+
+def _entries(connection: Connection, ids: Sequence[str]) -> dict[str, Entry]:
+    return {
+        one.id: Entry(
+            id=one.id,
+            kind=one.kind,
+            about=one.about,
+            reference=one.reference,
+            media_type=one.media_type,
+            size=size,
+            created_at=one.created_at,
+            acknowledged_at=None,
+        )
+        for one, size in without_bodies(connection, ids)
+    }
 
 
 def fetch(connection: Connection, partner: str, outgoing: str) -> Outgoing | None:
     """One entry of the partner's own mailbox, with its body; or a receipt that answered it, too."""
-    row = connection.execute(select(tables.outgoing).where(_o.id == outgoing)).first()
-    if row is None:
+    found = outgoings(connection, [outgoing]).get(outgoing)
+    if found is None:
         return None
-    own = row.partner == partner or (row.kind == RECEIPT and bool(joined(connection, partner, row.about)))
-    return outgoing_of(row) if own else None
+    shared = found.kind == RECEIPT and found.partner != partner
+    own = found.partner == partner or (shared and bool(joined(connection, partner, found.about)))
+    return found if own else None
 
 
-def acknowledge(
-    connection: Connection, partner: str, outgoings: Sequence[str], at: datetime, page: Page
-) -> int:
+def acknowledge(connection: Connection, partner: str, outgoings: Sequence[str], page: Page) -> int:
     """Mark the partner's own entries as taken; how many are its own (those taken before included).
 
     What the partner has need not be pushed to it any more.
     """
-    taken = (
-        update(tables.outgoing)
-        .where(_o.partner == partner, _o.id.in_(outgoings), _o.acknowledged_at.is_(None))
-        .values(acknowledged_at=micros(at))
-    )
-    fresh = connection.execute(taken.returning(_o.id, _o.about)).all()
-    own = list(connection.scalars(select(_o.id).where(_o.partner == partner, _o.id.in_(outgoings))))
-    pushed = update(tables.delivery).where(_d.payload.in_(own), tables.is_push, _d.state != tables.DONE)
-    connection.execute(pushed.values(state=tables.DONE, error=""))
-    for row in fresh:
-        attesting.happened(page, entries.ACKNOWLEDGED, row.about, (row.id,))
+    own = [one for one in sent(connection, outgoings).values() if one.partner == partner]
+    fresh = acknowledged(connection, own)
+    connection.execute(delete(tables.delivery).where(_d.id.in_([push_id(one.id) for one in own])))
+    for one in own:
+        if one.id in fresh:
+            attesting.happened(page, entries.ACKNOWLEDGED, one.about, (one.id,))
     return len(own)
 
 
 def counts(connection: Connection) -> Counts:
-    """What waits now; every number comes from a small partial index."""
+    """What waits now; every number comes from a small table."""
     by_state = {
         state: connection.execute(
             select(_d.destination, func.count(), func.min(_d.due_at))
@@ -186,7 +212,7 @@ def counts(connection: Connection) -> Counts:
         ).all()
         for state in (tables.DUE, tables.DEAD)
     }
-    waiting = connection.scalar(select(func.count()).where(_o.acknowledged_at.is_(None)))
+    waiting = connection.scalar(select(func.count()).select_from(tables.waiting))
     refusals = connection.execute(select(tables.refusal.c.code, func.count()).group_by(tables.refusal.c.code))
     return Counts(
         due={row[0]: row[1] for row in by_state[tables.DUE]},
@@ -197,48 +223,34 @@ def counts(connection: Connection) -> Counts:
     )
 
 
-def outgoing_of(row: Any) -> Outgoing:
-    """The message to a partner that a whole row of its table holds."""
-    return Outgoing(
-        id=row.id,
-        partner=row.partner,
-        kind=row.kind,
-        about=row.about,
-        reference=row.reference,
-        media_type=row.media_type,
-        body=row.body,
-        created_at=moment(row.created_at),
-    )
-
-
 def _messages(connection: Connection, submission: str) -> tuple[MessageStatus, ...]:
     decided: dict[str, list[Decision]] = {}
-    decision = tables.decision.c
-    bodies = (
-        select(decision.message, decision.body)
-        .where(decision.submission == submission)
-        .order_by(decision.at, decision.position)
-    )
+    bodies = select(_n.about, _n.body).where(_n.submission == submission).order_by(_n.at, _n.position)
     for row in connection.execute(bodies):
-        decided.setdefault(row.message, []).append(unpacked(row.body, Decision))
+        decided.setdefault(submission + row.about, []).append(unpacked(row.body, Decision))
     columns = [c for c in tables.message.c if c.name != "declaration"]
-    rows = connection.execute(select(*columns).where(_m.submission == submission).order_by(_m.ordinal))
-    return tuple(
-        MessageStatus(
-            id=message_id(row.submission, row.ordinal),
-            ordinal=row.ordinal,
-            type=row.type,
-            reference=row.reference,
-            lrn=row.lrn,
-            kind=None if row.kind is None else Kind(row.kind),
-            outcome=Outcome(row.outcome),
-            registration=row.registration,
-            state=row.state,
-            findings=unpacked(row.findings, tuple[Finding, ...]),
-            decisions=tuple(decided.get(message_id(row.submission, row.ordinal), ())),
+    rows = connection.execute(select(*columns).where(_m.submission == submission).order_by(_m.ordinal)).all()
+    stand = standings_of(connection, submission)
+    found = []
+    for row in rows:
+        identity = message_id(row.submission, row.ordinal)
+        standing = stand.get(identity, Standing(row.outcome))
+        found.append(
+            MessageStatus(
+                id=identity,
+                ordinal=row.ordinal,
+                type=row.type,
+                reference=row.reference,
+                lrn=row.lrn,
+                kind=None if row.kind is None else Kind(row.kind),
+                outcome=Outcome(row.outcome),
+                registration=standing.registration,
+                state=standing.state,
+                findings=unpacked(row.findings, tuple[Finding, ...]),
+                decisions=tuple(decided.get(identity, ())),
+            )
         )
-        for row in rows
-    )
+    return tuple(found)
 
 
 def _later(connection: Connection, submission: str) -> tuple[Event, ...]:
@@ -246,7 +258,7 @@ def _later(connection: Connection, submission: str) -> tuple[Event, ...]:
     rows = connection.execute(
         select(tables.event).where(event.submission == submission).order_by(event.at, event.position)
     )
-    return tuple(Event(row.about, moment(row.at), row.what, row.detail) for row in rows)
+    return tuple(Event(submission + row.about, moment(row.at), row.what, row.detail) for row in rows)
 
 
 def _parties() -> tuple[ColumnElement[str], ...]:

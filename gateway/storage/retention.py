@@ -1,31 +1,45 @@
 """Rows of old submissions leave the ledger for archive files, and come back.
 
-What stays: the submission's own row without its octets, with the keys by which a repetition is known; the
-receipt that answers one; journal, checkpoints and exhibits.
+What stays: the submission's own row, with the receipt that answers a repetition of it; the keys by which one is
+known; journal, checkpoints and exhibits.  On SQLite the rest is deleted with the mark that it is archived.  On
+PostgreSQL it stays until all of its month is archived, and goes with its partition (`departing`): deleting
+millions of rows would write as much again as they are.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, or_, select, tuple_
 
 from gateway.evidence import entries
 from gateway.evidence.archives import Row, Value
 from gateway.evidence.entries import Attested, read_entry
-from gateway.storage import slices, tables
-from gateway.storage.codec import micros, moment
+from gateway.storage import tables
+from gateway.storage.codec import micros, moment, submission_of
 from gateway.storage.database import LedgerError
 from gateway.storage.journal import Page
+from gateway.storage.months import month_of
 
-_s, _a, _d, _o = (t.c for t in (tables.submission, tables.archived, tables.delivery, tables.outgoing))
-_l = tables.slice.c
-_e, _m, _n = tables.event.c, tables.message.c, tables.decision.c
-OCTETS = "octets"
-"""The name, in an archive, of what is taken out of the submission's own row."""
+_s, _a, _d, _o, _w = (
+    t.c for t in (tables.submission, tables.archived, tables.delivery, tables.outgoing, tables.waiting)
+)
+CUT = (
+    tables.octets,
+    tables.slice,
+    tables.message,
+    tables.decision,
+    tables.event,
+    tables.outgoing,
+    tables.correction,
+)
+"""What is in months, a row for each submission or many; beside it what waits in queues."""
+AFTER_POINT = "/"
+"""The character that sorts next to the point: an id's own ids are between it and the id with this."""
 
 
 class Archived(msgspec.Struct, frozen=True):
@@ -52,24 +66,23 @@ def old(connection: Connection, before: datetime, after: str, limit: int) -> tup
         .limit(limit)
     )
     ids = list(connection.scalars(page))
-    return [i for i in ids if not _owes(connection, i)], ids[-1] if len(ids) == limit else ""
+    return [i for i in ids if not owes(connection, i, f"{i}{AFTER_POINT}")], ids[-1] if len(
+        ids
+    ) == limit else ""
 
 
-def _owes(connection: Connection, submission: str) -> bool:
-    _, due = _named(connection, submission)
-    return bool(connection.scalar(select(func.count()).where(_d.id.in_(due), _d.state == tables.DUE)))
+def owes(connection: Connection, first: str, end: str) -> bool:
+    """Whether something is due whose id is from the first to before the end."""
+    due = select(_d.id).where(_d.id >= first, _d.id < end, _d.state == tables.DUE)
+    return connection.scalar(due.limit(1)) is not None
 
 
 def dump(connection: Connection, ids: Sequence[str]) -> list[Row]:
-    """The rows that leave with these submissions."""
+    """The rows that leave with these submissions, table by table."""
     rows: list[Row] = []
-    for identity in ids:
-        body = connection.scalar(select(_s.body).where(_s.id == identity)) or b""
-        body = body or slices.whole(connection, identity, slices.BODY)
-        rows.append(Row(OCTETS, {"submission": identity, "body": body}))
-        for table, which in _leaving(connection, identity):
-            found = connection.execute(select(table).where(which).order_by(*table.primary_key.columns))
-            rows += [Row(str(table.name), _columns(row)) for row in found]
+    for table, which in _leaving(connection, ids):
+        found = connection.execute(select(table).where(which).order_by(*table.primary_key.columns))
+        rows += [Row(str(table.name), _columns(row)) for row in found]
     return rows
 
 
@@ -80,45 +93,48 @@ def remove(
     if dump(connection, ids) != list(rows):
         raise Changed(f"{name}: a submission changed meanwhile")
     at = micros(page.at)
-    for identity in ids:
-        for table, which in _leaving(connection, identity):
+    alone = ids if connection.dialect.name == "sqlite" else [i for i in ids if month_of(i) is None]
+    for table, which in _leaving(connection, ids):
+        if table not in CUT:
             connection.execute(delete(table).where(which))
+    for table in CUT if alone else ():
+        connection.execute(delete(table).where(table.c.submission.in_(alone)))
+    for identity in ids:
         page.add(entries.ARCHIVED, identity, Attested(record=digest, note=name))
-    connection.execute(update(tables.submission).where(_s.id.in_(ids)).values(body=b""))
-    connection.execute(delete(tables.slice).where(_l.submission.in_(ids)))
+    counted = Counter(_whose(row) for row in rows if tables.metadata.tables[row.table] in CUT)
     connection.execute(
         insert(tables.archived),
-        [{"submission": i, "archive": name, "digest": digest, "at": at} for i in ids],
+        [{"submission": i, "archive": name, "digest": digest, "at": at, "rows": counted[i]} for i in ids],
     )
 
 
 def restore(connection: Connection, ids: Sequence[str], rows: Sequence[Row], page: Page) -> list[str]:
     """Bring archived submissions back, with their rows out of the archive; those that were away."""
     away = list(connection.scalars(select(_a.submission).where(_a.submission.in_(ids))))
-    wanted, current = set(away), ""
+    here = set(
+        connection.scalars(select(tables.octets.c.submission).where(tables.octets.c.submission.in_(away)))
+    )
     for row in rows:
-        if row.table == OCTETS:
-            current = str(row.columns["submission"])
-        if current not in wanted:
-            continue
-        if row.table == OCTETS:
-            body = {"body": row.columns["body"]}
-            connection.execute(update(tables.submission).where(_s.id == current).values(**body))
-        else:
-            table = tables.metadata.tables[row.table]
+        table, whose = tables.metadata.tables[row.table], _whose(row)
+        if whose in away and not (whose in here and table in CUT):
             connection.execute(insert(table), _placed(connection, table, row))
-    for identity in away:
-        page.add(entries.RESTORED, identity, Attested())
-    connection.execute(delete(tables.archived).where(_a.submission.in_(away)))
+    reopen(connection, away, page)
     return away
 
 
+def reopen(connection: Connection, ids: Sequence[str], page: Page) -> None:
+    """These are archived no more: what they have is here."""
+    for identity in ids:
+        page.add(entries.RESTORED, identity, Attested())
+    connection.execute(delete(tables.archived).where(_a.submission.in_(ids)))
+
+
 def _placed(connection: Connection, table: Table, row: Row) -> dict[str, Value]:
-    """The row's columns; without its position where that is another row's by now: SQLite gives the last
-    ones again when their rows are gone.  Then it is the newest."""
+    """The row's columns; a delivery's without its position where that is another one's by now: SQLite gives
+    the last ones again when their rows are gone.  Then it is the newest."""
     columns = dict(row.columns)
-    if "position" in columns:
-        taken = select(table.c.position).where(table.c.position == columns["position"])
+    if table is tables.delivery:
+        taken = select(_d.position).where(_d.position == columns["position"])
         if connection.scalar(taken) is not None:
             del columns["position"]
     return columns
@@ -150,21 +166,17 @@ def _columns(row: Any) -> dict[str, Value]:
     return {str(n): bytes(v) if isinstance(v, memoryview) else v for n, v in row._mapping.items()}
 
 
-def _named(connection: Connection, submission: str) -> tuple[list[str], list[str]]:
-    """The outgoings and the deliveries that entries about a submission name."""
-    told = connection.scalars(select(tables.journal.c.entry).where(tables.journal.c.about == submission))
-    of = [read_entry(text).of for text in told]
-    return [i for one in of for i in one.sent], [i for one in of for i in one.due]
+def _whose(row: Row) -> str:
+    """The submission that a row belongs to."""
+    for column in ("submission", "outgoing", "id"):
+        if column in row.columns and (column != "outgoing" or row.table == tables.waiting.name):
+            return submission_of(str(row.columns[column]))
+    raise ValueError(f"a row of {row.table} belongs to no submission")
 
 
-def _leaving(connection: Connection, submission: str) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+def _leaving(connection: Connection, ids: Sequence[str]) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     """Which rows of which tables leave; the receipt stays, as it answers who sends the same again."""
-    sent, due = _named(connection, submission)
-    receipt = connection.scalar(select(_s.receipt).where(_s.id == submission))
-    yield tables.message, _m.submission == submission
-    yield tables.slice, and_(_l.submission == submission, _l.part > slices.BODY)
-    yield tables.decision, _n.submission == submission
-    yield tables.event, _e.submission == submission
-    yield tables.outgoing, _o.id.in_([i for i in sent if i != receipt])
-    yield tables.delivery, _d.id.in_(due)
-    yield tables.correction, tables.correction.c.submission == submission
+    yield from ((table, table.c.submission.in_(ids)) for table in CUT)
+    yield tables.delivery, or_(*((_d.id >= i) & (_d.id < f"{i}{AFTER_POINT}") for i in ids))
+    answers = select(_o.partner, _o.position).where(_o.submission.in_(ids))
+    yield tables.waiting, tuple_(_w.partner, _w.position).in_(answers)

@@ -1,7 +1,7 @@
 """Settling: a submission's outcome, receipt, deliveries and claim, many submissions in one transaction.
 
-Insert first: the unique constraints decide who is new, so two processes that settle the same
-submission at the same moment cannot both win.
+Insert first: the unique constraints of ``taken`` and ``claim`` decide who is new, so two processes that settle
+the same submission at the same moment cannot both win.
 """
 
 from __future__ import annotations
@@ -14,60 +14,51 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from gateway.evidence import entries
 from gateway.evidence.records import RefusalRecord
-from gateway.model import Answer, Delivery, Event, Judged, Outcome, Outgoing
-from gateway.storage import attesting, tables
+from gateway.model import Answer, Delivery, Event, Judged, Outcome
+from gateway.storage import arrival, attesting, tables
 from gateway.storage.admitting import outdated
-from gateway.storage.codec import claim_of, micros, moment, octets, packed, submission_of
+from gateway.storage.codec import claim_of, micros, moment, octets, packed, part_of, submission_of
 from gateway.storage.database import LedgerError
 from gateway.storage.joining import join
 from gateway.storage.journal import Page
 from gateway.storage.records import Clash, Settlement, Stale
 from gateway.storage.rows import Rows
+from gateway.storage.sending import RECEIPT_COLUMNS, check_receipt, insert_outgoings, receipt_of, wait
 from gateway.storage.slices import owned
 
 MAX_REFUSALS = 10_000
 """Refusals kept for audit: unproven senders must not be able to fill the disk."""
 
-_s = tables.submission.c
-_o = tables.outgoing.c
+_s, _t, _c = tables.submission.c, tables.taken.c, tables.claim.c
 
-_submissions = Rows(tables.submission, on_conflict_do_nothing=True, generated=("position",))
+_taken = Rows(tables.taken, on_conflict_do_nothing=True)
+_claims = Rows(tables.claim, on_conflict_do_nothing=True)
+_submissions = Rows(tables.submission, on_conflict_do_nothing=True)
+_octets = Rows(tables.octets)
 _messages = Rows(tables.message)
-_outgoings = Rows(tables.outgoing, generated=("position", "acknowledged_at"))
 _deliveries = Rows(tables.delivery, generated=("position",))
-_events = Rows(tables.event, generated=("position",))
+_events = Rows(tables.event)
 
-_first = select(
-    _s.id,
-    _s.partner,
-    _s.signer,
-    _s.claim,
-    _s.digest,
-    _s.outcome,
-    _s.reference,
-    _o.id.label("receipt_id"),
-    _o.partner.label("receipt_partner"),
-    _o.kind,
-    _o.about,
-    _o.reference.label("receipt_reference"),
-    _o.media_type,
-    _o.body,
-    _o.created_at,
-).join(tables.outgoing, _o.id == _s.receipt)
-_by_bytes = _first.where(_s.partner == bindparam("of"), _s.digest == bindparam("sha256"))
-_by_claim = _first.where(_s.signer == bindparam("of"), _s.claim == bindparam("named"))
+_by_bytes = select(_t.submission).where(_t.digest == bindparam("sha256"), _t.partner == bindparam("of"))
+_by_claim = select(_c.submission).where(_c.signer == bindparam("of"), _c.claim == bindparam("named"))
+_first = select(_s.partner, _s.digest, _s.outcome, *RECEIPT_COLUMNS).where(_s.id == bindparam("identity"))
 
 
 def known(connection: Connection, partner: str, digest: str) -> Answer | None:
     """The answer first given to these bytes from this transport partner."""
-    row = connection.execute(_by_bytes, {"of": partner, "sha256": digest}).first()
+    row = _settled(connection, connection.scalar(_by_bytes, {"of": partner, "sha256": digest}))
     return None if row is None else _answer(row, repeated=True)
 
 
 def claimed(connection: Connection, partner: str, claim: str) -> tuple[str, str] | None:
     """(submission id, digest) that owns this claim of the signer's."""
-    row = connection.execute(_by_claim, {"of": partner, "named": claim_of(claim)}).first()
+    row = _settled(connection, connection.scalar(_by_claim, {"of": partner, "named": claim_of(claim)}))
     return None if row is None else (row.id, row.digest)
+
+
+def _settled(connection: Connection, identity: str | None) -> Any:
+    # By the id itself, and not joined: then it is looked for in its month only.
+    return None if identity is None else connection.execute(_first, {"identity": identity}).first()
 
 
 class Doubled(Exception):
@@ -80,10 +71,12 @@ def settle_fresh(
     """Store a batch in which all is new, as nearly every one is.  Raises Doubled where it is not."""
     if outdated(connection, batch) or _taken_over(connection, batch):
         raise Doubled
-    rows = [_submission_row(settlement) for settlement in batch]
-    if _submissions.insert(connection, rows) != len(rows):
+    # In one order for all writers, so that no two wait for each other.
+    taken = sorted(_taken_row(settlement) for settlement in batch)
+    claims = sorted(row for row in map(_claim_row, batch) if row is not None)
+    if _taken.insert(connection, taken) != len(taken) or _claims.insert(connection, claims) != len(claims):
         raise Doubled
-    _insert_parts(connection, batch, rows, page)
+    _insert_parts(connection, batch, page)
     return [_fresh_answer(settlement) for settlement in batch]
 
 
@@ -100,13 +93,27 @@ def settle_carefully(
         if settlement.submission.id in stale:
             answers.append(Stale())
             continue
-        row = _submission_row(settlement)
-        if _submissions.insert(connection, [row]):
-            _insert_parts(connection, [settlement], [row], page)
+        first = _earlier(connection, settlement)
+        if first is None:
+            _insert_parts(connection, [settlement], page)
             answers.append(_fresh_answer(settlement))
         else:
-            answers.append(_old_answer(connection, settlement, page))
+            answers.append(_old_answer(connection, first, settlement, page))
     return answers
+
+
+def _earlier(connection: Connection, settlement: Settlement) -> str | None:
+    """The submission that has these bytes or this claim; None where none had: from now on this one has them."""
+    submission = settlement.submission
+    if not _taken.insert(connection, [_taken_row(settlement)]):
+        by_bytes = {"of": submission.partner, "sha256": submission.digest}
+        return str(connection.execute(_by_bytes, by_bytes).scalar_one())
+    row = _claim_row(settlement)
+    if row is None or _claims.insert(connection, [row]):
+        return None
+    whose = _t.digest == submission.digest, _t.partner == submission.partner
+    connection.execute(delete(tables.taken).where(*whose))
+    return str(connection.execute(_by_claim, {"of": row[0], "named": row[1]}).scalar_one())
 
 
 def refuse(
@@ -120,11 +127,6 @@ def refuse(
     attesting.refused(page, RefusalRecord(partner, channel, code, digest, moment(micros(at))))
 
 
-def insert_outgoings(connection: Connection, outgoings: Sequence[Outgoing]) -> None:
-    """Store messages to partners; they are in the mailboxes from the commit on."""
-    _outgoings.insert(connection, [_outgoing_row(outgoing) for outgoing in outgoings])
-
-
 def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store deliveries; they are due from the commit on."""
     _deliveries.insert(connection, [_delivery_row(delivery) for delivery in deliveries])
@@ -132,7 +134,8 @@ def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) ->
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
     """Add lines to timelines."""
-    _events.insert(connection, [_event_row(event) for event in events])
+    positions = arrival.take(len(events))
+    _events.insert(connection, [_event_row(e, nth) for e, nth in zip(events, positions, strict=True)])
 
 
 def note(connection: Connection, events: Sequence[Event], page: Page) -> None:
@@ -142,14 +145,18 @@ def note(connection: Connection, events: Sequence[Event], page: Page) -> None:
         attesting.happened(page, entries.NOTED, event.about, (), (event,))
 
 
-def _insert_parts(
-    connection: Connection, fresh: Sequence[Settlement], rows: Sequence[tuple[Any, ...]], page: Page
-) -> None:
+def _insert_parts(connection: Connection, fresh: Sequence[Settlement], page: Page) -> None:
+    positions = arrival.take(len(fresh))
+    rows = [_submission_row(one, nth) for one, nth in zip(fresh, positions, strict=True)]
+    if _submissions.insert(connection, rows) != len(rows):
+        raise LedgerError(f"a submission id belongs to another submission: one of {[row[0] for row in rows]}")
+    _octets.insert(connection, [(s.submission.id, s.submission.body) for s in fresh])
     messages = [_message_rows(settlement) for settlement in fresh]
     _messages.insert(connection, [row for of_one in messages for row in of_one])
     for settlement, row, of_one in zip(fresh, rows, messages, strict=True):
         attesting.received(page, settlement, row, of_one)
-    insert_outgoings(connection, [o for s in fresh for o in (s.receipt, *s.answers)])
+    wait(connection, [(s.receipt.partner, n, s.receipt.id) for s, n in zip(fresh, positions, strict=True)])
+    insert_outgoings(connection, [o for s in fresh for o in s.answers])
     insert_deliveries(connection, [d for s in fresh for d in s.deliveries])
 
 
@@ -159,13 +166,10 @@ def _taken_over(connection: Connection, batch: Sequence[Settlement]) -> set[str]
     return {s.submission.id for s in large if not owned(connection, s.submission.id, s.owner)}
 
 
-def _old_answer(connection: Connection, settlement: Settlement, page: Page) -> Answer | Clash:
-    submission, claim = settlement.submission, _claim(settlement)
-    row = connection.execute(_by_bytes, {"of": submission.partner, "sha256": submission.digest}).first()
-    if row is None and claim is not None:
-        row = connection.execute(_by_claim, {"of": settlement.verdict.partner, "named": claim}).first()
+def _old_answer(connection: Connection, first: str, settlement: Settlement, page: Page) -> Answer | Clash:
+    submission, row = settlement.submission, _settled(connection, first)
     if row is None:
-        raise LedgerError(f"submission id {submission.id} belongs to another submission")
+        raise LedgerError(f"submission {first} is claimed to be the first, and is not here")
     if row.digest != submission.digest:
         return Clash(row.id, row.digest, row.reference)
     if row.partner != submission.partner:
@@ -185,32 +189,32 @@ def _fresh_answer(settlement: Settlement) -> Answer:
 
 
 def _answer(row: Any, *, repeated: bool) -> Answer:
-    receipt = Outgoing(
-        id=row.receipt_id,
-        partner=row.receipt_partner,
-        kind=row.kind,
-        about=row.about,
-        reference=row.receipt_reference,
-        media_type=row.media_type,
-        body=row.body,
-        created_at=moment(row.created_at),
-    )
-    return Answer(row.id, Outcome(row.outcome), receipt, repeated)
+    return Answer(row.id, Outcome(row.outcome), receipt_of(row), repeated)
 
 
 # Rows are tuples in the order of the tables' columns.
 
 
-def _submission_row(settlement: Settlement) -> tuple[Any, ...]:
+def _taken_row(settlement: Settlement) -> tuple[str, str, str]:
+    submission = settlement.submission
+    return submission.digest, submission.partner, submission.id
+
+
+def _claim_row(settlement: Settlement) -> tuple[str, str, str] | None:
+    claim = _claim(settlement)
+    return None if claim is None else (settlement.verdict.partner, claim, settlement.submission.id)
+
+
+def _submission_row(settlement: Settlement, position: int) -> tuple[Any, ...]:
     submission, verdict, route = settlement.submission, settlement.verdict, settlement.verdict.route
     if "." in submission.id:
         raise ValueError(f"a submission id holds no point: {submission.id}")
+    check_receipt(settlement)
     return (
         submission.id,
         submission.partner,
         submission.channel,
         submission.media_type,
-        submission.body,
         submission.digest,
         micros(submission.received_at),
         str(verdict.outcome),
@@ -219,11 +223,14 @@ def _submission_row(settlement: Settlement) -> tuple[Any, ...]:
         route.principal,
         verdict.reference,
         _claim(settlement),
-        settlement.receipt.id,
         packed(route),
         packed(verdict.findings),
         None if verdict.signer is None else packed(verdict.signer),
         packed(settlement.events),
+        position,
+        micros(settlement.receipt.created_at),
+        settlement.receipt.media_type,
+        settlement.receipt.body,
     )
 
 
@@ -241,9 +248,6 @@ def _message_rows(settlement: Settlement) -> list[tuple[Any, ...]]:
             str(message.outcome),
             packed(message.findings),
             _declared(message, settlement),
-            "",
-            str(message.outcome),
-            0,
         )
         for message in settlement.verdict.messages
     ]
@@ -253,19 +257,6 @@ def _declared(message: Judged, settlement: Settlement) -> bytes | None:
     if message.declaration is None:
         return None
     return b"" if message.ordinal in settlement.staged else octets(message.declaration)
-
-
-def _outgoing_row(outgoing: Outgoing) -> tuple[Any, ...]:
-    return (
-        outgoing.id,
-        outgoing.partner,
-        outgoing.kind,
-        outgoing.about,
-        outgoing.reference,
-        outgoing.media_type,
-        outgoing.body,
-        micros(outgoing.created_at),
-    )
 
 
 def _delivery_row(delivery: Delivery) -> tuple[Any, ...]:
@@ -283,5 +274,6 @@ def _delivery_row(delivery: Delivery) -> tuple[Any, ...]:
     )
 
 
-def _event_row(event: Event) -> tuple[Any, ...]:
-    return submission_of(event.about), event.about, micros(event.at), event.what, event.detail
+def _event_row(event: Event, position: int) -> tuple[Any, ...]:
+    about = event.about
+    return submission_of(about), position, part_of(about), micros(event.at), event.what, event.detail

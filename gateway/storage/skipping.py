@@ -8,13 +8,14 @@ stays in the mailbox.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select
 
 from gateway.evidence import entries
 from gateway.evidence.entries import Attested
 from gateway.model import Delivery, Event
-from gateway.storage import attesting, tables
+from gateway.storage import attesting, publishing, tables
 from gateway.storage.claiming import unheld_at
 from gateway.storage.codec import micros, submission_of
 from gateway.storage.journal import Page
@@ -27,7 +28,7 @@ OF_SKIPPED = ".skipped"
 MAX_REASON = 300
 """Characters of a reason: it travels in a statement, which holds 512."""
 
-_d = tables.delivery.c
+_d, _e = tables.delivery.c, tables.event.c
 
 
 def skip(connection: Connection, delivery: str, now: datetime, who: str, why: str, page: Page) -> bool:
@@ -38,16 +39,15 @@ def skip(connection: Connection, delivery: str, now: datetime, who: str, why: st
     reasoned(why)
     given_up = _d.state == tables.DEAD
     waits = (_d.state == tables.DUE) & unheld_at(micros(now))
-    changed = (
-        update(tables.delivery)
+    gone = (
+        delete(tables.delivery)
         .where(_d.id == delivery, given_up | waits)
-        .values(state=tables.SKIPPED, error=why, lease_until=0, lease_owner="")
-        .returning(_d.destination, _d.payload)
+        .returning(_d.id, _d.destination, _d.payload)
     )
-    row = connection.execute(changed).first()
+    row = connection.execute(gone).first()
     if row is None:
         return False
-    about = about_of(connection, row.payload)
+    about = about_of(connection, row)
     event = Event(about, now, entries.SKIPPED, f"{row.destination}: {why}")
     insert_events(connection, [event])
     answers = _answers(delivery, row.destination, row.payload, now)
@@ -66,10 +66,16 @@ def reasoned(why: str) -> None:
 
 
 def reasons(connection: Connection, answers: list[Delivery]) -> dict[str, str]:
-    """Why that was skipped which these deliveries to ``answer:`` tell of, by their ids."""
-    of = {d.id.removesuffix(OF_SKIPPED): d.id for d in answers}
-    rows = connection.execute(select(_d.id, _d.error).where(_d.id.in_(of), _d.state == tables.SKIPPED))
-    return {of[row.id]: row.error for row in rows}
+    """Why that was skipped which these deliveries to ``answer:`` tell of, by their ids; the last time counts."""
+    skipped = select(_e.submission, _e.about, _e.detail).where(
+        _e.submission.in_({submission_of(d.payload) for d in answers}), _e.what == entries.SKIPPED
+    )
+    said: dict[tuple[str, str], str] = {}
+    for row in connection.execute(skipped.order_by(_e.at, _e.position)):
+        destination, _, why = row.detail.partition(": ")
+        said[row.submission + row.about, destination] = why
+    of = {d.id: (d.payload, BACKEND + d.destination.removeprefix(ANSWER)) for d in answers}
+    return {identity: said[key] for identity, key in of.items() if key in said}
 
 
 def _answers(delivery: str, destination: str, payload: str, now: datetime) -> list[Delivery]:
@@ -78,8 +84,7 @@ def _answers(delivery: str, destination: str, payload: str, now: datetime) -> li
     return [Delivery(f"{delivery}{OF_SKIPPED}", ANSWER + destination.removeprefix(BACKEND), payload, now)]
 
 
-def about_of(connection: Connection, payload: str) -> str:
-    """What the outgoing or decision that was to be carried is about; a message's id is itself."""
-    o, n = tables.outgoing.c, tables.decision.c
-    told = connection.scalar(select(o.about).where(o.id == payload))
-    return told or connection.scalar(select(n.message).where(n.id == payload)) or payload
+def about_of(connection: Connection, row: Any) -> str:
+    """What the outgoing or decision that a delivery was to carry is about; a message's id is itself."""
+    payload: str = row.payload
+    return publishing.abouts(connection, [row]).get(payload, payload)

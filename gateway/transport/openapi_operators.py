@@ -52,7 +52,7 @@ def operator_paths() -> Json:
 def _list() -> Json:
     item = get("listDeliveries", "Deliveries by destination, state and age", json_of("Deliveries"), 400, 403)
     whole = {"type": "integer", "minimum": 0, "default": 0}
-    states = {"type": "string", "enum": ["due", "dead", "done", "skipped"]}
+    states = {"type": "string", "enum": ["due", "dead"]}
     item["get"]["parameters"] = [
         field("destination", {"type": "string"}, "One, or a kind with its colon: push:"),
         field("state", states, "Without: all that have not arrived."),

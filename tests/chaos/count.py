@@ -53,14 +53,13 @@ def count(
 
 def _stored(made: Count, holds: list[Held], books: Books) -> None:
     """Every acknowledged submission is there as it was sent, once, with the receipt as it was sent."""
-    rows = books.each(books.ledger, "select id, partner, body, receipt from submission")
-    kept = {id_: (partner, _digest(body), receipt) for id_, partner, body, receipt in rows}
-    query = "select id, body from outgoing where kind = 'receipt'"
-    receipts = {id_: _digest(body) for id_, body in books.each(books.ledger, query)}
+    query = "select s.id, partner, body, receipt from submission s join octets o on o.submission = s.id"
+    rows = books.each(books.ledger, query)
+    kept = {id_: (partner, _digest(body), _digest(receipt)) for id_, partner, body, receipt in rows}
     lost, whole = [], 0
     for one in holds:
         partner, digest, receipt = kept.get(one.submission, ("", "", ""))
-        if digest != one.paper.digest or receipts.get(receipt) != one.receipt:
+        if digest != one.paper.digest or receipt != one.receipt:
             lost.append(f"{one.submission} of {one.paper.sender.id} ({'differs' if digest else 'not there'})")
         whole += digest == one.paper.digest and partner == one.paper.sender.id
     made.stored = whole
@@ -101,7 +100,10 @@ def _answered(
     query = "select id, body from clearance_decision"
     taken = {id_: json.loads(body) for id_, body in books.each(books.office, query)}
     made.decisions = len(taken)
-    query = "select d.id, o.id, o.body from decision d join outgoing o on o.id = d.outgoing"
+    query = (
+        "select d.id, o.submission || '.' || o.name, o.body from decision d "
+        "join outgoing o on o.submission = d.submission and o.name = d.outgoing"
+    )
     sent = {id_: (out, _digest(body)) for id_, out, body in books.each(books.ledger, query)}
     missing, reached = [], set()
     for id_, decision in taken.items():

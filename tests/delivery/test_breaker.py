@@ -159,11 +159,15 @@ class Post:
 
     def put(self, partner: str, count: int, named: str = "m") -> None:
         from gateway.storage.database import Database
-        from gateway.storage.settling import insert_deliveries, insert_outgoings
+        from gateway.storage.sending import insert_outgoings
+        from gateway.storage.settling import insert_deliveries
 
         database: Database = self.ledger._database
         ids = [f"{named}{n:03}.{partner}" for n in range(count)]
-        out = [Outgoing(i, partner, "receipt", "a", "R", "application/xml", b"<r/>", NOW) for i in ids]
+        out = [
+            Outgoing(i, partner, "green", i.partition(".")[0], "R", "application/xml", b"<r/>", NOW)
+            for i in ids
+        ]
         due = [Delivery(f"{i}.p", f"push:{partner}", i, NOW) for i in ids]
         database.write(lambda c: (insert_outgoings(c, out), insert_deliveries(c, due)))
 
@@ -235,6 +239,6 @@ def test_a_destination_for_which_nothing_waits_is_forgotten(
     post.rounds(30)
     assert ledger.forget_idle() == ()
     ids = [entry.id for entry in ledger.mailbox(TRADER.id, "", 100)]
-    ledger.acknowledge(TRADER.id, ids, reactor.now())  # the partner fetched them instead
+    ledger.acknowledge(TRADER.id, ids)  # the partner fetched them instead
     assert ledger.forget_idle() == (f"push:{TRADER.id}",)
     assert ledger.breakers("") == {}

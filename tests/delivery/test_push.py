@@ -46,7 +46,9 @@ class Round:
         filed, number = self._file(partner), f"d{self._count}"
         about = f"{filed.id}.1"
         taken = Decision(number, about, DecisionKind.GREEN, NOW)
-        outgoing = Outgoing(f"{number}.d", partner.id, "green", about, "LRN", "application/xml", b"<a/>", NOW)
+        outgoing = Outgoing(
+            f"{about}.{number}.d", partner.id, "green", about, "LRN", "application/xml", b"<a/>", NOW
+        )
         push = Delivery(f"{outgoing.id}.p", f"push:{partner.id}", outgoing.id, NOW, attempts)
         self._commits.ledger.record([Recorded(taken, outgoing, push, (Event(about, NOW, "green"),))])
         return outgoing.id
@@ -218,7 +220,7 @@ def test_a_delivery_of_nothing_is_set_aside(
     filed = file(TRADER)
     about = f"{filed.id}.1"
     taken = Decision("x1", about, DecisionKind.GREEN, NOW)
-    outgoing = Outgoing("x1.d", TRADER.id, "green", about, "LRN", "application/xml", b"<a/>", NOW)
+    outgoing = Outgoing(f"{about}.x1.d", TRADER.id, "green", about, "LRN", "application/xml", b"<a/>", NOW)
     push = Delivery("x1.p", f"push:{TRADER.id}", "nothing", NOW)
     commits.ledger.record([Recorded(taken, outgoing, push)])
     message = round_.message(OTHER)

@@ -28,7 +28,7 @@ from gateway.operations.demo.papers import Goods
 from gateway.operations.demo.town import AN_PHAT, EVERYBODY, LINE, VAN, Town, configure, mandates
 from gateway.security import SigningKey
 from gateway.security.certificates.authority import Authority, KeyAlgorithm
-from gateway.storage import Breach, Ledger, Recorded, tables
+from gateway.storage import Breach, Ledger, Recorded, answer_id, tables
 from gateway.storage.evidence import MAX_ENTRIES
 
 GOODS = (Goods("84713020", "Portable computers", "CN", 480_000_000, 900, 60),)
@@ -167,7 +167,9 @@ class Stage:
         about = outbound.About(to.lrn, to.reference, taken.registration, version, release)
         draft = outbound.decision(taken, about, to.route, self.book, str(self.serial), at)
         media_type, body = outbound.seal(draft, to.route, self.own, at)
-        told = Outgoing(f"{taken.id}.d", to.route.partner, kind.value, message, to.lrn, media_type, body, at)
+        told = Outgoing(
+            answer_id(message, taken.id), to.route.partner, kind.value, message, to.lrn, media_type, body, at
+        )
         events = (Event(message, at, kind.value, taken.registration),)
         self.ledger.record([Recorded(taken, told, None, events)])
         return told
@@ -178,7 +180,7 @@ class Stage:
         self.deliver()
         if not wrong:
             told = self.decide(submission)
-            self.ledger.acknowledge(AN_PHAT.id, [told.id, f"{submission}.r"], self.tick())
+            self.ledger.acknowledge(AN_PHAT.id, [told.id, f"{submission}.r"])
         return submission
 
     def seal(self, limit: int = MAX_ENTRIES) -> int:

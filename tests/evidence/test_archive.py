@@ -26,7 +26,16 @@ from tests.storage.making import settlement
 from .kit import AN_PHAT, Stage, clean, stage
 
 LONG_AGO = datetime(2021, 6, 1, 8, 0, tzinfo=UTC)
-TABLES = (tables.submission, tables.message, tables.outgoing, tables.decision, tables.event, tables.delivery)
+TABLES = (
+    tables.submission,
+    tables.octets,
+    tables.message,
+    tables.outgoing,
+    tables.waiting,
+    tables.decision,
+    tables.event,
+    tables.delivery,
+)
 
 
 @pytest.fixture
@@ -248,9 +257,8 @@ def test_an_archive_that_there_is_not(lived: Stage) -> None:
         text = Entry("ff", 1, lived.now, ARCHIVED, one, Attested(record="00" * 32)).text()
         connection.execute(tables.chain.insert().values(("ff", 1, 0)))
         connection.execute(tables.journal.insert().values(("ff", 1, one, text, entry_hash(FIRST, text))))
-        for table in (tables.decision, tables.event, tables.message):
+        for table in (tables.decision, tables.event, tables.message, tables.octets):
             connection.execute(table.delete().where(table.c.submission == one))
-        connection.execute(tables.submission.update().values(body=b""))
 
     lived.ledger._write(forge)
     lived.seal()  # the gateway itself signs over it

@@ -44,7 +44,7 @@ def test_from_a_reference_to_a_verified_bundle(made: Stage, tmp_path: Path) -> N
     verified = cvan("evidence", "verify", bundle, "--trust", made.authority.certificate_path)
     assert (verified.code, verified.text.splitlines()[-1]) == (0, "VERIFIED")
     assert cvan("evidence", "verify", bundle, "--json", home=home).json()["code"] == 0
-    for identity in (f"{one}.1", f"{one}.r", f"D-{one}-registered", f"D-{one}-registered.d"):
+    for identity in (f"{one}.1", f"{one}.r", f"D-{one}-registered", f"{one}.1.D-{one}-registered.d"):
         assert cvan("evidence", "make", identity, "-o", bundle, home=home).code == 0
     octets = bytearray(bundle.read_bytes())
     octets[octets.index(b"Portable")] ^= 1

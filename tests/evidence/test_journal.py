@@ -39,8 +39,8 @@ def test_every_act_leaves_an_entry(ledger: Ledger) -> None:
     ledger.dead(due[1].id, "no", NOW)
     ledger.revive([due[1].id], NOW)
     ledger.record([recorded("D1", "a.1", push=True)])
-    ledger.acknowledge("VAN1", ["D1.d", "b.r"], NOW)
-    ledger.resend("D1.d", NOW)
+    ledger.acknowledge("VAN1", ["a.1.D1.d", "b.r"])
+    ledger.resend("a.1.D1.d", NOW)
     joined = settlement("c", body=b"<MetaData>a</MetaData>", reference="REF-a", partner="VAN2")
     ledger.settle([joined])
     assert kinds(ledger, "a") == ["received", "delivered", "decided", "acknowledged", "resent", "repeated"]
@@ -52,12 +52,12 @@ def test_every_act_leaves_an_entry(ledger: Ledger) -> None:
 def test_nothing_new_leaves_nothing(ledger: Ledger) -> None:
     ledger.settle([settlement("a")])
     ledger.record([recorded("D1", "a.1")])
-    ledger.acknowledge("VAN1", ["a.r"], NOW)
+    ledger.acknowledge("VAN1", ["a.r"])
     before = len(journal_of(ledger))
     ledger.settle([settlement("a")])
     ledger.settle([settlement("z", body=b"<MetaData>a</MetaData>", reference="REF-a")])
     ledger.record([recorded("D1", "a.1")])
-    ledger.acknowledge("VAN1", ["a.r"], NOW)
+    ledger.acknowledge("VAN1", ["a.r"])
     ledger.done(["nothing"], NOW)
     assert len(journal_of(ledger)) == before
 

@@ -154,9 +154,13 @@ def registered_once(town: Town, references: Counter[str], senders: Senders) -> N
     assert len(cases) == wanted
     assert {version for _, _, version in cases} == {1}
     assert rows(town.ledger_url, told) == [(wanted,)]
-    messages = rows(town.ledger_url, "select lrn, registration from message where outcome = 'accepted'")
+    messages = rows(
+        town.ledger_url,
+        "select lrn, registration from message m join decision d "
+        "on d.submission = m.submission and d.about = '.' || m.ordinal where registration <> ''",
+    )
     assert dict(messages) == {lrn: registration for lrn, registration, _ in cases}
-    assert len(messages) == wanted
+    assert len(set(messages)) == wanted
     for paper, answer in senders.acknowledged.values():
         kept = town.client(paper.sender).call("GET", f"/v1/messages/{answer.submission}/receipt")
         assert (kept.status, kept.body) == (200, answer.body)

@@ -54,8 +54,10 @@ def publishing(request: pytest.FixtureRequest, found: Found, server: Broker) -> 
 def expected(town: Town) -> Counter[str]:
     """The ids of all that must be in the stream, as the ledger's tables say."""
     accepted = rows(town.ledger_url, "select submission, ordinal from message where outcome = 'accepted'")
-    decided = rows(town.ledger_url, "select id from decision")
-    return Counter([f"{s}.{n}.pub" for s, n in accepted] + [f"{row[0]}.d.pub" for row in decided])
+    decided = rows(town.ledger_url, "select submission, about, id from decision")
+    return Counter(
+        [f"{s}.{n}.pub" for s, n in accepted] + [f"{s}{about}.{i}.d.pub" for s, about, i in decided]
+    )
 
 
 def carried(town: Town) -> bool:

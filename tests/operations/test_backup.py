@@ -213,12 +213,15 @@ def test_an_older_backup_is_brought_up(kept: Path, tmp_path: Path) -> None:
     from gateway.storage import migrations
     from gateway.storage.database import Database
 
+    *before, _ = migrations.known()
+    if not before:
+        pytest.skip("there is one schema only: no older one")
     database = Database(f"sqlite:///{tmp_path / 'old.db'}", create=True)
     config = migrations._config()
 
     def old(connection: object) -> None:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
+        command.upgrade(config, before[-1])
 
     database.write(old)
     database.close()
@@ -227,7 +230,7 @@ def test_an_older_backup_is_brought_up(kept: Path, tmp_path: Path) -> None:
     (tmp_path / "old.db").rename(kept / "ledger.db")
     backups.make(kept, tmp_path / "b.tar", Asked())
     back = _good(cvan("restore", tmp_path / "b.tar", tmp_path / "new", "--json")).json()
-    assert back["position"]["ledger"] == "0004"
+    assert back["position"]["ledger"] == before[-1]
     Ledger.open(settings.database_url(tmp_path / "new", "sqlite:///ledger.db")).close()
 
 
@@ -267,7 +270,7 @@ def test_archive_files_are_named_or_included(kept: Path, tmp_path: Path) -> None
     (folder / "01-abc.zip").write_bytes(b"an archive")
     digest = hashlib.sha256(b"an archive").hexdigest()
     with closing(sqlite3.connect(kept / "ledger.db")) as ledger:
-        ledger.execute("INSERT INTO archived VALUES ('01', '01-abc.zip', ?, 0)", (digest,))
+        ledger.execute("INSERT INTO archived VALUES ('01', '01-abc.zip', ?, 0, 1)", (digest,))
         ledger.commit()
     named = _good(cvan("backup", tmp_path / "named.tar", home=kept))
     assert "not in it: 1 archive files" in named.text

@@ -27,7 +27,7 @@ def ledger(home: Path) -> Iterator[Ledger]:
     opened = Ledger.open(f"sqlite:///{home / 'ledger.db'}", create=True)
     opened.settle([settlement("a")])
     opened.record([recorded("d1", "a.1", push=True)])
-    assert opened.dead("d1.d.p", "API604 410", NOW)
+    assert opened.dead("a.1.d1.d.p", "API604 410", NOW)
     yield opened
     opened.close()
 
@@ -36,34 +36,34 @@ def test_they_are_listed_with_why(home: Path, ledger: Ledger) -> None:
     found = cvan("deliveries", "list", "--json", home=home).json()["deliveries"]
     due = [d.id for d in ledger.due("backend:", 10)]
     assert due
-    assert [(d["state"], d["id"]) for d in found] == [*(("due", i) for i in due), ("dead", "d1.d.p")]
+    assert [(d["state"], d["id"]) for d in found] == [*(("due", i) for i in due), ("dead", "a.1.d1.d.p")]
     (dead,) = cvan("deliveries", "list", "--dead", "--json", home=home).json()["deliveries"]
     assert (dead["destination"], dead["error"]) == ("push:VAN1", "API604 410")
     assert "API604 410" in cvan("deliveries", "list", home=home).text
 
 
 def test_a_dead_one_is_tried_again(home: Path, ledger: Ledger) -> None:
-    assert cvan("deliveries", "again", "d1.d.p", home=home).code == 0
+    assert cvan("deliveries", "again", "a.1.d1.d.p", home=home).code == 0
     assert (len(ledger.due("push:", 10)), ledger.dead_letters("push:", 10)) == (1, [])
     unknown = cvan("deliveries", "again", "nothing", home=home)
     assert (unknown.code, "no delivery nothing" in unknown.err) == (2, True)
 
 
 def test_a_message_is_offered_again(home: Path, ledger: Ledger) -> None:
-    ledger.acknowledge("VAN1", ["d1.d"], NOW)
-    assert cvan("deliveries", "resend", "d1.d", home=home).code == 0
-    assert "d1.d" in [e.id for e in ledger.mailbox("VAN1", "", 10)]
-    assert [d.payload for d in ledger.due("push:", 10)] == ["d1.d"]
+    ledger.acknowledge("VAN1", ["a.1.d1.d"])
+    assert cvan("deliveries", "resend", "a.1.d1.d", home=home).code == 0
+    assert "a.1.d1.d" in [e.id for e in ledger.mailbox("VAN1", "", 10)]
+    assert [d.payload for d in ledger.due("push:", 10)] == ["a.1.d1.d"]
     assert cvan("deliveries", "resend", "nothing", home=home).code == 2
 
 
 def test_who_and_why_are_journalled(home: Path, ledger: Ledger) -> None:
     told = ("--by", "Mai", "--reason", "receiver mended")
-    assert cvan("deliveries", "again", "d1.d.p", *told, home=home).code == 0
-    assert cvan("deliveries", "resend", "d1.d", *told, home=home).code == 0
+    assert cvan("deliveries", "again", "a.1.d1.d.p", *told, home=home).code == 0
+    assert cvan("deliveries", "resend", "a.1.d1.d", *told, home=home).code == 0
     notes = {e.kind: e.of.note for e in journal_of(ledger)}
     assert notes["delivery-revived"] == notes["resent"] == "Mai: receiver mended"
-    assert cvan("deliveries", "resend", "d1.d", home=home).code == 0
+    assert cvan("deliveries", "resend", "a.1.d1.d", home=home).code == 0
     assert {e.of.note for e in journal_of(ledger) if e.kind == "resent"} == {
         "Mai: receiver mended",
         getuser(),
@@ -72,7 +72,7 @@ def test_who_and_why_are_journalled(home: Path, ledger: Ledger) -> None:
 
 
 def test_one_is_shown_with_what_it_waits_behind(home: Path, ledger: Ledger) -> None:
-    assert cvan("deliveries", "show", "d1.d.p", "--json", home=home).json()["delivery"]["state"] == "dead"
+    assert cvan("deliveries", "show", "a.1.d1.d.p", "--json", home=home).json()["delivery"]["state"] == "dead"
     first, second = settlement("b"), settlement("c")
     for made in (first, second):
         due = tuple(msgspec.structs.replace(d, lane="T 1") for d in made.deliveries)
@@ -91,30 +91,33 @@ def test_one_is_skipped_with_a_reason(home: Path, ledger: Ledger) -> None:
     shown = cvan("deliveries", "show", "a.1", "--json", home=home).json()["delivery"]
     assert (shown["state"], shown["error"]) == ("skipped", "damaged")
     assert [d.payload for d in ledger.due("answer:", 9)] == ["a.1"]
-    assert cvan("deliveries", "skip", "d1.d.p", "--reason", "they have it", home=home).code == 0
+    assert cvan("deliveries", "skip", "a.1.d1.d.p", "--reason", "they have it", home=home).code == 0
     assert len(ledger.due("answer:", 9)) == 1  # what was to be pushed is in the mailbox
     again = cvan("deliveries", "skip", "a.1", "--reason", "damaged", home=home)
     assert (again.code, "skipped" in again.err) == (2, True)
     notes = sorted(e.of.note for e in journal_of(ledger) if e.kind == "delivery-skipped")
     assert notes == sorted(["Mai: damaged", f"{getuser()}: they have it"])
     assert clean(ledger) == []
-    assert ledger.resend("d1.d", NOW)
+    assert ledger.resend("a.1.d1.d", NOW)
     assert clean(ledger) == []
 
 
 def test_a_skip_that_no_entry_speaks_of_is_found(home: Path, ledger: Ledger) -> None:
     database: Any = ledger._database
-    for state in ("skipped", "due"):
-        database.write(
-            lambda c, to=state: c.exec_driver_sql(f"UPDATE delivery SET state = '{to}' WHERE id = 'a.1'")
-        )
-        assert bool(clean(ledger)) == (state == "skipped")
+    put_back = (
+        "INSERT INTO delivery (id, destination, payload, due_at, attempts, lease_until, lease_owner, state, error,"
+        " lane) VALUES ('a.1', 'backend:clearance', 'a.1', 0, 0, 0, '', '{state}', '', '')"
+    )
+    database.write(lambda c: c.exec_driver_sql("DELETE FROM delivery WHERE id = 'a.1'"))
+    assert clean(ledger)
+    database.write(lambda c: c.exec_driver_sql(put_back.format(state="due")))
+    assert clean(ledger) == []
     ledger.skip("a.1", NOW, "Mai", "damaged")
+    assert clean(ledger) == []
     for state in ("due", "dead", "done"):
-        database.write(
-            lambda c, to=state: c.exec_driver_sql(f"UPDATE delivery SET state = '{to}' WHERE id = 'a.1'")
-        )
+        database.write(lambda c, to=state: c.exec_driver_sql(put_back.format(state=to)))
         assert clean(ledger)
+        database.write(lambda c: c.exec_driver_sql("DELETE FROM delivery WHERE id = 'a.1'"))
 
 
 def test_destinations_that_fail_are_told(home: Path, ledger: Ledger) -> None:
@@ -167,7 +170,7 @@ def test_they_are_counted_by_kind_and_never_by_partner(ledger: Ledger) -> None:
     assert 'cvan_deliveries{kind="push",state="dead"} 1.0' in text
     assert 'cvan_deliveries{kind="push",state="due"} 0.0' in text
     assert "VAN1" not in text
-    ledger.revive(["d1.d.p"], NOW)
+    ledger.revive(["a.1.d1.d.p"], NOW)
     _run(_tallied(ledger, metrics))
     assert 'cvan_deliveries{kind="push",state="dead"} 0.0' in metrics.exposition().decode()
 

@@ -179,7 +179,7 @@ def test_the_next_decision_is_signed_with_the_new_key(world: World, commits: Inl
             )
         )
         done(courier.round())
-        said = commits.ledger.fetch(TRADER.id, f"d{number}.d")
+        said = commits.ledger.fetch(TRADER.id, f"{message}.d{number}.d")
         assert said is not None
         signers.append(signer(world, said.body, said.media_type))
     assert signers == [world.own.signer.subject, new.signer.subject]

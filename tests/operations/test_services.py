@@ -42,7 +42,9 @@ def test_they_know_the_partners_and_the_words_of_now(services: Doorkeeping, worl
     assert services.catalogue is world.handbook.catalogue
 
 
-def test_a_submission_is_answered_and_found_again(services: Doorkeeping, world: World) -> None:
+def test_a_submission_is_answered_and_found_again(
+    services: Doorkeeping, commits: InlineCommits, world: World
+) -> None:
     answer = done(services.submit(world.submission(world.signed(declaration("LRN-1")))))
     status = done(services.status(TRADER.id, answer.submission))
     assert (status.reference, status.outcome, status.receipt) == ("LRN-1", "accepted", answer.receipt.id)
@@ -53,6 +55,7 @@ def test_a_submission_is_answered_and_found_again(services: Doorkeeping, world: 
     assert (entry.id, entry.kind, entry.size) == (answer.receipt.id, "receipt", len(answer.receipt.body))
     assert done(services.fetch(TRADER.id, entry.id)) == answer.receipt
     assert done(services.fetch(OTHER.id, entry.id)) is None
+    commits.ledger.clock = lambda: NOW
     assert done(services.acknowledge(TRADER.id, [entry.id])) == 1
     assert done(services.mailbox(TRADER.id, "", 10, False)) == []
     (entry,) = done(services.mailbox(TRADER.id, "", 10, True))

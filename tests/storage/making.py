@@ -24,7 +24,7 @@ from gateway.model import (
     Value,
     Verdict,
 )
-from gateway.storage import Recorded, Settlement
+from gateway.storage import Recorded, Settlement, answer_id
 
 NOW = datetime(2026, 3, 1, 8, 30, 15, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -37,9 +37,11 @@ def declaration(lrn: str) -> Declaration:
     return Declaration(Kind.IMPORT, root)
 
 
-def outgoing(id: str, partner: str = "VAN1", about: str = "", kind: str = "receipt") -> Outgoing:
+def outgoing(
+    id: str, partner: str = "VAN1", about: str = "", kind: str = "receipt", reference: str = "REF"
+) -> Outgoing:
     body = f"<receipt of='{id}'>Đã nhận</receipt>".encode()
-    return Outgoing(id, partner, kind, about or id, "REF", "application/xml", body, NOW)
+    return Outgoing(id, partner, kind, about or id, reference, "application/xml", body, NOW)
 
 
 def settlement(
@@ -89,7 +91,7 @@ def settlement(
     return Settlement(
         submission=submission,
         verdict=verdict,
-        receipt=outgoing(f"{id}.r", partner, id),
+        receipt=outgoing(f"{id}.r", partner, id, reference=reference),
         deliveries=deliveries if deliver else (),
         events=(Event(id, NOW, "received", "https"), Event(id, NOW + SECOND, "partly")),
         claim=claim,
@@ -106,7 +108,7 @@ def recorded(
     registration: str = "",
     push: bool = False,
 ) -> Recorded:
-    answer = outgoing(f"{id}.d", "VAN1", message, kind.value)
-    delivery = Delivery(f"{id}.d.p", "push:VAN1", answer.id, NOW) if push else None
+    answer = outgoing(answer_id(message, id), "VAN1", message, kind.value)
+    delivery = Delivery(f"{answer.id}.p", "push:VAN1", answer.id, NOW) if push else None
     decision = Decision(id, message, kind, at, registration, findings=(Finding("CLR001"),))
     return Recorded(decision, answer, delivery, (Event(message, at, kind.value, registration),))

@@ -54,7 +54,7 @@ def test_another_destination_gets_nothing(queue: Ledger, destination: str) -> No
 def test_a_kind_of_destinations_is_named_with_its_colon(queue: Ledger) -> None:
     queue.record([recorded("D1", "s0.1", push=True)])
     assert len(queue.claim_due("backend:", "me", NOW, LEASE, 9)) == 5
-    assert ids(queue.claim_due("push:", "me", NOW, LEASE, 9)) == ["D1.d.p"]
+    assert ids(queue.claim_due("push:", "me", NOW, LEASE, 9)) == ["s0.1.D1.d.p"]
 
 
 def test_a_failed_one_steps_aside(queue: Ledger) -> None:
@@ -114,28 +114,30 @@ def test_handovers_carry_the_declarations_in_order(queue: Ledger) -> None:
 def test_a_delivered_message_can_be_sent_again_under_its_id(queue: Ledger) -> None:
     queue.record([recorded("D1", "s0.1", DecisionKind.RELEASED, push=True)])
     (push,) = queue.claim_due("push:VAN1", "me", NOW, LEASE, 9)
-    assert list(queue.outgoings([push])) == ["D1.d"]
-    assert "D1.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
+    assert list(queue.outgoings([push])) == ["s0.1.D1.d"]
+    assert "s0.1.D1.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
     queue.done([push.id], NOW)
-    assert queue.resend("D1.d", NOW + SECOND)
+    assert queue.resend("s0.1.D1.d", NOW + SECOND)
     (again,) = queue.claim_due("push:VAN1", "me", NOW + SECOND, LEASE, 9)
     assert again.id == push.id
-    assert "D1.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
+    assert "s0.1.D1.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
     assert not queue.resend("unknown", NOW)
 
 
 def test_a_push_that_arrived_is_acknowledged(queue: Ledger) -> None:
     pushed = [recorded(f"D{n}", "s0.1", DecisionKind.RELEASED, push=True) for n in range(3)]
     queue.record([*pushed, recorded("D3", "s1.1", DecisionKind.RELEASED)])
-    queue.acknowledge("VAN1", ["D1.d"], NOW)
-    assert queue.done(["D0.d.p", "s0.1"], NOW + SECOND) == 2
+    queue.clock = lambda: NOW
+    queue.acknowledge("VAN1", ["s0.1.D1.d"])
+    queue.clock = lambda: NOW + SECOND
+    assert queue.done(["s0.1.D0.d.p", "s0.1"], NOW + SECOND) == 2
     waiting = [e.id for e in queue.mailbox("VAN1", "", 99)]
-    assert [i for i in waiting if i.startswith("D")] == ["D2.d", "D3.d"]
+    assert [i for i in waiting if i.endswith(".d")] == ["s0.1.D2.d", "s1.1.D3.d"]
     assert "s0.r" in waiting  # a handover to customs acknowledges nothing
     entries = {e.id: e.acknowledged_at for e in queue.mailbox("VAN1", "", 99, include_acknowledged=True)}
-    assert (entries["D0.d"], entries["D1.d"]) == (NOW + SECOND, NOW)
-    queue.dead("D2.d.p", "404", NOW)
-    assert "D2.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
+    assert (entries["s0.1.D0.d"], entries["s0.1.D1.d"]) == (NOW + SECOND, NOW)
+    queue.dead("s0.1.D2.d.p", "404", NOW)
+    assert "s0.1.D2.d" in [e.id for e in queue.mailbox("VAN1", "", 99)]
 
 
 def test_threads_claim_each_delivery_once(database_url: str, ledger: Ledger) -> None:

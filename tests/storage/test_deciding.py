@@ -14,7 +14,7 @@ def test_a_decision_is_recorded_once_with_its_answer(ledger: Ledger) -> None:
     assert ledger.record([one, recorded("D2", "a.1", DecisionKind.GREEN), one]) == ("D1", "D2")
     assert ledger.record([one, recorded("D3", "a.1", DecisionKind.RELEASED)]) == ("D3",)
     assert ledger.record([]) == ()
-    assert [e.id for e in ledger.mailbox("VAN1", "", 9)] == ["a.r", "D1.d", "D2.d", "D3.d"]
+    assert [e.id for e in ledger.mailbox("VAN1", "", 9)] == ["a.r", "a.1.D1.d", "a.1.D2.d", "a.1.D3.d"]
     assert ledger.counts().due["push:VAN1"] == 1
     status = ledger.status("VAN1", "a")
     assert status is not None

@@ -7,15 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from alembic import command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, event, text
 
 from gateway.model import Credential, Form, Mandate, Partner, Register, Role, Use
-from gateway.storage import Ledger, Taken, enrolled, migrate
+from gateway.storage import Ledger, Taken, enrolled
 from gateway.storage.database import Database
-from gateway.storage.migrations import _config
 from tests.model.strategies import MANDATES, PARTNERS, fingerprint
 
 from .making import NOW
@@ -119,44 +117,3 @@ def test_changes_are_found_by_an_index(sqlite_url: str, query: str) -> None:
         plan = connection.execute(text(f"EXPLAIN QUERY PLAN SELECT * FROM {query} WHERE changed > 5")).all()
     engine.dispose()
     assert f"USING INDEX ix_{query}_changed" in plan[0][3]
-
-
-def test_an_older_ledger_s_partners_and_mandates_go_on(bare_url: str) -> None:
-    """Mandates of before say nothing of signatures: the agent may go on to sign alone."""
-    database = Database(bare_url, create=True)
-    rows = [
-        "INSERT INTO partner (id, body) VALUES "
-        """('p', '{"id":"p","name":"Công ty Đức","subjects":["CN=P"],"identifiers":["0100109106"]}')""",
-        "INSERT INTO partner_key (kind, value, partner) VALUES ('subject', 'CN=P', 'p'), "
-        "('identifier', '0100109106', 'p')",
-        "INSERT INTO mandate (id, agent, principal, body) VALUES "
-        """('m', 'v', 'p', '{"id":"m","agent":"v","principal":"p","types":["IM"],"""
-        """"valid_to":"2026-03-02T08:30:15.123456Z"}'), """
-        """('n', 'v', 'p', '{"id":"n","agent":"v","principal":"p","revoked_at":"2026-03-01T08:30:15.123456Z"}')""",
-        "INSERT INTO counter (name, value) VALUES ('register', 4)",
-    ]
-
-    def first(connection: Any) -> None:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        for row in rows:
-            connection.exec_driver_sql(row)
-
-    database.write(first)
-    database.close()
-    migrate(bare_url)
-    ledger = Ledger.open(bare_url)
-    register = ledger.register()
-    assert register.version == 4
-    assert register.by_subject("CN=P") == Partner(
-        "p", "Công ty Đức", identifiers=("0100109106",), subjects=("CN=P",)
-    )
-    assert [p.id for p in ledger.find_partners("cong ty duc")] == ["p"]
-    assert ledger.mandates() == [
-        Mandate("m", "v", "p", ("IM",), None, NOW + timedelta(days=1), form=Form.AGENT),
-        Mandate("n", "v", "p", revoked_at=NOW, form=Form.AGENT),
-    ]
-    ledger.put_partner(register.partners["p"])
-    assert ledger.refreshed(register).version == 5
-    ledger.close()

@@ -9,14 +9,20 @@ import time
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
 from gateway.storage import Ledger, LedgerMissing, LedgerUnavailable, SchemaNewer, SchemaOlder, migrate
 from gateway.storage.database import Database
+from gateway.storage.migrations import _config
 from gateway.storage.tables import metadata
 
+from .making import BACKEND, LEASE, NOW, recorded, settlement
+
 STEPS = Path(__file__).parents[2] / "gateway" / "storage" / "migrations" / "versions"
+MONTHS = re.compile(r"_(early|late|[0-9]{4}_[0-9]{2})(_|\.|$)")
+"""In the names of what is of a partition, which is as its table is."""
 NEWEST = max(step.name[1:5] for step in STEPS.glob("m[0-9][0-9][0-9][0-9]_*.py"))
 
 
@@ -39,7 +45,7 @@ def schema(url: str) -> dict[str, str]:
                 (r[0], r[1])
                 for query in (indexes, columns, constraints)
                 for r in connection.execute(text(query))
-                if not r[0].startswith("alembic")
+                if not r[0].startswith("alembic") and not MONTHS.search(r[0])
             ]
     engine.dispose()
     return dict(rows)
@@ -84,6 +90,67 @@ def test_newer_schema_is_refused(database_url: str) -> None:
     with pytest.raises(SchemaNewer, match="9999"):
         Ledger.open(database_url)
     with pytest.raises(SchemaNewer, match="9999"):
+        migrate(database_url)
+
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{before}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table("novelty", sa.Column("id", sa.Text(), primary_key=True))
+    for table in ("submission", "message", "delivery", "outgoing", "decision"):
+        op.add_column(table, sa.Column("novel", sa.Text(), server_default=sa.text("''"), nullable=False))
+    op.create_index("ix_message_novel", "message", ["novel"])
+"""
+AFTER = NEXT.partition("def upgrade")[0] + "def upgrade():\n    pass\n"
+
+
+def step(url: str, folder: Path, text_: str) -> None:
+    """A newer gateway's migration, done as that one does it."""
+    newest = max((p.name[1:5] for p in folder.glob("m*.py")), default=NEWEST)
+    revision = f"{int(newest) + 1:04d}"
+    (folder / f"m{revision}_next.py").write_text(text_.format(revision=revision, before=newest))
+    config = _config()
+    config.set_main_option("version_locations", f"{STEPS}:{folder}")
+    config.set_main_option("version_path_separator", ":")
+    database = Database(url)
+
+    def upgrade(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    database.write(upgrade)
+    database.close()
+
+
+def test_the_gateway_of_before_goes_on_with_the_next_schema(database_url: str, tmp_path: Path) -> None:
+    """It expands; what it replaces goes in the one after, when no such gateway is left."""
+    ledger = Ledger.open(database_url)
+    ledger.settle([settlement("a")])
+    step(database_url, tmp_path, NEXT)
+    assert migrate(database_url) == f"{int(NEWEST) + 1:04d}"
+    for node in (ledger, Ledger.open(database_url, create=True)):  # one that runs, and one that begins
+        name = f"of {id(node)}"
+        node.settle([settlement(name)])
+        due = node.claim_due(BACKEND, "me", NOW, LEASE, 9)
+        assert node.handovers(due)
+        assert node.done([d.id for d in due], NOW)
+        assert node.record([recorded(f"D-{name}", f"{name}.1")])
+        assert node.acknowledge("VAN1", [f"{name}.r"]) == 1
+        assert node.status("VAN1", name) is not None
+        node.close()
+    step(database_url, tmp_path, AFTER)
+    later = f"{int(NEWEST) + 2:04d}; this gateway's is {NEWEST}"
+    with pytest.raises(SchemaNewer, match=later):
+        Ledger.open(database_url)
+    with pytest.raises(SchemaNewer, match=later):
         migrate(database_url)
 
 

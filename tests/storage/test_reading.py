@@ -66,8 +66,10 @@ def test_mailbox_pages_in_order_of_arrival(ledger: Ledger) -> None:
 
 def test_acknowledged_entries_leave_the_mailbox_and_can_be_read_again(ledger: Ledger) -> None:
     ledger.settle([settlement("a"), settlement("b"), settlement("c", partner="VAN2")])
-    assert ledger.acknowledge("VAN1", ["a.r", "c.r", "nothing"], NOW) == 1
-    assert ledger.acknowledge("VAN1", ["a.r"], NOW + SECOND) == 1
+    ledger.clock = lambda: NOW
+    assert ledger.acknowledge("VAN1", ["a.r", "c.r", "nothing"]) == 1
+    ledger.clock = lambda: NOW + SECOND
+    assert ledger.acknowledge("VAN1", ["a.r"]) == 1
     assert [e.id for e in ledger.mailbox("VAN1", "", 9)] == ["b.r"]
     entries = ledger.mailbox("VAN1", "", 9, include_acknowledged=True)
     assert [(e.id, e.acknowledged_at) for e in entries] == [("a.r", NOW), ("b.r", None)]
@@ -99,7 +101,7 @@ def test_who_sends_what_another_filed_can_follow_it(ledger: Ledger) -> None:
     assert [m.id for m in told.messages] == ["a.1", "a.2", "a.3"]
     assert ledger.fetch("VAN2", told.receipt) == answer.receipt
     assert ledger.mailbox("VAN2", "", 9, include_acknowledged=True) == []
-    assert ledger.acknowledge("VAN2", ["a.r"], NOW) == 0
+    assert ledger.acknowledge("VAN2", ["a.r"]) == 0
     assert ledger.status("VAN3", "a") is None
     assert ledger.fetch("VAN3", "a.r") is None
     mine = ledger.status("VAN1", "a")
@@ -120,7 +122,7 @@ def test_who_joined_learns_nothing_of_messages_that_are_not_its_to_file(ledger: 
     assert {e.about for e in told.timeline} == {"a", "a.1"}
     assert {e.detail for e in told.timeline if e.what == "joined"} == {"VAN2"}
     assert "26VN000002" not in repr(told)
-    assert ledger.fetch("VAN2", "D1.d") is None  # the answers are in the mailbox of who filed
+    assert ledger.fetch("VAN2", "a.1.D1.d") is None  # the answers are in the mailbox of who filed
 
 
 def test_joining_is_noted_once_and_may_grow(ledger: Ledger) -> None:
@@ -144,16 +146,16 @@ def test_one_s_own_octets_again_are_no_joining(ledger: Ledger) -> None:
 def test_what_is_acknowledged_is_not_pushed_any_more(ledger: Ledger) -> None:
     ledger.settle([settlement("a", messages=2)])
     ledger.record([recorded("D1", "a.1", push=True), recorded("D2", "a.2", push=True)])
-    assert ledger.acknowledge("VAN2", ["D1.d"], NOW) == 0
-    assert [d.payload for d in ledger.due("push:", 9)] == ["D1.d", "D2.d"]
-    ledger.dead("D2.d.p", "404", NOW)
-    assert ledger.acknowledge("VAN1", ["D1.d", "D2.d"], NOW) == 2
+    assert ledger.acknowledge("VAN2", ["a.1.D1.d"]) == 0
+    assert [d.payload for d in ledger.due("push:", 9)] == ["a.1.D1.d", "a.2.D2.d"]
+    ledger.dead("a.2.D2.d.p", "404", NOW)
+    assert ledger.acknowledge("VAN1", ["a.1.D1.d", "a.2.D2.d"]) == 2
     assert ledger.due("push:", 9) == []
     assert ledger.dead_letters("push:", 9) == []
     assert [d.id for d in ledger.due(BACKEND, 9)] == ["a.1", "a.2"]
-    assert not ledger.retry("D1.d.p", NOW, "timeout")  # a push under way meanwhile failed
-    assert ledger.resend("D1.d", NOW)
-    assert [d.payload for d in ledger.due("push:", 9)] == ["D1.d"]
+    assert not ledger.retry("a.1.D1.d.p", NOW, "timeout")  # a push under way meanwhile failed
+    assert ledger.resend("a.1.D1.d", NOW)
+    assert [d.payload for d in ledger.due("push:", 9)] == ["a.1.D1.d"]
 
 
 def test_counts_tell_what_waits(ledger: Ledger) -> None:

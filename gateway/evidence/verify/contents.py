@@ -15,7 +15,7 @@ Entry = Mapping[str, Any]
 
 def receipt(bundle: Bundle) -> Entry:
     """The one entry of the receipt.  Raises ValueError."""
-    found = [e for e in bundle.entries.values() if e["kind"] in ("received", "adopted")]
+    found = [e for e in bundle.entries.values() if e["kind"] == "received"]
     if len(found) != 1:
         raise ValueError("no entry of the receipt, or several")
     return found[0]
@@ -108,8 +108,6 @@ def _stands(bundle: Bundle, delivery: Mapping[str, str]) -> bool:
         _befell(bundle, delivery["payload"])
         & {"acknowledged", "resent"}  # what befalls a message to a partner
     )
-    if any(e["kind"] == "adopted" for e in bundle.entries.values()):
-        return delivery["state"] in ("due", "done", "dead", "skipped")
     if delivery["state"] == "skipped":
         return delivery["id"] in _skipped(bundle)
     if delivery["id"] in _skipped(bundle) and "resent" not in befell:

@@ -23,7 +23,7 @@ def position(ledger: Ask, office: int) -> Position:
     """Of a ledger, with the version of the office's tables."""
     checkpoint = ledger("SELECT number, text FROM checkpoint ORDER BY number DESC LIMIT 1")
     ((entries, uncovered),) = ledger(_ENTRIES)
-    newest = ledger("SELECT id FROM submission ORDER BY position DESC LIMIT 1")
+    newest = ledger("SELECT id FROM submission ORDER BY id DESC LIMIT 1")
     ((revision,),) = ledger("SELECT version_num FROM alembic_version")
     return Position(
         ledger=revision,

@@ -295,22 +295,6 @@ def checkpoint(context: click.Context, restored: bool, in_json: bool) -> None:
     emit(in_json, signed, [f"{s['number']}:{s['digest']}" for s in signed] or ["nothing to cover"])
 
 
-@journal.command()
-@as_json
-@click.pass_context
-def adopt(context: click.Context, in_json: bool) -> None:
-    """Take into the journal what was stored before there was one, as it is found now.
-
-    \b
-    cvan --home HOME journal adopt
-    """
-    books = Books(need_home(context))
-    count = 0
-    while taken := books.ledger.adopt():
-        count += taken
-    emit(in_json, {"adopted": count}, [f"adopted: {count}"])
-
-
 def _progress(in_json: bool) -> Callable[[int], None]:
     """Tells a person at a terminal how far it is."""
     if in_json or not sys.stderr.isatty():

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from gateway.evidence.archives import Row
 from gateway.evidence.gathered import Gathered, Sealed
 from gateway.security import SigningKey
-from gateway.storage import adopting, auditing, comparing, evidence, retention
+from gateway.storage import auditing, comparing, departing, evidence, retention
 from gateway.storage.auditing import Audited, Breach
 from gateway.storage.ledger.opened import Opened
+from gateway.storage.months import Month
 from gateway.storage.retention import Archived
 
 
@@ -74,10 +75,6 @@ class Evidence(Opened):
         """A checkpoint by its number."""
         return self._read(lambda c: evidence.checkpoint(c, number))
 
-    def adopt(self, limit: int = 1_000) -> int:
-        """Journal, as they are found now, at most ``limit`` things of which no entry speaks; how many."""
-        return self._attest(lambda c, page: adopting.adopt(c, page, limit))
-
     def old(self, before: datetime, after: str, limit: int) -> tuple[list[str], str]:
         """Ids of submissions received before a time that may be archived, of a page behind ``after``; and
         where the page ends, "" where it is the last."""
@@ -94,6 +91,14 @@ class Evidence(Opened):
     def restore(self, ids: Sequence[str], rows: Sequence[Row]) -> list[str]:
         """Bring submissions back with the rows of their archive; those that were away."""
         return self._attest(lambda c, page: retention.restore(c, ids, rows, page))
+
+    def archived_months(self) -> list[Month]:
+        """Months of which something is archived and partitions are still here; none on SQLite."""
+        return self._read(departing.archived_months)
+
+    def depart(self, month: Month) -> bool:
+        """Drop the partitions of a month that is wholly archived and owes nothing; False where it is not so."""
+        return departing.depart(self._database, self._attest, month)
 
     def archives(self) -> list[Archived]:
         """Archive files in which something is."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
+from gateway.storage import months
 from gateway.storage.database import Database
 from gateway.storage.journal import Journal
-from gateway.storage.migrations import migrate, require_current
+from gateway.storage.migrations import migrate, require_usable
 from gateway.storage.writes import Writes
 
 
@@ -26,23 +28,29 @@ class Opened:
         self.clock = utc_now
         """Gives the times of journal entries, aware."""
         self._attest = Journal(database, lambda: self.clock()).write
+        database.mend = partial(months.mend, database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Self:
         """Open ``sqlite:///FILE`` or ``postgresql://...``; ``create``: make or migrate its tables first.
 
         Raises ValueError for another URL, LedgerMissing where there is no ledger, SchemaOlder where it
-        must be migrated first, SchemaNewer where a newer gateway made it.
+        must be migrated first, SchemaNewer where a gateway made it that is more than one schema ahead.
         """
         if create:
             migrate(url)
         database = Database(url)
         try:
-            database.read(require_current)
+            database.read(require_usable)
         except BaseException:
             database.close()
             raise
+        months.keep_ahead(database, utc_now())
         return cls(database)
+
+    def keep_months_ahead(self) -> int:
+        """Make the coming months' partitions where they are not; how many that were."""
+        return months.keep_ahead(self._database, self.clock())
 
     @property
     def writes(self) -> Writes:

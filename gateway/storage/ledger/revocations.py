@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.model import Delivery, Finding, Outgoing, Submission
-from gateway.storage import attesting, holding, revocation, settling
+from gateway.storage import attesting, holding, revocation, sending, settling
 from gateway.storage.holding import Holding
 from gateway.storage.journal import Page
 from gateway.storage.ledger.opened import Opened
@@ -104,7 +104,7 @@ class Revocations(Opened):
         def let_go(connection: Connection, page: Page) -> None:
             if not holding.let_go(connection, submission_id, became):
                 return
-            settling.insert_outgoings(connection, told)
+            sending.insert_outgoings(connection, told)
             settling.insert_deliveries(connection, due)
             attesting.let_go(page, submission_id, became, told, due)
 

@@ -77,7 +77,7 @@ class Submissions(Opened):
         submission that answered the same octets from this partner."""
         return self._read(lambda c: reading.fetch(c, partner, outgoing_id))
 
-    def acknowledge(self, partner: str, outgoing_ids: Sequence[str], at: datetime) -> int:
+    def acknowledge(self, partner: str, outgoing_ids: Sequence[str]) -> int:
         """Mark the partner's own entries as taken, and push them no more; how many are its own (again
         included)."""
-        return self._attest(lambda c, page: reading.acknowledge(c, partner, outgoing_ids, at, page))
+        return self._attest(lambda c, page: reading.acknowledge(c, partner, outgoing_ids, page))

@@ -6,6 +6,7 @@ frozen once released.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic import command
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from gateway.storage import months
 from gateway.storage.database import Database, LedgerError, LedgerMissing
 
 LOCK = 0x6376616E
@@ -32,13 +34,16 @@ def migrate(url: str) -> str:
     """Bring the ledger at the URL to the newest schema, making it where there is none; its revision.
 
     All missing steps happen in one transaction under a lock: they are all there, or none is.  Where none is
-    missing nothing is locked: a process begins beside others that are at work.
+    missing nothing is locked: a process begins beside others that are at work.  The next schema, which a newer
+    gateway made, is left as it is.
     Raises SchemaNewer, or ValueError for a URL that cannot be used.
     """
     database = Database(url, create=True)
     try:
         newest = _known()[-1]
-        return newest if database.read(_found) == newest else database.write(_upgrade)
+        revision = newest if database.read(_found) == newest else database.write(_upgrade)
+        months.keep_ahead(database, datetime.now(UTC))
+        return revision
     finally:
         database.close()
 
@@ -48,15 +53,24 @@ def known() -> list[str]:
     return _known()
 
 
-def require_current(connection: Connection) -> None:
-    """Raises LedgerMissing, SchemaOlder or SchemaNewer unless the schema is exactly ours."""
+def require_usable(connection: Connection) -> None:
+    """Raises LedgerMissing, SchemaOlder or SchemaNewer unless the schema is ours or the next one: that one is
+    made so that we can go on with it, while nodes are replaced one by one."""
     found, known = _found(connection), _known()
     if found is None:
         raise LedgerMissing("the database holds no ledger; create it first")
-    if found not in known:
-        raise SchemaNewer(f"the ledger's schema is {found}; this gateway knows up to {known[-1]}")
-    if found != known[-1]:
+    if found in known and found != known[-1]:
         raise SchemaOlder(f"the ledger's schema is {found}; migrate it to {known[-1]} first")
+    _refuse_later(found, known[-1])
+
+
+def _refuse_later(found: str, ours: str) -> None:
+    """Raises SchemaNewer for a schema that is neither ours, nor an older one, nor the next one."""
+    if not found.isdecimal() or int(found) > int(ours) + 1:
+        raise SchemaNewer(
+            f"the ledger's schema is {found}; this gateway's is {ours}, and it goes on with the next one at most: "
+            "begin a newer gateway"
+        )
 
 
 def _upgrade(connection: Connection) -> str:
@@ -64,7 +78,8 @@ def _upgrade(connection: Connection) -> str:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     found, known = _found(connection), _known()
     if found is not None and found not in known:
-        raise SchemaNewer(f"the ledger's schema is {found}; this gateway knows up to {known[-1]}")
+        _refuse_later(found, known[-1])
+        return found
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

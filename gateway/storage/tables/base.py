@@ -8,6 +8,8 @@ Enumerations are stored as their model texts.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Text
 
 metadata = MetaData(
@@ -18,6 +20,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+KEY = Text().with_variant(Text(collation="C"), "postgresql")
+"""Of columns by whose order rows are found and cut into months: by octets, whatever the server's language."""
 
 
 def position_column() -> Column[int]:
@@ -31,3 +36,17 @@ def text_column(name: str) -> Column[str]:
 
 def time_column(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
+
+
+def number_column(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def key_column(name: str, **options: Any) -> Column[str]:
+    """Part of the primary key."""
+    return Column(name, KEY, primary_key=True, **options)
+
+
+def by_month(column: str) -> dict[str, Any]:
+    """On PostgreSQL the table is cut into months by this column, which begins with a submission's id."""
+    return {"postgresql_partition_by": f"RANGE ({column})", "info": {"by_month": column}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table, Text
 
-from gateway.storage.tables.base import metadata, text_column, time_column
+from gateway.storage.tables.base import KEY, key_column, metadata, text_column, time_column
 
 chain = Table(
     "chain",
@@ -18,9 +18,9 @@ chain = Table(
 journal = Table(
     "journal",
     metadata,
-    Column("chain", Text, primary_key=True),
+    key_column("chain"),
     Column("seq", Integer, primary_key=True),
-    Column("about", Text, nullable=False, index=True),  # submission id, partner:ID, mandate:ID or ""
+    Column("about", KEY, nullable=False, index=True),  # submission id, partner:ID, mandate:ID or ""
     text_column("entry"),  # JSON, as it is hashed
     text_column("hash"),
     sqlite_with_rowid=False,  # one tree instead of two for what is written most
@@ -59,8 +59,9 @@ exhibit = Table(
 archived = Table(
     "archived",
     metadata,
-    Column("submission", Text, primary_key=True),
+    key_column("submission"),
     text_column("archive"),  # the file's name
     text_column("digest"),  # hex SHA-256 of the file
-    Column("at", BigInteger, nullable=False),
+    time_column("at"),
+    Column("rows", Integer, nullable=False),  # of its, in tables that are cut into months
 )

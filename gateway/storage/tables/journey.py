@@ -1,12 +1,19 @@
-"""Submissions, messages, what goes out, deliveries, decisions.  A message's id, ``submission-id.ordinal``,
-is its primary key."""
+"""Submissions, messages, what goes out, decisions, timelines; and, apart from these, what is still to do.
+
+What is about a submission has its id as the first part of its key, and is written once and never changed.  The
+rest of an id is told apart from it: a message's, ``SUBMISSION.1``, is (submission, 1); an outgoing's,
+``SUBMISSION.1.x``, is (submission, 1.x); ``about`` is what follows the submission's id, "" or ``.1``.
+
+``submission`` stays for good.  The octets and all that came of them leave for archives, a month at a time.
+``taken`` and ``claim`` say what must be unique over all time.  ``delivery`` and ``waiting`` are small: they hold
+what is still to do, and nothing else.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -17,7 +24,16 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.storage.tables.base import metadata, position_column, text_column, time_column
+from gateway.storage.tables.base import (
+    KEY,
+    by_month,
+    key_column,
+    metadata,
+    number_column,
+    position_column,
+    text_column,
+    time_column,
+)
 
 DUE = "due"
 DONE = "done"
@@ -31,13 +47,11 @@ octets, and a refused message may carry a reference of any length."""
 submission = Table(
     "submission",
     metadata,
-    position_column(),
-    text_column("id"),
+    key_column("id"),
     text_column("partner"),  # transport's partner
     text_column("channel"),
     text_column("media_type"),
-    Column("body", LargeBinary, nullable=False),  # as received, octet for octet; empty: in `slice`
-    text_column("digest"),  # hex SHA-256 of body
+    text_column("digest"),  # hex SHA-256 of the octets
     time_column("received_at"),
     text_column("outcome"),
     text_column("signer"),  # partner id of who signed
@@ -45,30 +59,60 @@ submission = Table(
     text_column("principal"),
     text_column("reference"),
     Column("claim", Text),  # the verdict's claim (its digest, when long) where it was taken, else NULL
-    text_column("receipt"),  # outgoing id of the receipt first given
     text_column("route"),  # JSON
     text_column("findings"),  # JSON
     Column("certificate", Text),  # JSON of the Signer, NULL where unsigned
     text_column("events"),  # JSON: the timeline up to the settlement; what follows is in `event`
-    UniqueConstraint("id"),
-    UniqueConstraint("partner", "digest"),  # the same bytes from the same transport partner: repeated
-    UniqueConstraint("signer", "claim"),  # one submission owns a signer's reference
+    number_column("position"),  # of the receipt in the filer's mailbox
+    time_column("receipt_at"),
+    text_column("receipt_type"),  # its media type
+    Column("receipt", LargeBinary, nullable=False),  # as first given, octet for octet
+    **by_month("id"),
 )
+"""Its receipt is the outgoing ``SUBMISSION.r``, to the filer, about the submission, with its reference."""
 Index("ix_submission_reference", func.substr(submission.c.reference, text("1"), text(str(HEAD))))
+Index("ix_submission_filer_position", submission.c.filer, submission.c.position)
+
+octets = Table(
+    "octets",
+    metadata,
+    key_column("submission"),
+    Column("body", LargeBinary, nullable=False),  # as received, octet for octet; empty: in `slice`
+    **by_month("submission"),
+)
 
 slice = Table(
     "slice",  # octets too many for a column, of submissions whose column is empty
     metadata,
-    Column("submission", Text, primary_key=True),
+    key_column("submission"),
     Column("part", Integer, primary_key=True),  # 0: the body; an ordinal: that message's declaration
     Column("number", Integer, primary_key=True),  # from 0
     Column("octets", LargeBinary, nullable=False),
+    **by_month("submission"),
+)
+
+taken = Table(
+    "taken",  # the same bytes from the same transport partner: repeated
+    metadata,
+    key_column("digest"),
+    key_column("partner"),
+    text_column("submission"),
+    sqlite_with_rowid=False,
+)
+
+claim = Table(
+    "claim",  # one submission owns a signer's reference
+    metadata,
+    key_column("signer"),
+    key_column("claim"),
+    text_column("submission"),
+    sqlite_with_rowid=False,
 )
 
 message = Table(
     "message",
     metadata,
-    Column("submission", Text, ForeignKey("submission.id"), primary_key=True),
+    key_column("submission"),
     Column("ordinal", Integer, primary_key=True),
     text_column("type"),
     text_column("reference"),
@@ -79,23 +123,16 @@ message = Table(
     text_column("outcome"),
     text_column("findings"),  # JSON
     Column("declaration", LargeBinary),  # JSON, NULL unless accepted; empty: in `slice`
-    text_column("registration"),  # customs' number, "" until given
-    text_column("state"),  # the outcome, then the kind of the newest decision
-    time_column("decided_at"),  # of the newest decision, 0 before
+    **by_month("submission"),
 )
+"""Its state is the kind of its newest decision, else its outcome; its registration is in decisions too."""
 Index("ix_message_lrn", func.substr(message.c.lrn, text("1"), text(str(HEAD))))
-Index(
-    "ix_message_registration",
-    func.substr(message.c.registration, text("1"), text(str(HEAD))),
-    sqlite_where=message.c.registration != text("''"),
-    postgresql_where=message.c.registration != text("''"),
-)
 
 outgoing = Table(
-    "outgoing",
+    "outgoing",  # all but receipts
     metadata,
-    position_column(),
-    text_column("id"),
+    key_column("submission"),
+    key_column("name"),  # what follows the submission's id, and a point, in the outgoing's
     text_column("partner"),
     text_column("kind"),
     text_column("about"),
@@ -103,40 +140,40 @@ outgoing = Table(
     text_column("media_type"),
     Column("body", LargeBinary, nullable=False),
     time_column("created_at"),
-    Column("acknowledged_at", BigInteger),
-    UniqueConstraint("id"),
+    number_column("position"),  # in the partner's mailbox
+    **by_month("submission"),
 )
 Index("ix_outgoing_partner_position", outgoing.c.partner, outgoing.c.position)
-Index(
-    "ix_outgoing_waiting",
-    outgoing.c.partner,
-    outgoing.c.position,
-    sqlite_where=outgoing.c.acknowledged_at.is_(None),
-    postgresql_where=outgoing.c.acknowledged_at.is_(None),
+
+waiting = Table(
+    "waiting",  # entries of mailboxes that nobody acknowledged
+    metadata,
+    key_column("partner"),
+    Column("position", BigInteger, primary_key=True),
+    key_column("outgoing"),
+    sqlite_with_rowid=False,
 )
 
 delivery = Table(
-    "delivery",
+    "delivery",  # what has not arrived; where one arrived or was skipped, the journal has it
     metadata,
     position_column(),
-    text_column("id"),
+    Column("id", KEY, nullable=False),
     text_column("destination"),
     text_column("payload"),
     time_column("due_at"),
     Column("attempts", Integer, nullable=False),
     time_column("lease_until"),  # 0 where no courier holds it
     text_column("lease_owner"),
-    text_column("state"),  # due, done, dead or skipped
-    text_column("error"),  # of the last failed attempt; why it was skipped
-    UniqueConstraint("id"),
+    text_column("state"),  # due or dead
+    text_column("error"),  # of the last failed attempt
     # Within a lane nothing passes what came before; "" where no order is kept.
-    Column("lane", Text, nullable=False, server_default=text("''")),
+    text_column("lane"),
+    UniqueConstraint("id"),
 )
-is_push = func.substr(delivery.c.destination, text("1"), text("5")) == text("'push:'")
-"""Told in literals: the index of pushes is chosen by it."""
 _is_due = delivery.c.state == text("'due'")
 _is_dead = delivery.c.state == text("'dead'")
-_holds_its_lane = text("state IN ('due', 'dead') AND lane != ''")
+_has_a_lane = text("lane != ''")
 Index(
     "ix_delivery_queue",  # in order of arrival; what waits for its time or is leased is skipped inside it
     delivery.c.destination,
@@ -157,14 +194,8 @@ Index(
     "ix_delivery_lane",  # whether an earlier one of the lane has not arrived
     delivery.c.lane,
     delivery.c.position,
-    sqlite_where=_holds_its_lane,
-    postgresql_where=_holds_its_lane,
-)
-Index(
-    "ix_delivery_push",  # only these are asked for by their payload
-    delivery.c.payload,
-    sqlite_where=is_push,
-    postgresql_where=is_push,
+    sqlite_where=_has_a_lane,
+    postgresql_where=_has_a_lane,
 )
 
 breaker = Table(
@@ -180,26 +211,35 @@ breaker = Table(
 decision = Table(
     "decision",
     metadata,
-    position_column(),
-    text_column("id"),
-    Column("submission", Text, nullable=False, index=True),
-    text_column("message"),  # may be one that we do not know
+    key_column("submission"),
+    key_column("about"),  # may be a message that we do not know
+    key_column("id"),
     text_column("kind"),
     time_column("at"),
+    text_column("registration"),  # customs' number, "" where it gives none
     text_column("body"),  # JSON
-    Column("outgoing", Text),  # outgoing id of the answer that carried it, NULL where nobody was told
-    UniqueConstraint("id"),
+    Column("outgoing", Text),  # name of the answer that carried it, NULL where nobody was told
+    number_column("position"),
+    **by_month("submission"),
+)
+Index(
+    "ix_decision_registration",
+    func.substr(decision.c.registration, text("1"), text(str(HEAD))),
+    sqlite_where=decision.c.registration != text("''"),
+    postgresql_where=decision.c.registration != text("''"),
 )
 
 event = Table(
     "event",
     metadata,
-    position_column(),
-    Column("submission", Text, nullable=False, index=True),
+    key_column("submission"),
+    Column("position", BigInteger, primary_key=True),
     text_column("about"),
     time_column("at"),
     text_column("what"),
     text_column("detail"),
+    sqlite_with_rowid=False,
+    **by_month("submission"),
 )
 
 refusal = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Integer, LargeBinary, Table, Text
 
-from gateway.storage.tables.base import metadata, text_column, time_column
+from gateway.storage.tables.base import by_month, key_column, metadata, text_column, time_column
 
 paused = Table(
     "paused",  # destinations to which nothing is sent until an operator says so
@@ -18,8 +18,8 @@ paused = Table(
 correction = Table(
     "correction",  # what is handed over, or where it is pushed, instead of the original
     metadata,
-    Column("submission", Text, primary_key=True),
-    Column("delivery", Text, primary_key=True, index=True),
+    key_column("submission"),
+    key_column("delivery"),
     Column("number", Integer, primary_key=True, autoincrement=False),  # from 1; the last one counts
     text_column("how"),
     time_column("at"),
@@ -29,6 +29,7 @@ correction = Table(
     Column("declaration", LargeBinary),  # JSON, NULL where none is corrected
     text_column("address"),  # "" where it stays
     text_column("changes"),  # JSON
+    **by_month("submission"),
 )
 
 duty = Table(
