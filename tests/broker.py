@@ -78,8 +78,10 @@ class Broker:
             self._process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: it is there, and says nothing."""
+        """SIGSTOP: it is there, and says nothing. Waits until every thread of it stands still."""
         self._signal(signal.SIGSTOP)
+        while not self._stands():
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """SIGCONT."""
@@ -88,6 +90,12 @@ class Broker:
     def _signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def _stands(self) -> bool:
+        """Whether proc(5) calls every thread stopped: the signal reaches one after the other."""
+        assert self._process is not None
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in tasks)
 
     def close(self) -> None:
         self.kill()

@@ -147,10 +147,12 @@ def test_long_headers_around_many_signed_messages_are_digested_once() -> None:
     plain = interchange(*(message(str(n)) for n in range(1_500)))
     octets = syntax.secure(plain, Signer(party("trader"), trailer=lambda g: replace(g, count="9")))
     long = octets.replace(b"+R1'", b"+R1" + b"+" * 60_000 + b"'", 1)
-    times = []
-    for content in (octets, long):
+
+    def seconds(content: bytes) -> float:
         began = time.process_time()
-        proof = prove(content)
-        times.append(time.process_time() - began)
-        assert not proof.proven
-    assert times[1] < times[0] + 0.3
+        assert not prove(content).proven
+        return time.process_time() - began
+
+    # The least of three: a collection of what other tests left takes as long as what is looked for.
+    short_one, long_one = (min(seconds(content) for _ in range(3)) for content in (octets, long))
+    assert long_one < short_one + 0.3

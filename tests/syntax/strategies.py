@@ -7,6 +7,7 @@ no fault and is what it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -84,6 +85,10 @@ def styles(draw: st.DrawFn, versions: str = "1234") -> Style:
 # Texts of a format.
 
 
+_LIKE_UTF8 = re.compile("[\u00c2-\u00f4][\u0080-\u00bf]")
+"""Latin-1 whose octets are a character in UTF-8, too: the reader asks which was meant (EDI124)."""
+
+
 def texts(style: Style, kind: str, least: int, most: int) -> st.SearchStrategy[str]:
     """Values of a data element: never blanks only, never blanks at an end."""
     if kind == "n":
@@ -92,7 +97,7 @@ def texts(style: Style, kind: str, least: int, most: int) -> st.SearchStrategy[s
     if kind == "a":
         characters = "".join(c for c in characters if not c.isdigit())
     inner = st.text(characters, min_size=least, max_size=min(most, max(least, 12)))
-    return inner.map(lambda text: _unblank(text, least))
+    return inner.map(lambda text: _unblank(text, least)).filter(lambda text: not _LIKE_UTF8.search(text))
 
 
 def numbers(least: int, most: int) -> st.SearchStrategy[str]:

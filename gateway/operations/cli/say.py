@@ -42,7 +42,7 @@ def emit(in_json: bool, value: object, lines: Iterable[str]) -> None:
 def _path(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError(type(value).__name__)
+    raise TypeError(f"no JSON is made of a {type(value).__name__}")
 
 
 def need_home(context: click.Context) -> Path:
