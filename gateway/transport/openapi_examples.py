@@ -129,12 +129,13 @@ EXAMPLES: dict[str, Json] = {
 }
 
 _HANDED_OVER = f"{ID}.1"
-_PUSHED = "01m9x4t2s1aaaaaaaaaaaaaaaa.d.p"
+_TOLD = f"{ID}.1.01m9x4t2s1aaaaaaaaaaaaaaaa.d"
+_PUSHED = f"{_TOLD}.p"
 _WAITING = {
     "id": _PUSHED,
     "state": "dead",
     "destination": "push:vanlink",
-    "payload": "01m9x4t2s1aaaaaaaaaaaaaaaa.d",
+    "payload": _TOLD,
     "due_at": AT,
     "attempts": 1,
     "error": "API604 410",

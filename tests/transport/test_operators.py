@@ -28,6 +28,7 @@ from .test_api import problem, read
 
 TOKENS = {"an": Role.OPERATOR, "mai": Role.OFFICER, "van": Role.VAN}
 WHY = {"reason": "agreed by telephone"}
+PUSHED = "a.1.d1.d.p"
 
 
 def people() -> list[Partner]:
@@ -103,7 +104,7 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     made.ledger.settle([settlement("a"), settlement("b")])
     made.ledger.record([recorded("d1", "a.1", push=True)])
     assert made.ledger.dead("b.1", "unreadable", stored)
-    assert made.ledger.dead("d1.d.p", "API604 410", stored)
+    assert made.ledger.dead(PUSHED, "API604 410", stored)
     return made
 
 
@@ -111,7 +112,7 @@ def test_a_day_at_the_desk(desk: Desk) -> None:
     page = desk.told("an", "GET", "/v1/deliveries?limit=1")
     assert [(d["id"], d["state"]) for d in page["deliveries"]] == [("a.1", "due")]
     rest = desk.told("an", "GET", f"/v1/deliveries?limit=9&after={page['next']}")
-    assert [d["id"] for d in rest["deliveries"]] == ["b.1", "d1.d.p"]
+    assert [d["id"] for d in rest["deliveries"]] == ["b.1", PUSHED]
     assert rest["next"] == ""
     kind = desk.told("", "GET", "/v1/deliveries?destination=push:&state=dead", certificate="van")
     assert [d["error"] for d in kind["deliveries"]] == ["API604 410"]
@@ -120,7 +121,7 @@ def test_a_day_at_the_desk(desk: Desk) -> None:
     letters = desk.told("an", "GET", "/v1/dead-letters")
     assert [(each["destination"], each["count"]) for each in letters] == [(BACKEND, 1), ("push:VAN1", 1)]
 
-    assert desk.told("an", "POST", "/v1/deliveries/d1.d.p/again", WHY)["state"] == "due"
+    assert desk.told("an", "POST", f"/v1/deliveries/{PUSHED}/again", WHY)["state"] == "due"
     assert desk.told("an", "POST", f"/v1/destinations/{BACKEND}/pause", WHY)["state"] == "paused"
     told = {each["destination"]: each for each in desk.told("an", "GET", "/v1/destinations")}
     assert (told[BACKEND]["paused_by"], told[BACKEND]["due"], told[BACKEND]["dead"]) == ("an", 1, 1)
@@ -145,7 +146,7 @@ def test_who_may_not_is_told_which_role_may(desk: Desk) -> None:
         ("an", "GET", "/v1/deliveries/a.1/declaration", None),
         ("an", "POST", "/v1/deliveries/a.1/skip", WHY),
         ("mai", "POST", f"/v1/destinations/{BACKEND}/pause", WHY),
-        ("mai", "POST", "/v1/deliveries/d1.d.p/skip", WHY),
+        ("mai", "POST", f"/v1/deliveries/{PUSHED}/skip", WHY),
     ):
         document = problem(desk.ask(who, method, path, body))
         assert (document["status"], document["findings"][0]["code"]) == (403, "API403"), (who, path)
