@@ -1,8 +1,8 @@
 """A circuit breaker per destination: one that fails as a whole is left alone, and probed now and then.
 
 ``closed``: it is sent whatever is due.  ``open``, after RUN failures in a row: nothing.  ``half-open``,
-when its time has come: one message, by one node.  What waits is not attempted meanwhile.  One that an operator
-paused is sent nothing, however it works.
+when its time has come: one message, by one node, and another node soon where that one ended.  What waits
+is not attempted meanwhile.  One that an operator paused is sent nothing, however it works.
 
 A destination that answers that it failed (HTTP 500) may have failed over the message, or as a whole: only RUN_ILL
 such answers in a row, over as many messages, are its own failure.
@@ -26,9 +26,6 @@ RUN_ILL = 50
 messages of one kind that it may choke on, few enough not to press one that is ill."""
 LONGEST_PROBE = timedelta(minutes=1)
 """A destination that works again is noticed within this time."""
-PROBE_ENDS = timedelta(minutes=1)
-"""A probe of which nothing was heard for so long is made again: its process has ended."""
-
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
 
 
@@ -37,7 +34,7 @@ def state_of(breaker: Breaker | None, now: datetime) -> str:
     clock that was ahead, and counts as come."""
     if breaker is None or breaker.failures < RUN:
         return CLOSED
-    return OPEN if now < breaker.probe_at <= now + max(LONGEST_PROBE, PROBE_ENDS) else HALF_OPEN
+    return OPEN if now < breaker.probe_at <= now + LONGEST_PROBE else HALF_OPEN
 
 
 class Breakers:
@@ -67,14 +64,15 @@ class Breakers:
         if breaker is None or state == CLOSED:
             how = "claim_least_tried" if self._ill.get(destination) else "claim_due"
             due = await self._commits.call(how, destination, owner, now, lease, most)
-        elif state == HALF_OPEN and await self._taken(destination, breaker.probe_at, now + PROBE_ENDS):
+        elif state == HALF_OPEN and await self._taken(destination, breaker.probe_at, now, now + lease):
             due = await self._commits.call("claim_least_tried", destination, owner, now, lease, 1)
             if not due:  # the probe is still to be made, unless another node found meanwhile that it works
-                await self._taken(destination, now + PROBE_ENDS, breaker.probe_at)
+                await self._taken(destination, now + lease, now, breaker.probe_at)
         return due
 
-    async def _taken(self, destination: str, seen: datetime, until: datetime) -> bool:
-        taken: bool = await self._commits.call("probe", destination, seen, until)
+    async def _taken(self, destination: str, seen: datetime, now: datetime, until: datetime) -> bool:
+        """Until its lease ends nobody else asks; after that, its being under way keeps others away."""
+        taken: bool = await self._commits.call("probe", destination, seen, now, until)
         return taken
 
     async def failed(self, destination: str, error: str, retry_after: int = 0) -> datetime:

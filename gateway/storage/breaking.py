@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.storage import tables
+from gateway.storage import claiming, tables
 from gateway.storage.codec import micros, moment
 
 MAX_ERROR = 500
@@ -23,7 +23,7 @@ _b, _d = tables.breaker.c, tables.delivery.c
 
 class Breaker(msgspec.Struct, frozen=True):
     """``failures`` in a row ``since`` the first; ``probe_at``: when it is tried again, or, of a probe that is
-    under way, when that is given up."""
+    under way, until when nobody asks about it."""
 
     destination: str
     failures: int
@@ -68,8 +68,11 @@ def broke(
     return Breaker(destination, stored.failures, moment(stored.since), probe_at, error)
 
 
-def probe(connection: Connection, destination: str, seen: datetime, until: datetime) -> bool:
-    """Take the probe that was seen to be due at that moment; False where somebody else has."""
+def probe(connection: Connection, destination: str, seen: datetime, now: datetime, until: datetime) -> bool:
+    """Take the probe that was seen to be due at that moment.  False where somebody else has, or is still at one
+    that he sent, to probe or before: what becomes of it will tell."""
+    if claiming.under_way(connection, destination, now):
+        return False
     free = update(tables.breaker).where(_b.destination == destination, _b.probe_at == micros(seen))
     return connection.execute(free.values(probe_at=micros(until))).rowcount > 0
 

@@ -80,6 +80,17 @@ def _ready(destination: str, at: int) -> tuple[ColumnElement[bool], ...]:
     return is_due, _d.due_at <= at, free_at(at), to(destination)
 
 
+def under_way(connection: Connection, destination: str, now: datetime) -> bool:
+    """Whether a courier that lives is at one of the first that are due there, twice as many as a probe is
+    chosen from."""
+    at = micros(now)
+    busy = ~free_at(at)
+    first = select(_d.lease_until).where(is_due, to(destination), or_(_d.due_at <= at, busy))
+    until = first.order_by(arrival(destination)).limit(2 * LOOKED_AT).subquery().c.lease_until
+    found = select(exists().where(until > at, until <= at + LONGEST))
+    return bool(connection.scalar(found))
+
+
 def destinations(connection: Connection, kind: str, now: datetime) -> tuple[str, ...]:
     """The destinations of a kind (``push:``), or the one, at which something can be claimed now."""
     at = micros(now)

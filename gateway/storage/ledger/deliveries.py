@@ -103,9 +103,10 @@ class Deliveries(Opened):
         """Forget the failures of destinations for which nothing waits any more; which these were."""
         return self._write(breaking.forget_idle)
 
-    def probe(self, destination: str, seen: datetime, until: datetime) -> bool:
-        """Take the probe that was seen to be due at that moment; False where another has it."""
-        return self._write(lambda c: breaking.probe(c, destination, seen, until))
+    def probe(self, destination: str, seen: datetime, now: datetime, until: datetime) -> bool:
+        """Take the probe that was seen to be due at that moment; False where another has it, or something is
+        under way there."""
+        return self._write(lambda c: breaking.probe(c, destination, seen, now, until))
 
     def mended(self, destination: str) -> bool:
         """A destination works; False where that was known."""
