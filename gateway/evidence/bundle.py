@@ -21,7 +21,7 @@ from gateway.evidence.verify.members import BODY, FACTS, RECORD
 from gateway.model import Signer
 from gateway.security.cms import timestamps
 
-FORMAT = "cvan evidence 2"
+FORMAT = "cvan evidence 3"
 Sign = Callable[[bytes], bytes]
 
 
@@ -130,7 +130,7 @@ class _Maker:
             self.files[f"certificates/{folder}/{number}.pem"] = pem(x509.load_der_x509_certificate(der))
 
     def history(self) -> None:
-        """Messages, what was sent, decisions, deliveries, the timeline."""
+        """Messages, what was sent, decisions, corrections, deliveries, the timeline."""
         for message in self._gathered.messages:
             self.files[f"messages/{message.ordinal}/record.json"] = message.record
             if message.declaration is not None:
@@ -139,6 +139,10 @@ class _Maker:
             self._tell(f"sent/{number:04d}", told)
         for number, record in enumerate(self._gathered.decisions, 1):
             self.files[f"decisions/{number:04d}.json"] = record
+        for number, instead in enumerate(self._gathered.corrections, 1):
+            self.files[f"corrections/{number:04d}/record.json"] = instead.record
+            if instead.declaration is not None:
+                self.files[f"corrections/{number:04d}/declaration.json"] = instead.declaration
         deliveries = [
             {"id": d.id, "destination": d.destination, "payload": d.payload, "state": d.state}
             for d in self._gathered.deliveries

@@ -49,6 +49,14 @@ class Read(msgspec.Struct, frozen=True):
     declaration: bytes | None
 
 
+class Instead(msgspec.Struct, frozen=True):
+    """An operator's correction of a delivery: its record, and the declaration's JSON where another one than
+    was accepted is handed over."""
+
+    record: bytes
+    declaration: bytes | None
+
+
 class Carried(msgspec.Struct, frozen=True):
     """A delivery as it stands."""
 
@@ -72,6 +80,7 @@ class Gathered(msgspec.Struct, frozen=True):
     messages: tuple[Read, ...]
     sent: tuple[Told, ...]
     decisions: tuple[bytes, ...]
+    corrections: tuple[Instead, ...]
     events: tuple[bytes, ...]
     deliveries: tuple[Carried, ...]
     lines: tuple[Line, ...]

@@ -17,7 +17,7 @@ from gateway.operations.stamping import NotStamped as NotStamped
 from gateway.operations.witnessing import Gateway, Rewritten, Witness
 from gateway.security.cms import timestamps
 from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
-from gateway.storage.evidence import Known
+from gateway.storage.checkpoints import Known
 
 log = logging.getLogger("gateway.notary")
 

@@ -14,7 +14,7 @@ from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_che
 from gateway.evidence.entries import entry_hash, read_entry
 from gateway.evidence.gathered import Sealed
 from gateway.storage import tables
-from gateway.storage.evidence import Known, sealed_of, unsound
+from gateway.storage.checkpoints import Known, sealed_of, unsound
 
 AT_ONCE = 200
 """Checkpoints in memory together."""

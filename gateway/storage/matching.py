@@ -17,8 +17,8 @@ from gateway.model.grants import MandateRow
 from gateway.model.register import keys_of
 from gateway.storage import attesting, slices, tables
 from gateway.storage.auditing import Breach
+from gateway.storage.checkpoints import exhibits_of
 from gateway.storage.codec import moment, unpacked
-from gateway.storage.evidence import exhibits_of
 from gateway.storage.registering import MANDATE, REGISTER
 from gateway.storage.settling import MAX_REFUSALS
 

@@ -21,15 +21,26 @@ from gateway import outbound, safexml, security
 from gateway.evidence.bundle import bundle
 from gateway.evidence.entries import Entry, read_entry
 from gateway.intake import Worked, settlement, work
-from gateway.model import Decision, DecisionKind, Event, Outgoing, Partner, Submission
+from gateway.model import (
+    Decision,
+    DecisionKind,
+    Declaration,
+    Event,
+    How,
+    Outgoing,
+    Partner,
+    Submission,
+    differences,
+)
+from gateway.operations import correcting
 from gateway.operations import home as homes
 from gateway.operations.demo import papers
 from gateway.operations.demo.papers import Goods
 from gateway.operations.demo.town import AN_PHAT, EVERYBODY, LINE, VAN, Town, configure, mandates
 from gateway.security import SigningKey
 from gateway.security.certificates.authority import Authority, KeyAlgorithm
-from gateway.storage import Breach, Ledger, Recorded, answer_id, tables
-from gateway.storage.evidence import MAX_ENTRIES
+from gateway.storage import Breach, Corrected, Ledger, Recorded, answer_id, tables
+from gateway.storage.checkpoints import MAX_ENTRIES
 
 GOODS = (Goods("84713020", "Portable computers", "CN", 480_000_000, 900, 60),)
 SECOND = timedelta(seconds=1)
@@ -174,9 +185,23 @@ class Stage:
         self.ledger.record([Recorded(taken, told, None, events)])
         return told
 
-    def day(self, wrong: bool = False) -> str:
+    def correct(self, submission: str) -> None:
+        """An officer's words instead of the declarant's on how many packages there are."""
+        message = f"{submission}.1"
+        original = self.ledger.original(message)
+        assert original is not None
+        text = msgspec.json.encode(original.declaration).replace(b'"60"', b'"61"')
+        edited = msgspec.json.decode(text, type=Declaration)
+        changes = differences(original.declaration, edited)
+        assert changes
+        made = correcting.made(How.EDITED, self.tick(), "officer mai", "agreed", original.digest, changes)
+        assert self.ledger.correct(message, Corrected(made, edited, ""), self.tick())
+
+    def day(self, wrong: bool = False, corrected: bool = False) -> str:
         """A declaration from its receipt to the acknowledgement of its decision."""
         submission = self.submit(*self.declaration(wrong))
+        if corrected:
+            self.correct(submission)
         self.deliver()
         if not wrong:
             told = self.decide(submission)

@@ -42,6 +42,7 @@ def kinds(lived: Stage) -> dict[str, bytes]:
     ids = {
         "declaration": lived.day(),
         "rejected": lived.day(wrong=True),
+        "corrected": lived.day(corrected=True),
         "attached": lived.submit(*lived.manifest(), partner=LINE),
         "detached": lived.submit(*lived.manifest("multipart/signed"), partner=LINE),
         "carried": lived.submit(*lived.carried(), partner=VAN),
@@ -51,7 +52,7 @@ def kinds(lived: Stage) -> dict[str, bytes]:
     return {kind: lived.bundle(identity) for kind, identity in ids.items()}
 
 
-KINDS = ("declaration", "rejected", "attached", "detached", "carried", "carried detached")
+KINDS = ("declaration", "rejected", "corrected", "attached", "detached", "carried", "carried detached")
 
 
 def bad(steps: list[verify.Step]) -> list[verify.Step]:

@@ -42,7 +42,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def genuine(lived: Stage) -> Files:
-    one = lived.day()
+    one = lived.day(corrected=True)
     lived.seal()
     return unpack(lived.bundle(one))
 
@@ -299,6 +299,16 @@ def an_entry_of_another(files: Files) -> Files:
     return {name: files[name].replace(about.encode(), b"01E00000000000000000000OTHER"[: len(about)])}
 
 
+def another_correction(files: Files) -> Files:
+    name = "corrections/0001/declaration.json"
+    return {name: files[name].replace(b'"61"', b'"62"')}
+
+
+def a_correction_more(files: Files) -> Files:
+    name = "corrections/0001/record.json"
+    return {name.replace("1/", "2/"): files[name].replace(b"agreed", b"agrees")}
+
+
 def a_line_twice(files: Files) -> Files:
     return {"timeline.jsonl": files["timeline.jsonl"] + files["timeline.jsonl"]}
 
@@ -329,7 +339,8 @@ def any_file(files: Files) -> Files:
 
 @pytest.mark.parametrize(
     "told",
-    [facts, more_in_the_index, a_message_more, a_decision_more, an_entry_of_another, a_line_twice, a_head,
+    [facts, more_in_the_index, a_message_more, a_decision_more, another_correction, a_correction_more,
+     an_entry_of_another, a_line_twice, a_head,
      another_state, a_certificate_more, a_proof_more, a_stamp_more, any_file],
 )  # fmt: skip
 def test_nothing_is_believed_that_the_journal_does_not_vouch_for(

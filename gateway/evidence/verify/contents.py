@@ -33,10 +33,14 @@ def contents(bundle: Bundle) -> Iterator[Step]:
     wanted |= {f"messages/{n}/record.json": d for n, d in enumerate(of.get("messages", ()), 1)}
     for name, digest in wanted.items():
         yield _vouched(bundle, name, (digest,))
-    yield from _messages(bundle, wanted)
+    yield from _declared(bundle, "messages", [n for n in wanted if n.startswith("messages/")])
     yield from _records(bundle, "sent", {d for o in told for d in o.get("sent", {}).values()})
-    decided = {e["of"]["record"] for e in bundle.entries.values() if e["kind"] == "decided"}
-    yield from _records(bundle, "decisions", decided | {d for o in told for d in o.get("decisions", ())})
+    corrected = _told(bundle, "delivery-corrected")
+    yield from _records(bundle, "corrections", corrected)
+    yield from _declared(bundle, "corrections", _records_of(bundle, "corrections"))
+    yield from _records(
+        bundle, "decisions", _told(bundle, "decided") | {d for o in told for d in o.get("decisions", ())}
+    )
     yield from _bodies(bundle)
     lines = bundle.files["timeline.jsonl"].splitlines()
     good = Counter(map(sha256, lines)) == Counter(d for o in told for d in o.get("events", ()))
@@ -61,14 +65,19 @@ def _vouched(bundle: Bundle, name: str, digests: Iterable[str]) -> Step:
     return (OK if good else WRONG), name, "as the journal says" if good else "not as the journal says"
 
 
-def _messages(bundle: Bundle, wanted: Mapping[str, str]) -> Iterator[Step]:
-    """Declarations are those of their messages' records; there is no message more."""
-    for name in [n for n in bundle.files if n.startswith("messages/") and n not in wanted]:
-        above = name.replace("declaration.json", "record.json")
-        digest = json.loads(bundle.files[above])["declaration"] if above in wanted else ""
-        good = above != name and sha256(bundle.files[name]) == digest
+def _told(bundle: Bundle, kind: str) -> set[str]:
+    """The digests of records that entries of a kind vouch for."""
+    return {e["of"]["record"] for e in bundle.entries.values() if e["kind"] == kind}
+
+
+def _declared(bundle: Bundle, folder: str, records: Sequence[str]) -> Iterator[Step]:
+    """Declarations are those of the records beside them; there is no other file in the folder."""
+    for name in [n for n in bundle.files if n.startswith(f"{folder}/") and n not in records]:
+        beside = name.replace("declaration.json", "record.json")
+        digest = json.loads(bundle.files[beside])["declaration"] if beside in records else ""
+        good = beside != name and sha256(bundle.files[name]) == digest
         yield (OK if good else WRONG), name, "as its record says" if good else "not as its record says"
-    for name in (n for n in wanted if n.startswith("messages/") and n in bundle.files):
+    for name in (n for n in records if n in bundle.files):
         declared = name.replace("record.json", "declaration.json")
         if json.loads(bundle.files[name])["declaration"] and declared not in bundle.files:
             yield WRONG, declared, "missing"
@@ -76,11 +85,16 @@ def _messages(bundle: Bundle, wanted: Mapping[str, str]) -> Iterator[Step]:
 
 def _records(bundle: Bundle, folder: str, digests: set[str]) -> Iterator[Step]:
     """A folder's records are those that entries name, each once."""
-    names = [n for n in sorted(bundle.files) if n.startswith(f"{folder}/") and n.endswith(".json")]
+    names = _records_of(bundle, folder)
     for name in names:
         yield _vouched(bundle, name, digests)
     if sorted(sha256(bundle.files[n]) for n in names) != sorted(digests):
         yield WRONG, folder, "not all that the journal names, each once"
+
+
+def _records_of(bundle: Bundle, folder: str) -> list[str]:
+    names = (n for n in sorted(bundle.files) if n.startswith(f"{folder}/") and n.endswith(".json"))
+    return [n for n in names if not n.endswith("/declaration.json")]
 
 
 def _bodies(bundle: Bundle) -> Iterator[Step]:

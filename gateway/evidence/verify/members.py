@@ -29,6 +29,7 @@ _MEMBER = re.compile(
     | submission/(record\.json | body | head\.txt)
     | messages/{_NUMBER}/(record|declaration)\.json
     | sent/[0-9]{{4,6}}/(record\.json | body | head\.txt)
+    | corrections/[0-9]{{4,6}}/(record|declaration)\.json
     | decisions/[0-9]{{4,6}}\.json | deliveries\.json | timeline\.jsonl
     | journal/[0-9]{{4,6}}\.(txt|path)
     | checkpoints/{_NUMBER}\.(txt|sig|tst)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from gateway.evidence.archives import Row
 from gateway.evidence.gathered import Gathered, Sealed
 from gateway.security import SigningKey
-from gateway.storage import auditing, comparing, departing, evidence, retention
+from gateway.storage import auditing, checkpoints, comparing, departing, gathering, retention
 from gateway.storage.auditing import Audited, Breach
 from gateway.storage.ledger.opened import Opened
 from gateway.storage.months import Month
@@ -24,37 +24,37 @@ class Evidence(Opened):
         self,
         key: SigningKey,
         now: datetime,
-        limit: int = evidence.MAX_ENTRIES,
-        known: evidence.Known | None = None,
+        limit: int = checkpoints.MAX_ENTRIES,
+        known: checkpoints.Known | None = None,
     ) -> Sealed | None:
         """Sign a checkpoint over at most ``limit`` journal entries that none holds yet; None: there is none.
 
         Raises Unsound where the last checkpoint's signer is not ``known``, ValueError where the key cannot
         sign at ``now``.
         """
-        return self._attest(lambda c, page: evidence.cover(c, key, now, page, limit, known))
+        return self._attest(lambda c, page: checkpoints.cover(c, key, now, page, limit, known))
 
     def stamp(self, number: int, token: bytes, at: datetime, chain: Sequence[bytes]) -> bool:
         """Keep a verified time stamp over a checkpoint's signature, its time and its signer's chain (DER);
         False where it has one."""
-        return self._attest(lambda c, page: evidence.stamp(c, number, token, at, chain, page))
+        return self._attest(lambda c, page: checkpoints.stamp(c, number, token, at, chain, page))
 
     def covered_at(self) -> datetime | None:
         """When the last checkpoint was signed, while entries wait for the next; None where all are covered."""
-        return self._read(evidence.covered_at)
+        return self._read(checkpoints.covered_at)
 
     def unstamped(self) -> Sealed | None:
         """The newest checkpoint, where it has no time stamp."""
-        return self._read(evidence.unstamped)
+        return self._read(checkpoints.unstamped)
 
     def named(self, identity: str) -> list[str]:
         """Ids of the submissions that an id or a reference means."""
-        return self._read(lambda c: evidence.submission_named(c, identity))
+        return self._read(lambda c: gathering.submission_named(c, identity))
 
     def audit(
         self,
         tell: Callable[[Breach], None],
-        known: evidence.Known,
+        known: checkpoints.Known,
         stamped: auditing.Stamped,
         progress: auditing.Progress = lambda count: None,
     ) -> Audited:
@@ -73,7 +73,7 @@ class Evidence(Opened):
 
     def checkpoint(self, number: int) -> Sealed | None:
         """A checkpoint by its number."""
-        return self._read(lambda c: evidence.checkpoint(c, number))
+        return self._read(lambda c: checkpoints.checkpoint(c, number))
 
     def old(self, before: datetime, after: str, limit: int) -> tuple[list[str], str]:
         """Ids of submissions received before a time that may be archived, of a page behind ``after``; and
@@ -114,4 +114,4 @@ class Evidence(Opened):
 
     def gather(self, submission: str) -> Gathered | None:
         """All that is stored about a submission; None where it is unknown."""
-        return self._read(lambda c: evidence.gather(c, submission))
+        return self._read(lambda c: gathering.gather(c, submission))
