@@ -146,7 +146,12 @@ class Server:
     def _commits(self) -> GroupCommit:
         commit = self.settings.commit
         commits = GroupCommit(
-            self._ledger, self._reactor, linger_ms=commit.linger_ms, max_batch=commit.max_batch
+            self._ledger,
+            self._reactor,
+            commit.linger_ms,
+            commit.max_batch,
+            commit.max_waiting,
+            commit.max_calls,
         )
         self.on_stop(commits.stop)
         return commits

@@ -1,18 +1,15 @@
-"""The settings of one home: ``conf/gateway.toml``, checked whole."""
+"""What may be set: the tables of ``conf/gateway.toml`` with their defaults and bounds."""
 
 from __future__ import annotations
 
-import ipaddress
-import tomllib
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Literal
 
 import msgspec
 
 from gateway import handbook as handbooks
 from gateway import security, syntax
-from gateway.model import Register, Role
+from gateway.model import Role
 
 LAST_PORT = 65_535
 Port = Annotated[int, msgspec.Meta(ge=0, le=LAST_PORT)]
@@ -151,10 +148,13 @@ class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):
 
 
 class Commit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Group commit: milliseconds to wait for company, settlements in one transaction."""
+    """Group commit: milliseconds to wait for company, settlements in one transaction; settlements that wait for
+    it, and questions that wait for the ledger, until senders are told to come again."""
 
     linger_ms: Linger = 2
     max_batch: Batch = 100
+    max_waiting: Count = 1_000
+    max_calls: Count = 5_000
 
 
 class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -248,143 +248,3 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def broker(self) -> str:
         """The broker that is published to, "" for none."""
         return "jetstream" if self.publish.servers else ""
-
-
-class BadSettings(Exception):
-    """The settings cannot be used; the text says where and why."""
-
-
-def load(home: Path) -> Settings:
-    """Read ``conf/gateway.toml`` of a home.  Raises BadSettings."""
-    path = home / "conf" / "gateway.toml"
-    try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-        _forget_old_paths(said)
-        chosen = msgspec.convert(said, Settings)
-    except FileNotFoundError as error:
-        raise BadSettings(
-            f"{home} is not a home: {path} is missing; make one with: cvan init {home}"
-        ) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{path}: {error}") from error
-    fault = _fault(chosen.listen) or _beyond(chosen.edifact)
-    if fault:
-        raise BadSettings(f"{path}: {fault}")
-    return chosen
-
-
-OLD_PATHS = {
-    "signing_key": "keystore/own/signing.key.pem",
-    "signing_certificate": "keystore/own/signing.crt.pem",
-    "tls_key": "keystore/own/tls.key.pem",
-    "tls_certificate": "keystore/own/tls.crt.pem",
-}
-"""Settings of homes from before own keys had generations: these files are still where first ones are."""
-
-
-def _forget_old_paths(said: dict[str, Any]) -> None:
-    """Raises ValidationError where a key lies elsewhere than it would be looked for."""
-    keys = said.get("keys", {})
-    for name, path in OLD_PATHS.items() if isinstance(keys, dict) else ():
-        if keys.pop(name, path) != path:
-            use = name.partition("_")[0]
-            raise msgspec.ValidationError(
-                f"keys.{name}: own keys are in keystore/own; remove this line, then take the key in with: "
-                f"cvan keys import --use {use} --key KEY.pem CERTIFICATE.pem"
-            )
-
-
-def _fault(listen: Listen) -> str:
-    """What is wrong with ports that are each right: the supervisor and every door have one for operators."""
-    try:
-        private = ipaddress.IPv4Address(listen.operations_host).is_private
-    except ValueError:
-        private = False
-    if not private:
-        return f"listen.operations_host: {listen.operations_host} is no IPv4 address of a private network"
-    first, last = listen.operations_port, listen.operations_port + listen.processes
-    if first and last > LAST_PORT:
-        return f"listen.operations_port: {first} to {last} are needed, the last port is {LAST_PORT}"
-    if first and first <= listen.port <= last:
-        return f"listen.port: {listen.port} is one of the ports for operators, {first} to {last}"
-    return ""
-
-
-def _beyond(edifact: Edifact) -> str:
-    """Which bound of an interchange nothing could keep, or would bound nothing."""
-    told = syntax.EdifactLimits().findings  # as many as a CONTRL can say
-    for name, bound in msgspec.structs.asdict(edifact).items():
-        most = told if name == "findings" else MOST_OCTETS
-        if isinstance(bound, int) and not 1 <= bound <= most:
-            return f"edifact.{name}: {bound} is not within 1 to {most}"
-    return ""
-
-
-def database_url(home: Path, url: str) -> str:
-    """The URL with a relative SQLite path put inside the home."""
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/"):
-        return f"{prefix}{(home / url[len(prefix) :]).absolute()}"
-    return url
-
-
-def database_file(url: str) -> Path | None:
-    """The file of a SQLite URL that `database_url` made; None for a server."""
-    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
-
-
-def policy(chosen: Settings) -> security.Policy:
-    """The security policy that these settings ask for."""
-    trust = chosen.trust
-    return security.Policy(
-        engine=chosen.proof.engine,
-        shapes=frozenset(chosen.proof.shapes),
-        level=chosen.proof.level,
-        legacy=tuple(_legacy(old) for old in chosen.proof.legacy),
-        max_age=timedelta(hours=chosen.proof.max_age_hours) or None,
-        signing_certificate=chosen.proof.signing_certificate,
-        countersignatures=chosen.proof.countersignatures,
-        ciphers=frozenset(chosen.proof.ciphers),
-        key_wrappings=frozenset(chosen.proof.key_wrappings),
-        certificate_policies=frozenset(trust.certificate_policies),
-        revocation=trust.revocation,
-        unchecked=frozenset(a.issuer for a in trust.authority if not a.check),
-        freshness=timedelta(hours=trust.freshness_hours),
-        undoing=frozenset(trust.undoing),
-    )
-
-
-def _legacy(old: Old) -> security.Legacy:
-    return security.Legacy(
-        old.name, old.until, frozenset(old.algorithms), frozenset(old.digests), frozenset(old.shapes)
-    )
-
-
-def handbook(home: Path, chosen: Settings, register: Register | None = None) -> handbooks.Handbook:
-    """The home's knowledge, by the policy, bounds, anchors and profile of these settings.  Raises ValueError."""
-    return handbooks.load(
-        home,
-        register,
-        policy(chosen),
-        chosen.edifact,
-        profile=chosen.rules.profile,
-        trust=home / chosen.keys.trust,
-    )
-
-
-def keystore(home: Path, chosen: Settings) -> security.Keystore:
-    """The gateway's own keys.  Raises KeyUnusable where keys.toml cannot be used; what is wrong with a key
-    stands with it."""
-    return security.Keystore.load(home / chosen.keys.own)
-
-
-def checked_keystore(home: Path, chosen: Settings) -> security.Keystore:
-    """The gateway's own keys, where what is due now can be used.  Raises KeyUnusable."""
-    keys = keystore(home, chosen)
-    keys.check(datetime.now(UTC))
-    return keys
-
-
-def signing_key(home: Path, chosen: Settings) -> security.SigningKey:
-    """The signing key that is active now.  Raises KeyUnusable."""
-    return checked_keystore(home, chosen).signing(datetime.now(UTC))
