@@ -2,84 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from gateway import transport
-from gateway.handbook import Handbook
-from gateway.model import Catalogue, Change, Declaration
-from gateway.model.finding import load_catalogue
-from gateway.operations import knowledge
+from gateway.model import Declaration
 from gateway.operations.cli.books import ledger
-from gateway.operations.cli.say import Trouble, as_json, emit, need_home
+from gateway.operations.cli.delivery_words import changed, delivery_lines, destination_line, whole, works
+from gateway.operations.cli.deskroom import accounted, actor, desk_of, there
+from gateway.operations.cli.say import Trouble, as_json, emit
 from gateway.operations.desk import STATES, Desk
-from gateway.operations.server import BACKEND
-from gateway.storage import Ledger
-from gateway.transport.desk import (
-    EVERYTHING,
-    Acted,
-    Actor,
-    Again,
-    Destination,
-    Editing,
-    Filter,
-    Shown,
-    Waiting,
-)
-
-F = TypeVar("F", bound=Callable[..., Any])
+from gateway.transport.desk import Acted, Actor, Again, Editing, Filter
 
 DEFAULT_LIMIT = 100
-SHOWN_CHANGES = 20
-"""Places of a correction that a person is told."""
-
-
-def _accounted(*, why_required: bool) -> Callable[[F], F]:
-    """Add who acts and why, as the journal keeps it."""
-
-    def add(command: F) -> F:
-        text = "Why; journalled."
-        optional = click.option("--reason", default="", help=text)
-        why = click.option("--reason", required=True, help=text) if why_required else optional
-        who = click.option("--by", "officer", default=getuser, help="Who acts; else the login's name.")
-        return why(who(command))
-
-    return add
-
-
-@contextmanager
-def _desk(context: click.Context) -> Iterator[tuple[Desk, Ledger]]:
-    """The desk over the home's ledger; its refusals become Trouble, in words."""
-    home = need_home(context)
-    with ledger(context) as books:
-        read: list[Handbook] = []
-
-        def handbook() -> Handbook:
-            if not read:  # reading it takes a second, which looking at deliveries need not
-                try:
-                    read.append(knowledge.of_home(home, books))
-                except ValueError as error:
-                    raise Trouble(str(error)) from error
-            return read[0]
-
-        try:
-            yield Desk(books, handbook, lambda: datetime.now(UTC), BACKEND), books
-        except transport.Refusal as refused:
-            catalogue = load_catalogue(home / "mappings" / "findings")
-            raise Trouble("\n".join(_said(refused, catalogue))) from refused
-
-
-def _said(refused: transport.Refusal, catalogue: Catalogue) -> Iterator[str]:
-    for finding in refused.findings:
-        where = finding.place.pointer or finding.place.part
-        yield f"{where}: {finding.code} {catalogue.say(finding)}".removeprefix(": ")
 
 
 @click.group()
@@ -119,10 +58,12 @@ def waiting(
     cvan --home HOME deliveries list --destination push: --older 3600
     """
     wanted = Filter(destination, "dead" if only_dead else state or "", older, after, limit)
-    with _desk(context) as (desk, _):
+    with desk_of(context) as (desk, _):
         page = desk.deliveries(wanted)
-        broken = [_destination_line(each) for each in desk.destinations() if not _works(each)]
-    lines = [*broken, *(line for each in page.deliveries for line in _lines(each))] or ["nothing waits"]
+        broken = [destination_line(each) for each in desk.destinations() if not works(each)]
+    lines = [*broken, *(line for each in page.deliveries for line in delivery_lines(each))] or [
+        "nothing waits"
+    ]
     emit(in_json, page, [*lines, *([f"more: --after {page.next}"] if page.next else [])])
 
 
@@ -135,9 +76,9 @@ def destinations(context: click.Context, in_json: bool) -> None:
     \b
     cvan --home HOME deliveries destinations
     """
-    with _desk(context) as (desk, _):
+    with desk_of(context) as (desk, _):
         told = desk.destinations()
-    emit(in_json, told, [_destination_line(each) for each in told] or ["every destination works"])
+    emit(in_json, told, [destination_line(each) for each in told] or ["every destination works"])
 
 
 @deliveries.command(name="dead-letters")
@@ -149,7 +90,7 @@ def dead_letters(context: click.Context, in_json: bool) -> None:
     \b
     cvan --home HOME deliveries dead-letters
     """
-    with _desk(context) as (desk, _):
+    with desk_of(context) as (desk, _):
         told = desk.dead_letters()
     lines = [f"{each.count:6}  {each.destination}  {each.error}" for each in told]
     emit(in_json, told, lines or ["nothing was given up"])
@@ -167,13 +108,13 @@ def show(context: click.Context, identity: str, declaration: bool, in_json: bool
     cvan --home HOME deliveries show 01m9x4t2r8qz5v7k3c6n0d1e2f.1
     cvan --home HOME deliveries show 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --declaration > d.json
     """
-    with _desk(context) as (desk, _):
+    with desk_of(context) as (desk, _):
         if declaration:
-            handed_over = _there(desk.handover(identity, _actor(getuser())), identity)
+            handed_over = there(desk.handover(identity, actor(getuser())), identity)
             emit(True, handed_over.declaration, [])
             return
-        shown = _there(desk.delivery(identity), identity)
-    emit(in_json, shown, _whole(shown))
+        shown = there(desk.delivery(identity), identity)
+    emit(in_json, shown, whole(shown))
 
 
 @deliveries.command()
@@ -181,7 +122,7 @@ def show(context: click.Context, identity: str, declaration: bool, in_json: bool
 @click.option(
     "--reread", is_flag=True, help="Read what was signed by today's mappings and rules, and hand that over."
 )
-@_accounted(why_required=False)
+@accounted(why_required=False)
 @as_json
 @click.pass_context
 def again(
@@ -195,10 +136,10 @@ def again(
     """
     if reread and not reason.strip():
         raise Trouble("say why: --reason is needed with --reread")
-    with _desk(context) as (desk, _):
-        acted = _there(desk.again(identity, _actor(officer), Again(reason, reread)), identity)
+    with desk_of(context) as (desk, _):
+        acted = there(desk.again(identity, actor(officer), Again(reason, reread)), identity)
     same = ["nothing in it changed"] if reread and not acted.changes else []
-    emit(in_json, acted, [f"{identity}: due now", *same, *_changed(acted.changes)])
+    emit(in_json, acted, [f"{identity}: due now", *same, *changed(acted.changes)])
 
 
 @deliveries.command()
@@ -210,7 +151,7 @@ def again(
     help="The declaration to hand over instead, as `show --declaration` printed it.",
 )
 @click.option("--address", default="", help="Where to push this message instead, on the registered host.")
-@_accounted(why_required=True)
+@accounted(why_required=True)
 @as_json
 @click.pass_context
 def edit(
@@ -234,15 +175,15 @@ def edit(
     if (corrected is None) == (not address):
         raise Trouble("say what is corrected: --file for a hand-over, --address for a push")
     declaration = None if corrected is None else _declaration(corrected)
-    with _desk(context) as (desk, _):
+    with desk_of(context) as (desk, _):
         editing = Editing(reason, declaration, address)
-        acted = _there(desk.edit(identity, _actor(officer), editing), identity)
-    emit(in_json, acted, [f"{identity}: corrected, due now", *_changed(acted.changes)])
+        acted = there(desk.edit(identity, actor(officer), editing), identity)
+    emit(in_json, acted, [f"{identity}: corrected, due now", *changed(acted.changes)])
 
 
 @deliveries.command()
 @click.argument("identity")
-@_accounted(why_required=True)
+@accounted(why_required=True)
 @as_json
 @click.pass_context
 def skip(context: click.Context, identity: str, officer: str, reason: str, in_json: bool) -> None:
@@ -254,14 +195,14 @@ def skip(context: click.Context, identity: str, officer: str, reason: str, in_js
     \b
     cvan --home HOME deliveries skip 01m9x4t2r8qz5v7k3c6n0d1e2f.1 --reason "unreadable at customs: file it anew"
     """
-    with _desk(context) as (desk, _):
-        acted = _there(desk.skip(identity, _actor(officer), reason), identity)
+    with desk_of(context) as (desk, _):
+        acted = there(desk.skip(identity, actor(officer), reason), identity)
     emit(in_json, acted, [f"{identity}: skipped; it is not tried again"])
 
 
 @deliveries.command()
 @click.argument("outgoing")
-@_accounted(why_required=False)
+@accounted(why_required=False)
 @as_json
 @click.pass_context
 def resend(context: click.Context, outgoing: str, officer: str, reason: str, in_json: bool) -> None:
@@ -287,12 +228,12 @@ def _steering(
 
     @click.command(name=name, help=f"{words}\n\n\b\n{example}")
     @click.argument("destination")
-    @_accounted(why_required=True)
+    @accounted(why_required=True)
     @as_json
     @click.pass_context
     def steer(context: click.Context, destination: str, officer: str, reason: str, in_json: bool) -> None:
-        with _desk(context) as (desk, _):
-            acted = act(desk, destination, _actor(officer), reason)
+        with desk_of(context) as (desk, _):
+            acted = act(desk, destination, actor(officer), reason)
         emit(in_json, acted, [f"{destination}: {done}"])
 
     return steer
@@ -306,77 +247,11 @@ for _command in (
     deliveries.add_command(_command)
 
 
-def _actor(officer: str) -> Actor:
-    return Actor(officer, EVERYTHING)
-
-
-T = TypeVar("T")
-
-
-def _there(found: T | None, identity: str) -> T:
-    if found is None:
-        raise Trouble(f"no delivery {identity}; `cvan deliveries list` shows what has not arrived")
-    return found
-
-
 def _declaration(path: Path) -> Declaration:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Declaration)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Trouble(f"{path} is no declaration as `show --declaration` prints it: {error}") from error
-
-
-def _works(each: Destination) -> bool:
-    return not each.failures and each.paused_at is None
-
-
-def _destination_line(each: Destination) -> str:
-    told = [f"{each.destination}  {each.state}"]
-    if each.failures and each.probe_at is not None:
-        tried = f"tried again {each.probe_at:%Y-%m-%d %H:%M:%S}"
-        told.append(f" after {each.failures} failures, {tried}: {each.error}")
-    if each.paused_at is not None:
-        told.append(f"; paused {each.paused_at:%Y-%m-%d %H:%M:%S} by {each.paused_by}: {each.paused_for}")
-    if each.due or each.dead:
-        told.append(f"; {each.due} due, {each.dead} dead")
-    return "".join(told)
-
-
-def _lines(each: Waiting) -> Iterator[str]:
-    when = f" next {each.due_at:%Y-%m-%d %H:%M:%S}" if each.state == "due" else ""
-    yield f"{each.id}  {each.state:4} {each.destination} attempts {each.attempts}{when}"
-    if each.error:
-        yield f"  {each.error}"
-    if each.behind:
-        yield f"  waits behind {each.behind}"
-
-
-def _whole(shown: Shown) -> Iterator[str]:
-    yield from _lines(shown.delivery)
-    carries = shown.carries
-    if carries is not None:
-        whose = f" of {carries.partner}" if carries.partner else ""
-        named = f" {carries.type} {carries.reference}".rstrip()
-        yield f"  carries {carries.what}{named}{whose}, about {carries.about}, {carries.octets} octets"
-    for edited in shown.corrections:
-        yield f"  {edited.number}. {edited.how.value} {edited.at:%Y-%m-%d %H:%M:%S} by {edited.who}: {edited.why}"
-        if edited.address:
-            yield f"     to {edited.address}"
-        for place in edited.places[:SHOWN_CHANGES]:
-            yield f"     {place}"
-    for act in shown.history:
-        yield f"  {act.at:%Y-%m-%d %H:%M:%S} {act.what} {act.note}".rstrip()
-
-
-def _changed(changes: tuple[Change, ...]) -> Iterator[str]:
-    for change in changes[:SHOWN_CHANGES]:
-        yield f"  {change.pointer}: {_text(change.before)} -> {_text(change.after)}"
-    if len(changes) > SHOWN_CHANGES:
-        yield f"  ... and {len(changes) - SHOWN_CHANGES} more"
-
-
-def _text(text: str | None) -> str:
-    return "nothing" if text is None else f"{text!r}"
 
 
 COMMANDS = (deliveries,)
