@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import msgspec
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from gateway import outbound, routing, security
+from gateway import routing, security
 from gateway.adapter import Backend, BackendUnavailable, Handover
 from gateway.delivery.apart import each_readable, is_suspect, may_begin
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
 from gateway.delivery.breaker import Breakers
 from gateway.delivery.courier import Courier, log
 from gateway.delivery.leases import Leases
+from gateway.delivery.saying import Numbering, Said, Saying, not_handed_over
 from gateway.handbook import Handbook
-from gateway.model import ACCEPTED, Channel, Decision, DecisionKind, Delivery, Event, Outgoing
-from gateway.storage import Addressed, GroupCommit, Recorded, answer_id, decision_due
+from gateway.model import ACCEPTED, Decision, Delivery
+from gateway.storage import GroupCommit
 
 T = TypeVar("T")
 
@@ -37,9 +37,6 @@ HELP_AFTER = timedelta(seconds=2)
 """One node brings decisions back, or all would fetch and sign the same ones; the others take those that were left
 for so long, as the one has died or has too much to do.  What two of them take is told once."""
 
-NOT_HANDED_OVER = "The gateway did not hand this message over to customs: {why}"
-NOT_HANDED_OVER_VI = "Cổng không chuyển thông điệp này đến hải quan: {why}"
-
 
 class BackendCourier(Courier):
     """Carries due declarations to one back end and its decisions to the mailboxes."""
@@ -49,7 +46,7 @@ class BackendCourier(Courier):
         name: str,
         backend: Backend,
         commits: GroupCommit,
-        numbers: Callable[[int], Sequence[str]],
+        numbers: Numbering,
         handbook: Callable[[], Handbook],
         key: security.Signatory,
         reactor: Any,
@@ -68,17 +65,13 @@ class BackendCourier(Courier):
         self.name = f"backend:{name}"
         self._backend = backend
         self._commits = commits
-        self._numbers = numbers
         self._handbook = handbook
-        self._key = key
+        self._saying = Saying(commits, numbers, handbook, key, self._in_thread, publish)
         self._pool = pool
         self._owner = owner
         self._on_decided = on_decided
         self._on_answered = on_answered
-        self._publish = publish
         self._on_duty = on_duty
-        self._unsaid: set[str] = set()
-        self._unsaid_by: Handbook | None = None
         self._breakers = Breakers(self.name, commits, clock)
         self._leases = Leases(commits, reactor, clock, owner, LEASE)
         self._answers = f"answer:{name}"
@@ -188,13 +181,12 @@ class BackendCourier(Courier):
         if not due:
             return False
         why: dict[str, str] = await call("reasons", due)
-        decisions = [_not_handed_over(d, why.get(d.id, ""), now) for d in due]
-        batch, _, _ = await self._said(decisions, now)
-        await call("record", [self._published(answer, now) for answer in batch])
-        told = {answer.decision.id for answer in batch}
+        said = await self._saying.say([not_handed_over(d, why.get(d.id, ""), now) for d in due], now)
+        await call("record", said.answers)
+        told = {answer.decision.id for answer in said.answers}
         await call("done", [d.id for d in due if d.id in told], now)
         for delivery in [d for d in due if d.id not in told]:
-            self._unsaid.discard(delivery.id)
+            self._saying.unsaid.discard(delivery.id)
             await self._again(delivery, "the refusal cannot be said")
         self._on_decided()
         return True
@@ -202,141 +194,33 @@ class BackendCourier(Courier):
     # -- and back --------------------------------------------------------------------------------
 
     async def _bring_back(self) -> bool:
-        handbook = self._handbook()
-        if handbook is not self._unsaid_by:
-            # Mended knowledge may be able to say what the old was not.
-            self._unsaid, self._unsaid_by = set(), handbook
-        limit = BATCH + len(self._unsaid)
-        offered: Sequence[Decision] = await self._in_thread(self._backend.decisions, limit)
-        decisions, now = [d for d in offered if d.id not in self._unsaid], self._clock()
+        unsaid = self._saying.unsayable()
+        offered: Sequence[Decision] = await self._in_thread(self._backend.decisions, BATCH + len(unsaid))
+        decisions, now = [d for d in offered if d.id not in unsaid], self._clock()
         if not self._on_duty():
             decisions = [d for d in decisions if now - d.at >= HELP_AFTER]
         if not decisions:
             return False
-        batch, addressed, handbook = await self._said(decisions, now)
-        batch = [self._published(answer, now) for answer in batch]
-        new: tuple[str, ...] = await self._commits.call("record", batch)
-        self._tell_answered([d for d in decisions if d.id in new], addressed, handbook)
-        await self._in_thread(self._backend.confirm, [answer.decision.id for answer in batch])
+        said = await self._saying.say(decisions, now)
+        new: tuple[str, ...] = await self._commits.call("record", said.answers)
+        self._tell_answered([d for d in decisions if d.id in new], said)
+        await self._in_thread(self._backend.confirm, [answer.decision.id for answer in said.answers])
         self._on_decided()
         return True
 
-    async def _said(
-        self, decisions: Sequence[Decision], now: datetime
-    ) -> tuple[list[Recorded], dict[str, Addressed], Handbook]:
-        """The decisions that can be said, with the signed messages that say them; to whom each goes; and
-        the register by which they go."""
-        handbook = self._handbook()
-        ask = functools.partial(self._commits.call, "routes")
-        found, unread = await each_readable(ask, [d.message for d in decisions])
-        addressed: dict[str, Addressed] = {message: to for some in found for message, to in some.items()}
-        unaddressed = dict(unread)
-        for decision in [d for d in decisions if d.message in unaddressed]:
-            log.error("decision %s cannot be said: %s", decision.id, unaddressed[decision.message])
-            self._unsaid.add(decision.id)
-        decisions = [d for d in decisions if d.message not in unaddressed]
-        if any(to.route.partner not in handbook.register.partners for to in addressed.values()):
-            # Registered a moment ago, and already filing: whether it is pushed to stands in the ledger.
-            handbook = handbook.with_register(await self._commits.call("refreshed", handbook.register))
-        numbered = list(zip(decisions, self._numbers(len(decisions)), strict=True))
-        key = self._key.signing(now)
-
-        def say() -> list[Recorded]:
-            answers = (
-                self._try_answer(d, addressed.get(d.message), handbook, key, n, now) for d, n in numbered
-            )
-            return [answer for answer in answers if answer is not None]
-
-        # A key in a token may take its time: not on the reactor's thread.
-        batch = await self._in_thread(say) if key.remote else say()
-        return batch, addressed, handbook
-
-    def _published(self, answer: Recorded, now: datetime) -> Recorded:
-        if not self._publish:
-            return answer
-        due = decision_due(self._publish, answer.decision.message, answer.decision.id, now)
-        return msgspec.structs.replace(answer, published=due)
-
-    def _tell_answered(
-        self, new: Sequence[Decision], addressed: Mapping[str, Addressed], handbook: Handbook
-    ) -> None:
+    def _tell_answered(self, new: Sequence[Decision], said: Said) -> None:
         first: dict[str, datetime] = {}
         for decision in new:
-            to = addressed.get(decision.message)
+            to = said.addressed.get(decision.message)
             if to is not None and to.state == ACCEPTED.value:  # nobody had decided before
                 first[decision.message] = min(decision.at, first.get(decision.message, decision.at))
         for message, at in first.items():
-            to = addressed[message]
-            partner = handbook.register.partners.get(to.route.principal)
+            to = said.addressed[message]
+            partner = said.handbook.register.partners.get(to.route.principal)
             agreed = partner and partner.terms.deadline(routing.identity.names_of(to))
             if agreed and agreed.answer:
                 self._on_answered(at <= to.received_at + timedelta(minutes=agreed.answer))
 
-    def _try_answer(
-        self,
-        decision: Decision,
-        to: Addressed | None,
-        handbook: Handbook,
-        key: security.SigningKey,
-        number: str,
-        now: datetime,
-    ) -> Recorded | None:
-        """The answer, or None where it cannot be made: the decision then waits unconfirmed at the back
-        end, and holds up no other.  Raises security.KeyUnusable: that is no decision's fault."""
-        try:
-            return self._answer(decision, to, handbook, key, number, now)
-        except security.KeyUnusable:
-            raise
-        except Exception:  # noqa: BLE001 - one poison decision must not hold up its neighbours
-            log.exception("decision %s cannot be said", decision.id)
-            self._unsaid.add(decision.id)
-            return None
-
-    def _answer(
-        self,
-        decision: Decision,
-        to: Addressed | None,
-        handbook: Handbook,
-        key: security.SigningKey,
-        number: str,
-        now: datetime,
-    ) -> Recorded:
-        """The decision with the signed message that carries it; without one where nobody filed it."""
-        if to is None:
-            log.error("decision about an unknown message", extra={"decision": decision.id})
-            return Recorded(decision=decision, outgoing=None, delivery=None, events=())
-        _, version, release = (*to.identifier.split(":"), "", "")[:3]
-        about = outbound.About(to.lrn, to.reference, decision.registration, version, release)
-        draft = outbound.decision(decision, about, to.route, handbook, number, now)
-        media_type, body = outbound.seal(draft, to.route, key, now)
-        outgoing = Outgoing(
-            id=answer_id(decision.message, decision.id),
-            partner=to.route.partner,
-            kind=decision.kind.value,
-            about=decision.message,
-            reference=to.lrn,
-            media_type=media_type,
-            body=body,
-            created_at=now,
-        )
-        events = (Event(decision.message, decision.at, decision.kind.value, decision.registration),)
-        partner = handbook.register.partners.get(to.route.partner)
-        pushed = partner is not None and partner.channel is Channel.PUSH
-        push = Delivery(f"{outgoing.id}.p", f"push:{outgoing.partner}", outgoing.id, now) if pushed else None
-        return Recorded(decision=decision, outgoing=outgoing, delivery=push, events=events)
-
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         done: T = await deferToThreadPool(self._reactor, self._pool, function, *args)
         return done
-
-
-def _not_handed_over(delivery: Delivery, why: str, now: datetime) -> Decision:
-    """Our own word on a message that customs never gets, by an operator's decision."""
-    return Decision(
-        delivery.id,
-        delivery.payload,
-        DecisionKind.REFUSED,
-        now,
-        statement=NOT_HANDED_OVER.format(why=why),
-        statement_vi=NOT_HANDED_OVER_VI.format(why=why),
-    )

@@ -68,7 +68,7 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         BACKEND,
         clearance,
         server.commits,
-        server.numbers.take,
+        server.numbers,
         server.handbook,
         server,
         reactor,

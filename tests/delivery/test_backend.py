@@ -15,6 +15,7 @@ from gateway.delivery import BackendCourier
 from gateway.delivery.backend import BATCH, HELP_AFTER, LEASE
 from gateway.delivery.backoff import GIVE_UP_AFTER
 from gateway.handbook import Handbook
+from gateway.intake.journey import Numbers
 from gateway.model import Deadline, Decision, DecisionKind, Register, Submission, Terms
 from gateway.storage import LedgerUnavailable
 from tests.delivery.conftest import File
@@ -32,13 +33,12 @@ class Desk:
         self.poked = 0
         self.answered: list[bool] = []
         self.on_duty = True
-        self._numbers = iter(range(1, 10_000))
         anything: Any = InlinePool()
         self.courier = BackendCourier(
             "office",
             office,
             commits,  # type: ignore[arg-type]
-            lambda count: [str(next(self._numbers)) for _ in range(count)],
+            Numbers(commits.ledger),
             lambda: self.handbook,
             world.own,
             reactor,

@@ -17,6 +17,7 @@ from gateway.delivery import BackendCourier, Naming, PublishCourier
 from gateway.delivery.backoff import GIVE_UP_AFTER
 from gateway.delivery.publishing import BATCH, LEASE, LONGEST_WAIT
 from gateway.intake import settlement, work
+from gateway.intake.journey import Numbers
 from gateway.model import Decision, DecisionKind
 from gateway.storage import Ledger, LedgerUnavailable, Recorded, decision_due
 from tests.delivery import schemas
@@ -180,7 +181,7 @@ def test_the_office_s_decisions_are_due_for_the_broker_too(desk: Desk, office: P
         "office",
         office,
         commits,
-        lambda count: [str(n) for n in range(1, count + 1)],
+        Numbers(commits.ledger),
         lambda: desk.world.handbook,
         desk.world.own,
         desk.reactor,

@@ -155,7 +155,7 @@ def test_the_next_decision_is_signed_with_the_new_key(world: World, commits: Inl
         "office",
         office,
         anything,
-        numbers.take,
+        numbers,
         lambda: world.handbook,
         ring,
         reactor,
