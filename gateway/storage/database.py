@@ -45,6 +45,15 @@ PAUSE_SECONDS = 0.02
 POOL_SIZE = 8
 """Connections kept open: the writer, the readers and the couriers of one process."""
 
+_POOL = {
+    "pool_size": POOL_SIZE,
+    "max_overflow": POOL_SIZE,
+    # Who writes most gets its own connection again: SQLite forgets a connection's pages when another one wrote, so
+    # that by turns each commit would read the trees anew, and every connection would fill its cache.
+    "pool_use_lifo": True,
+    "hide_parameters": True,
+}
+
 SILENT_SERVER = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -305,7 +314,7 @@ def _require_file(path: Path, create: bool) -> None:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, hide_parameters=True)
+    engine = create_engine(url, **_POOL)
 
     @event.listens_for(engine, "connect")
     def connected(dbapi: sqlite3.Connection, _record: object) -> None:
@@ -352,8 +361,6 @@ def _postgresql(url: URL) -> Engine:
     given = {name: value for name, value in SILENT_SERVER.items() if name not in url.query}
     return create_engine(
         url,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
-        hide_parameters=True,
         connect_args=ours | given,
+        **_POOL,
     )
