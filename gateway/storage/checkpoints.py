@@ -18,7 +18,7 @@ from gateway.evidence.sealing import is_signed
 from gateway.security import SigningKey
 from gateway.storage import tables
 from gateway.storage.codec import micros, moment, packed, unpacked
-from gateway.storage.database import LedgerError
+from gateway.storage.faults import LedgerError
 from gateway.storage.journal import Page
 
 MAX_ENTRIES = 10_000

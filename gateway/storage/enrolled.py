@@ -14,7 +14,7 @@ from gateway.model.register import SUBJECT, Filling
 from gateway.storage import tables
 from gateway.storage.admitting import register_version
 from gateway.storage.codec import micros, moment, unpacked
-from gateway.storage.database import CACHE_KIB
+from gateway.storage.engines import CACHE_KIB
 from gateway.storage.records import Expiry
 from gateway.storage.registering import MANDATE, certificates_of, fold, with_certificates
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from gateway.model import Answer
-from gateway.storage.database import LedgerUnavailable
+from gateway.storage.faults import LedgerUnavailable
 from gateway.storage.ledger import Ledger
 from gateway.storage.records import Clash, Settlement, Stale
 

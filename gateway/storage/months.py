@@ -22,7 +22,8 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from gateway.storage import tables
-from gateway.storage.database import Database, LedgerError, LedgerUnavailable, sqlstate
+from gateway.storage.database import Database
+from gateway.storage.faults import LedgerError, LedgerUnavailable, sqlstate
 
 T = TypeVar("T")
 log = logging.getLogger("gateway.months")

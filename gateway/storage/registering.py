@@ -20,7 +20,7 @@ from gateway.model.grants import MandateRow, mandate_of, row_of
 from gateway.model.register import TOKEN, body_of, keys_of
 from gateway.storage import admitting, tables
 from gateway.storage.codec import micros, unpacked
-from gateway.storage.database import LedgerError
+from gateway.storage.faults import LedgerError
 
 T = TypeVar("T")
 

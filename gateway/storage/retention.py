@@ -21,7 +21,7 @@ from gateway.evidence.archives import Row, Value
 from gateway.evidence.entries import Attested, read_entry
 from gateway.storage import tables
 from gateway.storage.codec import micros, moment, submission_of
-from gateway.storage.database import LedgerError
+from gateway.storage.faults import LedgerError
 from gateway.storage.journal import Page
 from gateway.storage.months import month_of
 

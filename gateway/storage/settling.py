@@ -18,7 +18,7 @@ from gateway.model import Answer, Delivery, Event, Judged, Outcome
 from gateway.storage import arrival, attesting, tables
 from gateway.storage.admitting import outdated
 from gateway.storage.codec import claim_of, micros, moment, octets, packed, part_of, submission_of
-from gateway.storage.database import LedgerError
+from gateway.storage.faults import LedgerError
 from gateway.storage.joining import join
 from gateway.storage.journal import Page
 from gateway.storage.records import Clash, Settlement, Stale

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, select
 from gateway.model import Finding
 from gateway.storage import tables
 from gateway.storage.codec import packed
-from gateway.storage.database import LedgerError
+from gateway.storage.faults import LedgerError
 from gateway.storage.rows import Rows
 
 SLICE = 262_144

@@ -73,8 +73,10 @@ def test_what_the_server_says_is_away_or_a_fault(postgres_url: str, state: str, 
 def test_a_server_that_takes_nothing_is_away_until_it_takes_again(pair: Pair, filed: Ledger) -> None:
     pair.primary.ask("ALTER SYSTEM SET default_transaction_read_only = on")
     pair.primary.ask("SELECT pg_reload_conf()")
+    tried = [f"b{n}" for n in range(1_000)]  # its sessions hear of it one after the other
     try:
-        eventually(lambda: refused(filed, "b"))
+        eventually(lambda: refused(filed, tried.pop()))
+        assert refused(filed, "b")
     finally:
         pair.primary.ask(
             "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only"

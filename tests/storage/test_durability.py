@@ -99,7 +99,7 @@ def kill_connections(url: str) -> int:
 def test_a_locked_database_is_unavailable_and_nothing_is_kept(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.storage.database.BUSY_MS", 50)
+    monkeypatch.setattr("gateway.storage.engines.BUSY_MS", 50)
     ledger = Ledger.open(sqlite_url)
     holder = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

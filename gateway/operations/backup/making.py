@@ -26,7 +26,7 @@ from gateway.operations.backup.servers import Server, Unable
 from gateway.operations.backup.snapshot import Progress, copy, one_moment
 from gateway.operations.settings import Settings
 from gateway.operations.witnessing import FILE as WITNESS
-from gateway.storage.database import parse_url
+from gateway.storage.engines import parse_url
 
 AT_ONCE = 16 << 20
 """Octets of a home's file that are read at once: it may shrink or grow while it is packed.  Larger ones are set-aside

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from gateway.operations.backup.position import Ask
-from gateway.storage.database import parse_url
+from gateway.storage.engines import parse_url
 
 DEBIAN = Path("/usr/lib/postgresql")
 """Where Debian keeps each version's tools."""

@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from gateway.storage import months
-from gateway.storage.database import Database, LedgerError, LedgerMissing
+from gateway.storage.database import Database
+from gateway.storage.faults import LedgerError, LedgerMissing
 
 LOCK = 0x6376616E
 """PostgreSQL advisory lock: two processes that start together do not migrate at once."""
