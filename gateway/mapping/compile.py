@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.mapping.apart import apart
 from gateway.mapping.fields import FieldCompiler
 from gateway.mapping.language import (
     Block,
@@ -71,6 +72,7 @@ class Compiler(FieldCompiler):
                     f"{self.directory.name}: {path or self.file.message}: {hidden} is behind {by}"
                 )
         self.root.settle()
+        self.plan.apart = apart(self.plan)
         return self.plan
 
     def _guard(self, where: str, act: object, *arguments: object) -> None:

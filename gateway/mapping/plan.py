@@ -218,7 +218,10 @@ class Step:
 
 
 class Plan:
-    """A group, or the whole message: rules by tag, and by tag and first value, and the order to write."""
+    """A group, or the whole message: rules by tag, and by tag and first value, and the order to write.
+
+    ``apart``: slots of classes whose occurrences can be read one at a time (see module ``apart``).
+    """
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -226,6 +229,11 @@ class Plan:
         self.by_first: dict[tuple[str, str], list[Rule]] = {}
         self.by_tag: dict[str, list[Rule]] = {}
         self.groups: dict[str, list[Entry]] = {}
+        self.apart: frozenset[int] = frozenset()
+
+    def is_apart(self, entry: Entry) -> bool:
+        """True where the group fills one occurrence of a class, and nothing else does."""
+        return bool(entry.chain) and entry.chain[0] in self.apart
 
     def add(self, rule: Rule) -> None:
         """Make the rule known; a rule that asks for a first value goes before those that do not."""

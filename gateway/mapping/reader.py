@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from gateway.mapping.convert import date_read, decimal_read, join, pointer_read, width
+from gateway.mapping.parts import Part, parts
 from gateway.mapping.plan import KNOWN, Conversion, Field, Plan, Rule
 from gateway.mapping.target import Target
 from gateway.model import Finding, Place, Severity, Value
@@ -16,24 +19,84 @@ _TEXT = Conversion.TEXT
 _REPLACES = (Conversion.SEQUENCE, Conversion.PARAGRAPH)
 Elements = tuple[tuple[str, ...], ...]
 Attributes = tuple[tuple[str, str], ...]
+Taken = Callable[[int, Target], None]
+"""Is given a class that is filled, by its slot, and lets go of it."""
 
 # Where a value came from: segment, element and component from 1 (component 0: stands alone).
 Mark = tuple[Segment, int, int]
 
 
+# A manifest may repeat one unknown element ten thousand times; the sender needs the first of them.
+MAX_FINDINGS = 500
+
+
 class Reader:
-    """One reading.  With ``marks`` it also remembers where every value came from."""
+    """One reading.  With ``track`` it also remembers where every value came from.
+
+    ``findings``: the first MAX_FINDINGS, all of them warnings; ``told``: how many there were.
+    """
 
     def __init__(self, track: bool = False) -> None:
-        self.found: list[tuple[Segment, Finding]] = []
+        self.findings: list[Finding] = []
+        self.told = 0
         self.tails: dict[tuple[int, int], int] = {}
         self.marks: dict[tuple[int, int], Mark] | None = {} if track else None
+        self._found: list[tuple[Segment, Finding]] = []  # in the part at hand
 
-    def read(self, plan: Plan, tree: Group) -> Target:
-        """Walk the message; the findings are in ``found``."""
+    def read(self, plan: Plan, tree: Group, taken: Taken | None = None) -> Target:
+        """Walk the message part by part.
+
+        ``taken``: called with each class that is one group's alone, as soon as it is filled.
+        """
         root = Target(plan.shape)
-        self._group(plan, tree, root)
+        for part in parts(tree):
+            self.read_part(plan, part, root, taken)
         return root
+
+    def read_part(self, plan: Plan, part: Part, root: Target, taken: Taken | None = None) -> None:
+        """What the message itself holds at one place."""
+        if isinstance(part.child, Segment):
+            self._own(plan, part.child, root)
+        else:
+            self._top(plan, part.child, root, taken)
+        if self._found:
+            self._place(part)
+
+    def _top(self, plan: Plan, group: Group, root: Target, taken: Taken | None) -> None:
+        """A group of those that the message itself holds."""
+        trigger = group.children[0]
+        entry = plan.entry(group.name, trigger.elements) if type(trigger) is Segment else None
+        if entry is None:
+            self._unread_group(group)
+            return
+        holder = root.at(entry.chain, entry.repeat, entry.sequence)
+        if entry.chain and self.marks is not None:
+            self._mark(holder, -1, trigger, 0, 0)
+        if taken is None or not plan.is_apart(entry):
+            self._group(entry.plan, group, holder)
+            return
+        outer, self.tails = self.tails, {}  # by identities, which are given anew once the class is let go
+        self._group(entry.plan, group, holder)
+        self.tails = outer
+        taken(entry.chain[0], holder)
+        root.let_go(entry.chain[0])
+
+    def _place(self, part: Part) -> None:
+        """Findings of a part, with the group path of their segments; of very many, the first."""
+        found, self._found = self._found, []
+        room = MAX_FINDINGS - len(self.findings)
+        self.told += len(found)
+        paths = part.paths() if room > 0 else {}
+        for segment, finding in found[: max(room, 0)]:
+            place = replace(finding.place, group=paths.get(id(segment), ""))
+            self.findings.append(replace(finding, place=place))
+
+    def _own(self, plan: Plan, segment: Segment, target: Target) -> None:
+        rule = plan.choose(segment)
+        if rule is not None:
+            self._segment(rule, segment, target)
+        elif segment.tag not in _SERVICE:
+            self._unread(segment)
 
     def _group(self, plan: Plan, group: Group, target: Target) -> None:
         choose, segment_read = plan.choose, self._segment
@@ -236,7 +299,7 @@ class Reader:
         self, segment: Segment, code: str, expected: str = "", found: str = "", place: Place | None = None
     ) -> None:
         place = place or _place(segment, 0, 0)
-        self.found.append((segment, Finding(code, place, expected, found, Severity.WARNING)))
+        self._found.append((segment, Finding(code, place, expected, found, Severity.WARNING)))
 
 
 def _place(segment: Segment, element: int, component: int) -> Place:

@@ -41,6 +41,11 @@ class Target:
             kids.append(Target(self.shape.kids[slot], taken + 1))
         return kids[taken]
 
+    def let_go(self, slot: int) -> None:
+        """Hold the occurrence that was taken last no more: an empty one, which is nobody's, stands for it."""
+        kids = self.kids[slot] or []
+        kids[-1] = Target(self.shape.kids[slot]) if len(kids) == 1 else kids[0]
+
     def at(self, chain: Chain, repeat: bool, sequence: Field | None) -> Target:
         """What a rule or a group is read into: the first occurrence, or the next of the last class.
 

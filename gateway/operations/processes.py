@@ -6,7 +6,6 @@ there is work for the couriers; it ends by itself when the supervisor is gone.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import socket
@@ -23,6 +22,7 @@ from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
 from gateway.operations import publication, signals
+from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
 from gateway.operations.gate import Gate, open_gate
@@ -105,7 +105,7 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
     _steady(reactor)
     signals.follow(reactor)
     server = Server(home, reactor)
-    _keep_knowledge_out_of_collections()
+    keep_knowledge_out()
     told = os.fdopen(TOLD, "wb", buffering=0)
 
     def tell(what: bytes) -> None:
@@ -260,17 +260,6 @@ def _steady(reactor: Any) -> None:
     commits, a partner's rate) would stand still for that hour.
     """
     reactor.seconds = time.monotonic
-
-
-def _keep_knowledge_out_of_collections() -> None:
-    """The handbook lives as long as the process: the collector need not walk it again and again.
-
-    What a message leaves behind has no cycles, so rarer collections free as much (measured: 5 % of a
-    door's time).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _nobody() -> None:

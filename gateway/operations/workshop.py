@@ -25,6 +25,7 @@ from gateway import handbook as handbooks
 from gateway.intake import Numbers, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
+from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.revoking import newest
 from gateway.operations.setaside import SetAside
 from gateway.security import Keystore, KeyUnusable, SigningKey
@@ -110,6 +111,7 @@ def _ready() -> None:
     """A worker that runs this has read its knowledge, and the register where the ledger is there."""
     with contextlib.suppress(LedgerError):
         Bench.here.fresh()
+    keep_knowledge_out()
 
 
 def _work(submission: Submission, sunk: Finding | None, at: datetime | None) -> Worked:

@@ -240,6 +240,6 @@ def test_many_places_cost_one_reading(message):
     found, table = message(SAMPLES / "cuscar/arrival-95b.edi")
     locate = table.locator(found.tree)
     assert locate("Declaration/Consignment[2]").segment == 38
-    read = locate.__self__._read
+    read = locate.__self__._around
     assert locate("Declaration/Consignment").tag == "CNI"
-    assert locate.__self__._read is read
+    assert locate.__self__._around is read
