@@ -14,9 +14,10 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from gateway import security
+from gateway import inbound, security
 from gateway.intake import Intake, Large, Numbers, Worked, work
-from gateway.intake.large import LEASE
+from gateway.intake.door import HOLD
+from gateway.intake.large import ASIDE_AGAIN, LEASE
 from gateway.model import Answer, Finding, Outcome, Pending, Submission
 from gateway.operations import archiving
 from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging
@@ -316,6 +317,31 @@ def test_a_failing_worker_is_told_as_it_is(desk: Desk, paper: Submission) -> Non
     with pytest.raises(Overloaded):
         done(desk.submit(paper))
     assert desk.left() == []
+
+
+def test_what_ended_workers_waits_and_is_not_refused(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """It may have been the machine's fault: what was kept stays kept, and is judged once that is over."""
+    aside = inbound.Unreadable((Finding(inbound.SET_ASIDE, expected="3", found=paper.digest),))
+    work, desk.lane.work = desk.lane.work, lambda *_: fail(aside)  # type: ignore[method-assign]
+    pending = done(desk.submit(paper))
+    assert (type(pending), pending.submission, pending.findings) == (Pending, paper.id, aside.findings)
+    assert ledger.sliced(paper.id, 0, 0) is not None
+    desk.later(LEASE.total_seconds() + 1)
+    assert done(Deferred.fromCoroutine(desk.large.resume())) is False
+    desk.lane.work = work  # type: ignore[method-assign]
+    desk.later(ASIDE_AGAIN.total_seconds())
+    assert done(Deferred.fromCoroutine(desk.large.resume())) is True
+    assert ledger.raw(paper.id) == paper
+    assert whole(ledger) == []
+
+
+def test_what_ended_workers_for_too_long_is_refused(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    aside = inbound.Unreadable((Finding(inbound.SET_ASIDE, expected="3", found=paper.digest),))
+    desk.lane.work = lambda *_: fail(aside)  # type: ignore[method-assign]
+    desk.later(HOLD.total_seconds() + 1)
+    with pytest.raises(inbound.Unreadable):
+        done(desk.submit(paper))
+    assert ledger.sliced(paper.id, 0, 0) is None
 
 
 def test_into_an_archive_and_back(desk: Desk, paper: Submission, ledger: Ledger, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ RENEW_SECONDS = 1.0
 """Five renewals may fail or come late before another process takes it over."""
 ASK_AGAIN = timedelta(seconds=60)
 """How soon it is proven anew where nobody could tell whether a certificate was revoked."""
+ASIDE_AGAIN = timedelta(minutes=10)
+"""Likewise where workers ended over it: memory may be there again, or the operator has looked."""
 PUT_AWAY_AT_ONCE = 2
 """Of a process: each takes a thread and half of a disk's time."""
 LATE = "SIG304"
@@ -206,14 +208,17 @@ class Large:
         return answer
 
     async def _settled(self, submission: Submission, owner: str, at: datetime | None) -> Answer | Pending:
+        deadline = submission.received_at + self._hold_for
+        waits = self._intake.now() < deadline
         try:
             return await self._judge(submission, owner, None, at)
+        except inbound.Unreadable as aside:
+            if not waits or aside.findings[0].code != inbound.SET_ASIDE:
+                raise
+            return await self._wait(submission, owner, aside.findings, ASIDE_AGAIN)
         except security.Held as held:
-            deadline = submission.received_at + self._hold_for
-            if self._intake.now() < deadline:
-                again = self._intake.now() + ASK_AGAIN
-                await self._commits.call("renew_held", submission.id, owner, again)
-                return Pending(submission.id, held.findings)
+            if waits:
+                return await self._wait(submission, owner, held.findings, ASK_AGAIN)
             late = Finding(
                 LATE, Place(part="certificate"), f"{deadline:%Y-%m-%dT%H:%M:%SZ}", held.findings[0].found
             )
@@ -224,6 +229,13 @@ class Large:
                 with another_s():
                     raise
             return known
+
+    async def _wait(
+        self, submission: Submission, owner: str, findings: tuple[Finding, ...], time: timedelta
+    ) -> Pending:
+        """Nothing can be said of it now, and nothing is wrong with it: somebody looks again after a time."""
+        await self._commits.call("renew_held", submission.id, owner, self._intake.now() + time)
+        return Pending(submission.id, findings)
 
     async def _judge(
         self, submission: Submission, owner: str, sunk: Finding | None, at: datetime | None

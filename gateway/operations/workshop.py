@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +42,7 @@ class Bench:
     """What one worker keeps between messages; made once per process."""
 
     here: Bench
+    writer: ThreadPoolExecutor
     begun: Any
     """The number of the task that the worker began last, in memory that its door sees even when it has ended."""
 
@@ -64,6 +65,10 @@ class Bench:
             self._ledger = Ledger.open(self._url)
             self.numbers = Numbers(self._ledger)
         return self._ledger
+
+    def write(self, transaction: Callable[[], int]) -> int:
+        """Make a transaction at the priority of all others, while this thread waits."""
+        return self.writer.submit(transaction).result()
 
     def signing(self, now: datetime) -> SigningKey:
         """The key that signs now, of the keys as they are in keys.toml now."""
@@ -92,11 +97,25 @@ class Bench:
 
 
 def _begin(begun: Any, home: Path, chosen: settings.Settings, nice: int) -> None:
-    os.nice(nice)
+    writer = ThreadPoolExecutor(1, "ledger-writer")
+    writer.submit(int).result()  # the thread is there now, and keeps the priority that it began with
+    _give_way(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends the doors
     threading.Thread(target=_end_with_parent, daemon=True).start()
     Bench.here = Bench(home, chosen)
+    Bench.here.writer = writer
     Bench.begun = begun
+
+
+def _give_way(nice: int) -> None:
+    """Lower this thread's priority, and have it wake nobody else from his core.
+
+    Only this one's, as Linux has it: transactions are made by a thread that does not give way.  A writer
+    who is kept from his core by those who wait for him would keep them all waiting.
+    """
+    os.nice(nice)
+    if nice and hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _end_with_parent() -> None:
@@ -125,7 +144,7 @@ def _work_large(owner: str, submission: Submission, sunk: Finding | None, at: da
     here = Bench.here
     now = datetime.now(UTC)
     book, key = here.fresh(), here.signing(now)
-    staging = Staging(here.ledger, submission.id, owner)
+    staging = Staging(here.ledger, submission.id, owner, writing=here.write)
     staging.begin()
     worked = work(submission, book, key, here.numbers.take, now, sunk, at, staging.take)
     accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}

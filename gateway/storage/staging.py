@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -15,8 +16,8 @@ from gateway.storage.codec import octets
 from gateway.storage.ledger import Ledger
 from gateway.storage.slices import Row
 
-BATCH_OCTETS = 1_048_576
-"""Octets written in one transaction."""
+BATCH_OCTETS = 524_288
+"""Octets written in one transaction: some milliseconds, in which nobody else writes."""
 BATCH_ROWS = 200
 """Likewise, of small ones."""
 
@@ -25,16 +26,23 @@ class Staging:
     """Puts parts of one submission away, batch by batch; between two it leaves the database to others for as long
     as it took itself.
 
-    ``owner``: who works on the submission.  ``pause``: sleeps so many seconds.
+    ``owner``: who works on the submission.  ``pause``: sleeps so many seconds.  ``writing``: makes a transaction, and
+    waits for it.
     """
 
     def __init__(
-        self, ledger: Ledger, submission: str, owner: str, pause: Callable[[float], None] = time.sleep
+        self,
+        ledger: Ledger,
+        submission: str,
+        owner: str,
+        pause: Callable[[float], None] = time.sleep,
+        writing: Callable[[Callable[[], int]], int] = lambda transaction: transaction(),
     ) -> None:
         self._ledger = ledger
         self._submission = submission
         self._owner = owner
         self._pause = pause
+        self._writing = writing
         self._rows: list[Row] = []
         self._held = 0
         self._digests: dict[int, str] = {}
@@ -52,8 +60,7 @@ class Staging:
 
     def begin(self) -> None:
         """Forget what an earlier attempt put away.  Raises LedgerError where another one works on it now."""
-        while self._ledger.drop_slices(self._submission, self._owner, slices.BODY + 1):
-            pass
+        self._drop(slices.BODY + 1, slices.LAST)
         self._digests.clear()
 
     def take(self, ordinal: int, declaration: Declaration) -> Declaration:
@@ -69,8 +76,7 @@ class Staging:
         """The digests of the declarations of accepted messages; those of others are dropped."""
         self._write()
         for ordinal in self._digests.keys() - set(accepted):
-            while self._ledger.drop_slices(self._submission, self._owner, ordinal, ordinal):
-                pass
+            self._drop(ordinal, ordinal)
         return {ordinal: self._digests[ordinal] for ordinal in sorted(accepted)}
 
     def _add(self, part: int, number: int, some: bytes) -> None:
@@ -79,10 +85,19 @@ class Staging:
         if self._held >= BATCH_OCTETS or len(self._rows) >= BATCH_ROWS:
             self._write()
 
+    def _drop(self, first: int, last: int) -> None:
+        dropping = partial(self._ledger.drop_slices, self._submission, self._owner, first, last)
+        while self._writing(dropping):
+            pass
+
+    def _keep(self, rows: Sequence[Row]) -> int:
+        self._ledger.keep_slices(rows, self._owner)
+        return len(rows)
+
     def _write(self) -> None:
         rows, self._rows, self._held = self._rows, [], 0
         if not rows:
             return
         began = time.monotonic()
-        self._ledger.keep_slices(rows, self._owner)
+        self._writing(partial(self._keep, rows))
         self._pause(time.monotonic() - began)

@@ -72,7 +72,7 @@ class Place:
         )
         self.key = SigningKey.load(folder / "signing.key.pem", folder / "signing.crt.pem")
         self.bell = Bell()
-        self.workshop = Workshop(home, self.bell, begin_seconds=SECONDS)
+        self.workshop = Workshop(home, self.bell, begin_seconds=SECONDS, nice=2)
 
     def submission(self, body: bytes) -> Submission:
         return Submission("s" * 26, TRADER.id, "https", "application/xml", body, "d" * 64, NOW)
@@ -103,6 +103,18 @@ def test_a_worker_judges_signs_and_numbers(place: Place) -> None:
     assert b"<ds:Signature" in worked.receipt[1]
     again = place.work(place.signed(declaration("LRN-2")))
     assert again.receipt[1] != worked.receipt[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="priorities are a thread's own on Linux alone")
+def test_a_worker_gives_way_and_its_transactions_do_not(place: Place) -> None:
+    """Else who waits for the database would keep him who has it from his core."""
+    place.work(place.signed(declaration("LRN-1")))
+    (pid,) = place.workers()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    threads = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
+    assert os.getpriority(os.PRIO_PROCESS, pid) == own + 2
+    assert own in [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+    assert os.sched_getscheduler(pid) == os.SCHED_BATCH
 
 
 def test_what_gets_no_receipt_comes_back_with_its_findings(place: Place) -> None:
