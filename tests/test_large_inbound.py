@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bench import manifests
 from gateway import inbound, security
+from gateway.handbook import Handbook
 from gateway.intake import work
 from gateway.model import Declaration, Partner, Submission, Verdict
+from gateway.model.checkdigits import container_check
+from gateway.model.shelf import Long
 from gateway.model.tree import Entity
 from gateway.operations.demo import papers
+from gateway.storage.codec import octets, octets_of
 from tests.operations.knowledge import CARRIER, NOW, ROOT, TRADER, World, declaration, manifest
 from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
 
@@ -37,7 +44,7 @@ class Shelf:
         self.octets: dict[int, bytes] = {}
 
     def put(self, ordinal: int, declaration: Declaration) -> Declaration:
-        self.octets[ordinal] = msgspec.json.encode(declaration)
+        self.octets[ordinal] = b"".join(octets_of(declaration))
         root = declaration.root
         return msgspec.structs.replace(declaration, root=Entity(root.name, root.values))
 
@@ -56,23 +63,25 @@ class Shelf:
         )
 
 
-def judged(world: World, submission: Submission) -> object:
+def judged(world: World, submission: Submission, book: Handbook | None = None) -> object:
     """The verdict with its CONTRL's parts, or the refusal's findings."""
     try:
-        found = inbound.inspect(submission, world.handbook, NOW)
+        found = inbound.inspect(submission, book or world.handbook, NOW)
     except (security.Refused, inbound.Unreadable) as refused:
         return type(refused), refused.findings
     return found.verdict, found.interchange
 
 
-def judged_in_file(world: World, submission: Submission) -> object:
-    shelf = Shelf()
+def judged_in_file(
+    world: World, submission: Submission, book: Handbook | None = None, shelf: Shelf | None = None
+) -> object:
+    shelf = shelf or Shelf()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "body"
         file.write_bytes(submission.body)
         large = msgspec.structs.replace(submission, body=b"", file=str(file))
         try:
-            found = inbound.inspect(large, world.handbook, NOW, stage=shelf.put)
+            found = inbound.inspect(large, book or world.handbook, NOW, stage=shelf.put)
         except (security.Refused, inbound.Unreadable) as refused:
             return type(refused), refused.findings
     assert all(m.declaration is None or not m.declaration.root.entities for m in found.verdict.messages)
@@ -183,6 +192,103 @@ def content_of(world: World, signed: tuple[object, ...]) -> bytes:
     media_type, body = signed
     found = security.verify(body, media_type, world.handbook.trust, world.handbook.policy, NOW)  # type: ignore[arg-type]
     return found.content
+
+
+ALIKE = (rb"RFF\+BM:\w+", rb"EQD\+CN\+\w+", rb"SGP\+\w+", rb"GID\+\d", rb"CNI\+\d+", rb"KGM:[\d.]+")
+"""What rules compare across a message: some of each are made the same."""
+
+
+class LongShelf(Shelf):
+    """Counts those that were not held together; their octets are those of the whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.long = 0
+
+    def put(self, ordinal: int, declaration: Declaration) -> Declaration:
+        stands_for = super().put(ordinal, declaration)
+        self.long += isinstance(declaration.root, Long)
+        again = msgspec.json.decode(self.octets[ordinal], type=Declaration)
+        assert octets(again) == self.octets[ordinal]
+        return stands_for
+
+
+def few_at_a_time(world: World, held: int = 20) -> Handbook:
+    """The knowledge of one who holds next to nothing of a message."""
+    limits = msgspec.structs.replace(world.handbook.edifact_limits, held=held, segment=500)
+    return replace(world.handbook, edifact_limits=limits)
+
+
+def one_message(seed: int, bills: int, items: int = 2) -> bytes:
+    """A cargo report in one message, with what the rules have something to say of."""
+    text = manifests.cuscar("1", seed, bills, items, 2)
+    text = re.sub(r"NAD\+MS\+[A-Z0-9]+", f"NAD+MS+{CARRIER.identifiers[0]}", text)
+    text = re.sub(r"SBLU(\d{6})\d", lambda box: f"SBLU{box[1]}{container_check('SBLU' + box[1])}", text)
+    return manifests.interchange([text], "LONG", CARRIER.identifiers[0])
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(
+    seed=st.integers(0, 99),
+    bills=st.integers(1, 30),
+    at=st.integers(0, 100_000),
+    harm=st.sampled_from(["", "cut", "octet", "segment", "twice", *ALIKE]),
+    octet=st.sampled_from(b"'+:?AZ09 \xff"),
+)
+def test_a_message_that_is_not_held_together(
+    world: World, seed: int, bills: int, at: int, harm: str | bytes, octet: int
+) -> None:
+    """Whatever is wrong with it, and wherever: the same verdict, findings, places and octets."""
+    content = one_message(seed, bills)
+    at %= len(content)
+    if harm == "cut":
+        content = content[:at]
+    elif harm == "octet":
+        content = content[:at] + bytes((octet,)) + content[at + 1 :]
+    elif harm in ALIKE:
+        found = re.search(harm, content)
+        content = re.sub(harm, found[0] if found else b"", content, count=at % 50)
+    elif harm:
+        start = content.find(b"'", at) + 1
+        end = content.find(b"'", start) + 1
+        content = content[:start] + (content[start:end] * 2 if harm == "twice" else b"") + content[end:]
+    media_type, body = world.sealed(content)
+    submission, book = world.submission(body, media_type, CARRIER), few_at_a_time(world)
+    assert judged_in_file(world, submission, book) == judged(world, submission, book)
+
+
+def test_a_long_message_is_staged_from_its_shelves(world: World) -> None:
+    media_type, body = world.sealed(one_message(3, 40))
+    submission, book, shelf = world.submission(body, media_type, CARRIER), few_at_a_time(world), LongShelf()
+    found = judged_in_file(world, submission, book, shelf)
+    assert found == judged(world, submission, book)
+    assert shelf.long == 1
+    assert len(list(found[0].messages[0].declaration.root.each("Consignment"))) == 40  # type: ignore[index]
+
+
+def test_a_long_message_takes_no_more_memory_than_a_short_one(world: World, tmp_path: Path) -> None:
+    media_type, body = world.sealed(one_message(4, 1_200, 3))
+    file = tmp_path / "body"
+    file.write_bytes(body)
+    large = msgspec.structs.replace(world.submission(body, media_type, CARRIER), body=b"", file=str(file))
+    assert len(body) > 1_000_000
+    staged = []
+
+    def stage(ordinal: int, declaration: Declaration) -> Declaration:
+        staged.append(sum(map(len, octets_of(declaration))))
+        return msgspec.structs.replace(declaration, root=Entity("Declaration"))
+
+    tracemalloc.start()
+    inbound.inspect(large, few_at_a_time(world, 500), NOW, stage=stage)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert staged[0] > len(body)
+    assert peak < 6_000_000
 
 
 def test_proving_holds_no_more_than_pieces(world: World, tmp_path: Path) -> None:

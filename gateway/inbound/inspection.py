@@ -96,7 +96,9 @@ def inspect(
 
     if verified.document is None and submission.file:
         pieces, book = _in_pieces(verified), _roomy(handbook, verified)
-        examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished)
+        # An interchange of its own security is held whole anyway, and its trees are cut once more.
+        shelves = Path(submission.file).parent if stage is not None and proof.own is None else None
+        examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished, shelves)
     else:
         if verified.document is not None:
             examined = examine_xml(verified.document, handbook, judge)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -133,14 +134,16 @@ def examine_edifact(
     agreement: Agreement = _AGREEMENT,
     proof: Proof | None = None,
     finished: Finished | None = None,
+    shelves: Path | None = None,
 ) -> Examined:
     """Check, translate and judge an interchange, each of its messages alone; one that ``proof`` does not hold
-    for is rejected unread.  ``content``: whole, or in pieces.  ``finished``: as of a Review.  Raises
-    Unreadable."""
+    for is rejected unread.  ``content``: whole, or in pieces.  ``finished``: as of a Review.
+    ``shelves``: the folder for what very long messages hold; their declarations are not held together then.
+    Raises Unreadable."""
     review = Review(handbook, judge, proof=proof, finished=finished)
     interchange = syntax.Interchange()
     pieces = _pieces(content) if isinstance(content, bytes) else content
-    for event in _events(pieces, handbook, agreement, several=False):
+    for event in _events(pieces, handbook, agreement, several=False, shelves=shelves):
         interchange = review.take(event) or interchange
     if not syntax.answerable(interchange, handbook.catalogue):
         raise Unreadable(unanswerable(interchange))
@@ -188,14 +191,18 @@ def _not_taken(interchange: syntax.Interchange) -> tuple[Finding, ...]:
 
 
 def _events(
-    pieces: Iterable[bytes], handbook: Handbook, agreement: Agreement, several: bool
+    pieces: Iterable[bytes],
+    handbook: Handbook,
+    agreement: Agreement,
+    several: bool,
+    shelves: Path | None = None,
 ) -> Iterator[syntax.Event]:
     """The events of a submission's one interchange, or of the several in a file."""
     reader = syntax.Reader(
         handbook.directories,
         limits=handbook.edifact_limits,
         agreement=agreement,
-        detail=_TREES,
+        detail=_TREES if shelves is None else syntax.Detail(trees=True, shelves=shelves),
         several=several,
     )
     for piece in pieces:

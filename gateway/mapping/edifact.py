@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.mapping.language import KindRule
 from gateway.mapping.locating import Locator
+from gateway.mapping.long import read_long
 from gateway.mapping.plan import Plan
 from gateway.mapping.reader import MAX_FINDINGS, Reader
 from gateway.mapping.reading import Reading
@@ -42,7 +43,10 @@ class EdifactTable:
         A document code that the table knows decides the kind; then the hint; then the table's default.
         """
         reader = Reader()
-        root = reader.read(self._plan, tree).freeze() or Entity(self._plan.shape.name)
+        if isinstance(tree.children, tuple):
+            root = reader.read(self._plan, tree).freeze() or Entity(self._plan.shape.name)
+        else:
+            root = read_long(reader, self._plan, tree)
         findings = _capped(reader.findings, reader.told)
         if root.name == _RESPONSE:
             return Reading((), findings, (root,))

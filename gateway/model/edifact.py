@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Segment(msgspec.Struct, frozen=True, gc=False):
+class Segment(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
     """One segment as read or to be written.
 
     ``elements``: those after the tag, each a tuple of components (a stand-alone element is a tuple of
@@ -36,10 +36,11 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
         return ""
 
 
-class Group(msgspec.Struct, frozen=True, gc=False):
+class Group(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="g"):
     """One occurrence of a segment group, or of the whole message (``name`` "").
 
-    ``children`` are in message order; the first of a group is its trigger segment.
+    ``children`` are in message order; the first of a group is its trigger segment.  Those of a very long message are
+    on a shelf (``shelf.Parts``), to be gone through.
     """
 
     name: str

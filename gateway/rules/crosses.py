@@ -123,7 +123,7 @@ class Unique(Row, frozen=True, kw_only=True):
 
     def lay(self, site: Site, lists: Mapping[str, CodeList]) -> None:
         """Lay the rule into the plan."""
-        slot = site.gather(self.path)
+        slot = site.gather(self.path, deep=bool(self.also))
 
         def cross(judgement: Judgement, here: Here) -> None:
             first: dict[tuple[str, ...], Seen] = {}

@@ -7,6 +7,7 @@ from datetime import date, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from gateway.model import Entity, Finding, Place, Severity, Value
+from gateway.model.shelf import Long
 
 if TYPE_CHECKING:
     from gateway.rules.row import Row
@@ -27,11 +28,26 @@ MAX_FOUND = 70
 class Judgement:
     """One declaration under the rules at one moment; it is filled by a single walk of the tree."""
 
-    __slots__ = ("_counts", "_more", "_told", "entered", "findings", "gathered", "now", "root", "zone")
+    __slots__ = (
+        "_counts",
+        "_more",
+        "_told",
+        "entered",
+        "findings",
+        "gathered",
+        "now",
+        "root",
+        "whole",
+        "zone",
+    )
 
     def __init__(self, root: Entity, now: datetime, zone: tzinfo, values: int, entities: int) -> None:
-        """``values``, ``entities``: how many slots the plan gathers values and entities in."""
+        """``values``, ``entities``: how many slots the plan gathers values and entities in.
+
+        ``whole``: the tree is held together, and so may be what is gathered of it.
+        """
         self.root = root
+        self.whole = not isinstance(root, Long)
         self.now = now
         self.zone = zone
         self.gathered: list[list[Seen]] = [[] for _ in range(values)]

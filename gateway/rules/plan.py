@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, tzinfo
+from typing import Any
 
 from gateway.model import Entity, Finding, Value
+from gateway.rules.gathered import Gathered, light
 from gateway.rules.judgement import Here, Judgement
 from gateway.rules.row import Holds, Row, When
 
@@ -134,10 +136,15 @@ class Site:
         """Judge the start node's every entity, after all below it."""
         self.node.crosses.append(cross)
 
-    def gather(self, path: str) -> int:
-        """A slot in which every value at the path stands when the start node's crosses are asked."""
+    def gather(self, path: str, deep: bool = False) -> int:
+        """A slot in which every value at the path stands when the start node's crosses are asked.
+
+        ``deep``: they look at what stands beside the value too.
+        """
         slot = self.plan.values
         self.plan.values += 1
+        if deep:
+            self.plan.deep.add(slot)
         self.node.clears.append(slot)
 
         def keep(judgement: Judgement, value: Value, here: Here) -> None:
@@ -169,16 +176,20 @@ class Site:
 class Plan:
     """The compiled rules of one kind and function: a tree of nodes and how many slots it gathers in."""
 
-    __slots__ = ("root", "values", "visits")
+    __slots__ = ("deep", "root", "values", "visits")
 
     def __init__(self) -> None:
         self.root = Node()
         self.values = 0
         self.visits = 0
+        self.deep: set[int] = set()  # slots of values whose neighbours are looked at too
 
     def judge(self, root: Entity, now: datetime, zone: tzinfo) -> tuple[Finding, ...]:
         """All findings about the tree, in the order of the walk."""
         judgement = Judgement(root, now, zone, self.values, self.visits)
+        if not judgement.whole:
+            entities: Any = root.entities
+            judgement.gathered = [Gathered(entities.folder, n in self.deep) for n in range(self.values)]
         _walk(judgement, self.root, (None, root, 1))
         return tuple(judgement.findings)
 
@@ -219,7 +230,7 @@ def _inside(judgement: Judgement, node: Node, here: Here) -> None:
                 for row, tail in rows:
                     judgement.tell(row, here, tail, expected=tail, found="")
     for slot in node.entries:
-        judgement.entered[slot].append(here)
+        judgement.entered[slot].append(here if judgement.whole else light(here))
     for holds, branch in node.branches:
         if holds(here[1], judgement.root):
             _walk(judgement, branch, here)

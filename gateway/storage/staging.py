@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 import msgspec
 
-from gateway.evidence.entries import sha256
 from gateway.model import Declaration
 from gateway.model.tree import Entity
 from gateway.storage import slices
-from gateway.storage.codec import octets
+from gateway.storage.codec import octets_of
 from gateway.storage.ledger import Ledger
 from gateway.storage.slices import Row
 
@@ -49,14 +49,21 @@ class Staging:
 
     def keep_body(self, pieces: Iterable[bytes]) -> None:
         """Put the submission's own octets away.  Raises LedgerError."""
-        number, held = 0, b""
-        for piece in pieces:
-            held += piece
-            while len(held) >= slices.SLICE:
-                self._add(slices.BODY, number, held[: slices.SLICE])
-                number, held = number + 1, held[slices.SLICE :]
-        self._add(slices.BODY, number, held)
+        self._put(slices.BODY, pieces)
         self._write()
+
+    def _put(self, part: int, pieces: Iterable[bytes]) -> str:
+        """Hex SHA-256 of the part."""
+        number, held, made = 0, bytearray(), hashlib.sha256()
+        for piece in pieces:
+            made.update(piece)
+            held += piece
+            while len(held) > slices.SLICE:
+                self._add(part, number, bytes(held[: slices.SLICE]))
+                number += 1
+                del held[: slices.SLICE]
+        self._add(part, number, bytes(held))
+        return made.hexdigest()
 
     def begin(self) -> None:
         """Forget what an earlier attempt put away.  Raises LedgerError where another one works on it now."""
@@ -65,10 +72,7 @@ class Staging:
 
     def take(self, ordinal: int, declaration: Declaration) -> Declaration:
         """Put a message's declaration away; what stands for it: its own values without what is below them."""
-        written = octets(declaration)
-        self._digests[ordinal] = sha256(written)
-        for _, part, number, some in slices.cut(self._submission, ordinal, written):
-            self._add(part, number, some)
+        self._digests[ordinal] = self._put(ordinal, octets_of(declaration))
         root = declaration.root
         return msgspec.structs.replace(declaration, root=Entity(root.name, root.values))
 

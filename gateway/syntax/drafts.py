@@ -91,7 +91,7 @@ class DraftMessage:
         walk = self.walk
         return replace(
             self.message,
-            segments=tuple(walk.segments),
+            segments=(*walk.put_by, *walk.segments),
             tree=walk.tree(),
             findings=findings,
             offsets=(self._header.offset, walk.offset),

@@ -7,6 +7,8 @@ end, what came before is provisional: an error of UNZ (or UNE) rejects all its m
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from gateway.model.edifact import Segment
@@ -18,12 +20,14 @@ class Detail(msgspec.Struct, frozen=True):
     """What a reading keeps and tells beside verdicts.
 
     ``segments``: a :class:`SegmentRead` of each.  ``trees``: messages with their segments and tree.
-    ``octets``: packages with their object.
+    ``octets``: packages with their object.  ``shelves``: the folder where what a very long message holds is put
+    by, so that its tree is not held together; else all of every tree is in memory.
     """
 
     segments: bool = False
     trees: bool = False
     octets: bool = False
+    shelves: Path | None = None
 
 
 class InterchangeBegun(msgspec.Struct, frozen=True):

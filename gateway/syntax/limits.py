@@ -7,6 +7,7 @@ import msgspec
 MAX_INTERCHANGE = 64 * 1024 * 1024  # octets; administrations take 10 MB, a manifest of a large vessel 50 MB
 MAX_SEGMENT = 65_536  # octets; the largest data segment, FTX with 5 x 512 characters, fits many times over
 MAX_SEGMENTS = 1_000_000  # a message; 0074 is n..6 in syntax 1 to 3
+HELD_SEGMENTS = 4_096  # of a message that is read from a file: some 4 MB of memory
 MAX_MESSAGES = 100_000  # an interchange; the largest known filers send some hundreds, 0036 is n..6
 MAX_GROUPS = 10_000  # an interchange
 MAX_FINDINGS = 999  # a message, and the interchange; CONTRL repeats UCS 999 times
@@ -16,7 +17,10 @@ MAX_OBJECT = 16 * 1024 * 1024  # octets of a package's object, which is counted 
 
 
 class EdifactLimits(msgspec.Struct, frozen=True):
-    """Bounds of one reading; a sender that breaks one gets a finding and the rest is not read."""
+    """Bounds of one reading; a sender that breaks one gets a finding and the rest is not read.
+
+    ``held`` is no bound for a sender: what is complete of a message with more segments is put by.
+    """
 
     interchange: int = MAX_INTERCHANGE
     segment: int = MAX_SEGMENT
@@ -27,3 +31,4 @@ class EdifactLimits(msgspec.Struct, frozen=True):
     security: int = MAX_SECURITY
     preamble: int = MAX_PREAMBLE
     package: int = MAX_OBJECT
+    held: int = HELD_SEGMENTS

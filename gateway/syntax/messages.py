@@ -71,8 +71,9 @@ class Messages:
         ordinal, told = self.count, partial(self._tell, self.count)
         grammar, faults = self._identification.of(header)
         keep = self._detail.trees or self._detail.segments
-        limit = self._around.limits.findings
-        walk = Walk(grammar, self._reading, quote(header.get(1)), limit, keep, told)
+        limits, shelves = self._around.limits, self._detail.shelves
+        reference = quote(header.get(1))
+        walk = Walk(grammar, self._reading, reference, limits.findings, keep, told, shelves, limits.held)
         message = Message(
             ordinal,
             header.get(1),

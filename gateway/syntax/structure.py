@@ -121,6 +121,11 @@ class Structure:
         found = self.nodes[node]
         return self.groups[found.path[-1]].repeat if found.trigger else found.repeat
 
+    def opens(self, node: int) -> bool:
+        """True for the trigger of an outermost group."""
+        found = self.nodes[node]
+        return found.trigger and len(found.path) == 1
+
     def leaps(self, move: Move) -> bool:
         """True where a segment of a section is reached without the UNS before it."""
         if self.nodes[move.node].label[:3] in ("UNS", "UNT"):

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
 from gateway.model.edifact import Group, Segment
 from gateway.model.finding import Finding, Place
+from gateway.model.shelf import Parts
 from gateway.syntax.cutter import Run
 from gateway.syntax.elements import quote
 from gateway.syntax.findings import Findings
 from gateway.syntax.grammar import BOUNDARIES, NOWHERE, SECURITY, Grammar, Usual
+from gateway.syntax.limits import HELD_SEGMENTS
 from gateway.syntax.structure import NO_PLACE, Move, Structure
 from gateway.syntax.tokeniser import Reading, is_tag, shown
 from gateway.syntax.tree import grow
@@ -31,7 +35,8 @@ class Walk:
 
     ``number``: of the last segment taken.  ``findings``: at most ``limit`` errors and as many others;
     ``broken``: how many errors of structure there were; ``untold``: findings beyond the bound.  ``keep``:
-    segments are kept and ``tree`` may be asked for.  ``told`` is called with each finding as it is made and
+    segments are kept and ``tree`` may be asked for.  ``shelves``: the folder for those of messages of more than
+    ``held``; ``put_by``: those of security that went there.  ``told`` is called with each finding as it is made and
     gives the finding as it is to stand.
     """
 
@@ -43,6 +48,8 @@ class Walk:
         limit: int,
         keep: bool,
         told: Callable[[Finding], Finding],
+        shelves: Path | None = None,
+        held: int = HELD_SEGMENTS,
     ) -> None:
         self._grammar = grammar
         self._reading = reading
@@ -64,6 +71,11 @@ class Walk:
         self.untold = 0
         self.findings = Findings(limit)
         self.segments: list[Segment] = []
+        self.put_by: list[Segment] = []
+        self._shelves = shelves
+        self._held = held
+        self._parts: Parts | None = None
+        self._looked = 0  # segments among which no outermost group begins but the one at hand
 
     def take(self, run: Run, index: int) -> int:
         """Take the run's texts from ``index`` on; the index of the segment that ends the message, or the end."""
@@ -99,7 +111,24 @@ class Walk:
         self.number, self._last = number, node
         if quick:
             self.offset = offsets[-1]
+        if self._shelves is not None and len(self.segments) > self._held:
+            self._put_by(self._shelves)
         return len(texts)
+
+    def _put_by(self, shelves: Path) -> None:
+        """Hold no more than the outermost group at hand: what is complete goes to a shelf."""
+        structure, nodes = self._grammar.structure, self._nodes
+        ends = len(nodes)
+        if structure is not None and not self.broken:
+            triggers = (n for n in range(ends - 1, self._looked, -1) if structure.opens(nodes[n]))
+            self._looked, ends = ends - 1, next(triggers, 0)
+            if not ends:
+                return
+            self._looked = 0
+            self._parts = self._parts or Parts(shelves)
+            self._parts.put(grow(structure, nodes[:ends], self.segments[:ends]).children)
+        self.put_by += (s for s in self.segments[:ends] if s.tag in SECURITY)
+        del nodes[:ends], self.segments[:ends]
 
     def take_text(self, text: str, offset: int) -> None:
         """One segment, looked at exactly."""
@@ -160,7 +189,11 @@ class Walk:
         structure = self._grammar.structure
         if structure is None or self.broken or not self._keep:
             return None
-        return grow(structure, self._nodes, self.segments)
+        rest = grow(structure, self._nodes, self.segments)
+        if self._parts is None:
+            return rest
+        whole: Any = self._parts.end(rest.children)
+        return Group("", whole)
 
     def path(self, node: int | None = None) -> str:
         """The groups around the last segment, or around a node beyond it: ``SG7[3]/SG8[1]``."""

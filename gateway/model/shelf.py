@@ -1,0 +1,159 @@
+"""What is too much to be held: put by in a file without a name, and gone through as often as one likes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.model.edifact import Group, Segment
+from gateway.model.tree import Entity
+
+_BUFFER = 65_536
+"""Octets written, and read, at a time."""
+_LENGTH = 4
+
+_parts = msgspec.msgpack.Encoder()
+_part = msgspec.msgpack.Decoder(Segment | Group)
+_entities = msgspec.json.Encoder()
+_entity = msgspec.json.Decoder(Entity)
+
+
+class Shelf:
+    """Octets, piece after piece.  The file is gone with whoever has it open.  Raises OSError where there is no room."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - as long as the shelf lives
+        self._held = bytearray()
+
+    def put(self, octets: bytes) -> None:
+        """One more."""
+        self._held += len(octets).to_bytes(_LENGTH, "big")
+        self._held += octets
+        if len(self._held) >= _BUFFER:
+            self._flush()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Each, from the first; several may go through it at once."""
+        self._flush()
+        descriptor, at, held = self._file.fileno(), 0, b""
+        while more := os.pread(descriptor, _BUFFER, at):
+            held, at = held + more, at + len(more)
+            start = 0
+            while (end := start + _LENGTH) <= len(held):
+                end += int.from_bytes(held[start:end], "big")
+                if end > len(held):
+                    break
+                yield held[start + _LENGTH : end]
+                start = end
+            held = held[start:]
+
+    def _flush(self) -> None:
+        if self._held:
+            self._file.write(self._held)
+            self._file.flush()
+            self._held.clear()
+
+
+class Parts:
+    """What a very long message holds: segments and groups in their order, for ``Group.children``.
+
+    The last of them are in memory, all others on a shelf.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._shelf = Shelf(folder)
+        self._last: Sequence[Segment | Group] = ()
+
+    def put(self, parts: Sequence[Segment | Group]) -> None:
+        """More of them."""
+        for part in parts:
+            self._shelf.put(_parts.encode(part))
+
+    def end(self, parts: Sequence[Segment | Group]) -> Parts:
+        """The last of them."""
+        self._last = parts
+        return self
+
+    def __iter__(self) -> Iterator[Segment | Group]:
+        yield from map(_part.decode, self._shelf)
+        yield from self._last
+
+
+class Occurrences:
+    """Very many occurrences of one class, on a shelf."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self._shelf = Shelf(folder)
+
+    def put(self, entity: Entity) -> None:
+        """One more."""
+        self._shelf.put(_entities.encode(entity))
+
+    def __iter__(self) -> Iterator[Entity]:
+        return map(_entity.decode, self._shelf)
+
+    @property
+    def octets(self) -> Iterator[bytes]:
+        """Each as JSON, UTF-8."""
+        return iter(self._shelf)
+
+
+class Entities:
+    """The classes of a very long one: some held, some on shelves, in the order of the WCO Data Model."""
+
+    def __init__(self, folder: Path, parts: Sequence[Sequence[Entity] | Occurrences]) -> None:
+        self.folder = folder
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Entity]:
+        for part in self._parts:
+            yield from part
+
+    def named(self, name: str) -> Iterator[Entity]:
+        """Those of a name."""
+        for part in self._parts:
+            if not isinstance(part, Occurrences):
+                yield from (entity for entity in part if entity.name == name)
+            elif part.name == name:
+                yield from part
+
+    @property
+    def octets(self) -> Iterator[bytes]:
+        """Each as JSON, UTF-8."""
+        for part in self._parts:
+            yield from part.octets if isinstance(part, Occurrences) else map(_entities.encode, part)
+
+
+class Long(Entity, frozen=True):
+    """An occurrence of a class whose ``entities`` are gone through, and never held together."""
+
+    def each(self, path: str) -> Iterator[Entity]:
+        """Every entity at the path, all occurrences of every step, in document order."""
+        name, _, rest = path.partition("/")
+        for entity in self._named(name):
+            if rest:
+                yield from entity.each(rest)
+            else:
+                yield entity
+
+    def _child(self, name: str, occurrence: int) -> Entity | None:
+        return next((e for n, e in enumerate(self._named(name), 1) if n == occurrence), None)
+
+    def _named(self, name: str) -> Iterator[Entity]:
+        entities: Any = self.entities
+        found: Iterator[Entity] = entities.named(name)
+        return found
+
+
+def long(around: Entity, folder: Path, parts: Sequence[Sequence[Entity] | Occurrences]) -> Long:
+    """One of these parts, with the name and the values of ``around``; ``folder``: for more shelves."""
+    entities: Any = Entities(folder, parts)
+    return Long(around.name, around.values, entities)
