@@ -57,7 +57,8 @@ class Large:
     """Large submissions of one process.
 
     ``workers``: where they are worked on, one after the other, away from all others; ``owner``: this process;
-    ``spool``: the folder of their octets while they are worked on.
+    ``spool``: the folder of their octets while they are worked on.  ``judged``: is told of each how many seconds
+    after it was received.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Large:
         *,
         seconds: float = ANSWER_SECONDS,
         hold: timedelta = HOLD,
+        judged: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._intake = intake
         self._commits = commits
@@ -80,6 +82,7 @@ class Large:
         self._spool = spool
         self._seconds = seconds
         self._hold_for = hold
+        self._judged = judged
         self._keeping = DeferredSemaphore(PUT_AWAY_AT_ONCE)
         self._told: set[str] = set()
         self._ending: set[str] = set()
@@ -195,6 +198,8 @@ class Large:
         try:
             answer = await self._settled(submission, owner, at)
             if isinstance(answer, Answer):
+                took = self._intake.now() - submission.received_at
+                self._judged(took.total_seconds())
                 await self._let_go(submission, answer)
         except (security.Refused, inbound.Unreadable) as refused:
             await self._refused(submission, owner, refused.findings)

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +40,13 @@ def spool(server: Server) -> Spool:
         reserve=limits.spool_reserve_bytes,
     )
     found.make()
+
+    def used() -> float:
+        with suppress(OSError):  # the disk is away: that is told elsewhere
+            return found.used()
+        return 0.0
+
+    server.metrics.spool(used, limits.spool_bytes)
     return found
 
 
@@ -62,6 +70,7 @@ def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> La
         server.home / FOLDER,
         seconds=server.settings.limits.large_seconds,
         hold=timedelta(hours=server.settings.trust.hold_hours),
+        judged=server.metrics.large_judged,
     )
 
 

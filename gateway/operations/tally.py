@@ -27,6 +27,7 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
     """Tell the metrics how many deliveries are due and how many are dead, and how late the first are."""
     try:
         counts: Counts = await commits.call("counts")
+        large, first = await commits.call("large_waiting")
         broken: dict[str, Breaker] = await commits.call("breakers", "")
         await commits.call("trim_log")
         for idle in await commits.call("forget_idle") if broken else ():
@@ -37,5 +38,6 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
     metrics.deliveries("due", counts.due)
     metrics.deliveries("dead", counts.dead)
     now = datetime.now(UTC)
+    metrics.large(large, 0.0 if first is None else (now - first).total_seconds())
     metrics.failing({to: state_of(breaker, now) for to, breaker in broken.items()})
     metrics.overdue({to: (now - at).total_seconds() for to, at in counts.oldest_due_at.items()})

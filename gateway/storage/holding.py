@@ -145,6 +145,13 @@ def held_count(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(_waits, ~_is_large)) or 0
 
 
+def large_waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many large ones are kept and not judged yet, and since when the first of them is."""
+    found = select(func.count(), func.min(_h.received_at)).where(_waits, _is_large)
+    count, first = connection.execute(found).one()
+    return count, None if first is None else moment(first)
+
+
 def held_submission(connection: Connection, submission_id: str) -> Submission | None:
     """A held submission octet for octet; None once it was settled."""
     row = connection.execute(select(tables.held).where(_h.id == submission_id, _waits)).first()

@@ -13,6 +13,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # Seconds: a small message takes about a millisecond, the largest some seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# Seconds: a large one takes as many as it has megabytes, or more where the cores have other work.
+LARGE_BUCKETS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0)
 # Codes of findings are a closed set, but a large one; a registry keeps this many and sums up the rest.
 MAX_CODES = 256
 OTHER = "other"
@@ -41,6 +43,7 @@ class Metrics:
         self._make_deliveries()
         self._make_standing()
         self._make_admission()
+        self._make_large()
 
     def _make_requests(self) -> None:
         """Answers to partners."""
@@ -176,6 +179,43 @@ class Metrics:
             registry=self.registry,
         )
         self.connections = Gauge("cvan_connections", "Open connections", registry=self.registry)
+
+    def _make_large(self) -> None:
+        """Large messages: those that are kept and not judged yet, and what their octets take."""
+        self._large = Gauge(
+            "cvan_large", "Large submissions that are kept and not judged yet", registry=self.registry
+        )
+        self._large_age = Gauge(
+            "cvan_large_oldest_seconds",
+            "Seconds since the first of them was received; 0 where there is none",
+            registry=self.registry,
+        )
+        self._large_seconds = Histogram(
+            "cvan_large_seconds",
+            "Seconds from when a large submission was received until it was judged",
+            buckets=LARGE_BUCKETS,
+            registry=self.registry,
+        )
+        self._spool = Gauge(
+            "cvan_spool_bytes",
+            "Octets in the spool of large bodies, and as many as there may be",
+            ["state"],
+            registry=self.registry,
+        )
+
+    def large(self, count: int, oldest: float) -> None:
+        """So many large submissions are kept and not judged yet; seconds since the first was received."""
+        self._large.set(count)
+        self._large_age.set(oldest)
+
+    def large_judged(self, seconds: float) -> None:
+        """A large submission was judged, so long after it was received."""
+        self._large_seconds.observe(seconds)
+
+    def spool(self, used: Callable[[], float], most: int) -> None:
+        """Octets in the spool are asked for when the figures are."""
+        self._spool.labels("used").set_function(used)
+        self._spool.labels("most").set(most)
 
     def own_certificate(self, use: str, seconds: Callable[[], float]) -> None:
         """Until when the gateway has a valid certificate for a use is asked for when the figures are."""

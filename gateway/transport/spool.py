@@ -67,10 +67,14 @@ class Spool:
         except OSError as error:
             raise _full(error) from error
 
+    def used(self) -> int:
+        """Octets in the folder.  Raises OSError."""
+        return sum(_size(path) for path in self.folder.iterdir())
+
     def check(self, more: int) -> None:
         """Raises SpoolFull where so many octets more are too many."""
         try:
-            used = sum(_size(path) for path in self.folder.iterdir())
+            used = self.used()
             free = self._free(self.folder)
         except OSError as error:
             raise _full(error) from error

@@ -46,6 +46,10 @@ class Slices(Opened):
 
         return self._write(sweep)
 
+    def large_waiting(self) -> tuple[int, datetime | None]:
+        """How many large submissions are kept and not judged yet, and when the first of them was received."""
+        return self._read(holding.large_waiting)
+
     def held_as(self, partner: str, digest: str) -> Holding | None:
         """What was kept of these bytes from this partner, or what became of it."""
         return self._read(lambda c: holding.held_as(c, partner, digest))
