@@ -40,6 +40,8 @@ PER_SECOND = 1_000
 """Messages signed beforehand for each second and door: more than a door takes."""
 MOST = 100_000
 """Messages signed beforehand for one measurement; it ends sooner where they do not last."""
+WARM_SECONDS = 4.0
+"""Before anything is measured: a door's worker process begins behind it, with more than a second of processor time."""
 SHARE = 0.7
 """Of its best rate: the load at which the times of single messages are taken."""
 OPEN_CONNECTIONS = 64
@@ -92,13 +94,15 @@ def measure(root: Path, case: Case, postgres: PostgresServer | None, seconds: fl
         urls = (postgres.url(postgres.create()), postgres.url(postgres.create()))
     configure(town, case, urls)
     key, some = town.key(case.partner), min(seconds / 2, OPEN_SECONDS)
-    media_type = pile(root / "pile", key, min(MOST, int(seconds * PER_SECOND * case.doors)), case)
+    media_type = pile(root / "warm", key, int(WARM_SECONDS * PER_SECOND * case.doors / 2), case, "W")
+    pile(root / "pile", key, min(MOST, int(seconds * PER_SECOND * case.doors)), case)
     pile(root / "more", key, min(MOST, int(some * SHARE * PER_SECOND * case.doors)), case, "C")
     before = unavoidable(town, case, urls[0])
     folder = town.folder(case.partner)
     gateway = Gateway(town.home)
     try:
         port = gateway.wait().rpartition(":")[2]
+        _load(port, folder, root / "warm", WARM_SECONDS, media_type)
         before_load = cpu.spent(gateway.pid)
         load = _load(port, folder, root / "pile", seconds, media_type)
         spent = (cpu.spent(gateway.pid) - before_load) / load.count

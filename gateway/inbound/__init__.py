@@ -3,10 +3,11 @@
 from gateway.inbound.deadlines import LATE
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import SET_ASIDE, Examined, Judge, Unreadable, outcome
-from gateway.inbound.inspection import Inspected, Stage, inspect
+from gateway.inbound.inspection import Inspected, Stage, inspect, inspecting
 from gateway.inbound.interchanges import examine_edifact, examine_files
 from gateway.inbound.proof import Proof, prove, prove_file
 from gateway.inbound.senders import tax_codes
+from gateway.inbound.steps import Steps, at_once
 
 __all__ = [
     "LATE",
@@ -16,11 +17,14 @@ __all__ = [
     "Judge",
     "Proof",
     "Stage",
+    "Steps",
     "Unreadable",
+    "at_once",
     "examine_edifact",
     "examine_files",
     "examine_xml",
     "inspect",
+    "inspecting",
     "outcome",
     "prove",
     "prove_file",

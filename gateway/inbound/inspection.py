@@ -12,11 +12,12 @@ import msgspec
 from gateway import routing, rules, security, syntax
 from gateway.handbook import Handbook
 from gateway.inbound.deadlines import timed
-from gateway.inbound.documents import examine_xml
+from gateway.inbound.documents import examining_xml
 from gateway.inbound.examined import Examined, outcome
 from gateway.inbound.interchanges import examine_edifact
 from gateway.inbound.proof import Proof, agreed, prove, prove_file
 from gateway.inbound.senders import senders
+from gateway.inbound.steps import Steps, at_once
 from gateway.model import (
     Declaration,
     Finding,
@@ -59,10 +60,22 @@ def inspect(
     mandate that was revoked meanwhile admits nothing.  ``stage``: declarations are given to it as soon as
     they are judged, and are not in the verdict.
     """
+    return at_once(inspecting(submission, handbook, now, revoked_by, stage))
+
+
+def inspecting(
+    submission: Submission,
+    handbook: Handbook,
+    now: datetime,
+    revoked_by: datetime | None = None,
+    stage: Stage | None = None,
+) -> Steps[Inspected]:
+    """The same in steps."""
     if submission.file:
         proof = prove_file(Path(submission.file), submission.media_type, handbook, now)
     else:
         proof = prove(submission.body, submission.media_type, handbook, now)
+    yield
     verified = proof.verified
     security.check_age(verified, handbook.policy, submission.received_at)
     register = handbook.register
@@ -71,6 +84,7 @@ def inspect(
     if agreed(verified, signer):
         raise security.Refused(agreed(verified, signer))
 
+    yield
     last: list[tuple[Declaration, routing.Admission]] = []
 
     def admitted(declaration: Declaration) -> routing.Admission:
@@ -101,7 +115,7 @@ def inspect(
         examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished, shelves)
     else:
         if verified.document is not None:
-            examined = examine_xml(verified.document, handbook, judge)
+            examined = yield from examining_xml(verified.document, handbook, judge)
         else:
             examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)
         examined = msgspec.structs.replace(examined, messages=tuple(map(finished, examined.messages)))

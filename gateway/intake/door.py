@@ -7,18 +7,21 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway import inbound, security
 from gateway.handbook import Handbook
-from gateway.intake.journey import REVOCATION, Numbers, Worked, drafted, sealed, settlement
+from gateway.intake.abreast import Abreast
+from gateway.intake.journey import REVOCATION, Numbers, Worked, drafting, sealed, settlement, working
 from gateway.model import Answer, Channel, Finding, Pending, Place, Register, Submission, Verdict
 from gateway.storage import Clash, GroupCommit, Holding, LedgerUnavailable, Overloaded, Settlement, Sighting
 
 log = logging.getLogger("gateway.intake")
+
+T = TypeVar("T")
 
 INLINE_BYTES = 64 * 1024
 """Up to this a submission is inspected on the reactor's thread: some ten milliseconds at most, where a
@@ -58,7 +61,8 @@ class Intake:
 
     ``hold``: how long one waits for what nobody could tell.  ``refresh``: brings ``handbook`` up to the
     ledger's register; without it, the register is read here.  ``aside``: where signing is done that has to
-    wait for another device.  ``publish``: the broker that accepted declarations go to as well.
+    wait for another device.  ``publish``: the broker that accepted declarations go to as well.  ``abreast``: with
+    which others a submission goes; without it, each goes by itself.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Intake:
         aside: Aside | None = None,
         on_verdict: Callable[[Verdict], None] = lambda verdict: None,
         publish: str = "",
+        abreast: Abreast | None = None,
     ) -> None:
         self._commits = commits
         self._numbers = numbers
@@ -89,6 +94,7 @@ class Intake:
         self._hold_for = hold
         self._refresh = refresh
         self._aside = aside
+        self._abreast = abreast
         self._newest: Register | None = None
         self._met: dict[bytes, datetime] = {}
 
@@ -222,11 +228,14 @@ class Intake:
         self, submission: Submission, now: datetime, sunk: Finding | None, at: datetime | None
     ) -> Worked:
         """As journey.work.  A key in a token is asked from another thread: it may take its time."""
-        key = self._key.signing(now)
-        drafts = drafted(submission, self._knowledge(), self._numbers.take, now, sunk, at)
+        key, book, numbers = self._key.signing(now), self._knowledge(), self._numbers.take
         if key.remote and self._aside is not None:
+            drafts = await self._made(drafting(submission, book, numbers, now, sunk, at))
             return await self._aside(sealed, drafts, key, now)
-        return sealed(drafts, key, now)
+        return await self._made(working(submission, book, key, numbers, now, sunk, at))
+
+    async def _made(self, steps: inbound.Steps[T]) -> T:
+        return inbound.at_once(steps) if self._abreast is None else await self._abreast.take(steps)
 
     def _knowledge(self) -> Handbook:
         """As it is now; with the register that was read meanwhile, where that is newer."""

@@ -42,8 +42,8 @@ class Numbers:
 
     BLOCK = 10_000
 
-    ENOUGH = 1_000
-    """More than any submission takes that is judged on a reactor's thread: 64 KiB of the shortest messages."""
+    ENOUGH = 4_000
+    """More than those take that go abreast on a reactor's thread: 256 KiB of the shortest messages."""
 
     def __init__(self, ledger: Ledger, name: str = OUTGOING) -> None:
         self._ledger = ledger
@@ -110,9 +110,25 @@ def work(
 ) -> Worked:
     """Inspect, draft and sign: in a worker, or on the reactor's thread where the key is at hand.
 
-    The rest is as with `drafted`.
+    The rest is as with `drafting`.
     """
-    return sealed(drafted(submission, handbook, numbers, now, sunk, at, stage), key, now)
+    return inbound.at_once(working(submission, handbook, key, numbers, now, sunk, at, stage))
+
+
+def working(
+    submission: Submission,
+    handbook: Handbook,
+    key: security.SigningKey,
+    numbers: Callable[[int], Sequence[str]],
+    now: datetime,
+    sunk: Finding | None = None,
+    at: datetime | None = None,
+    stage: inbound.Stage | None = None,
+) -> inbound.Steps[Worked]:
+    """The same in steps."""
+    drafts = yield from drafting(submission, handbook, numbers, now, sunk, at, stage)
+    yield
+    return sealed(drafts, key, now)
 
 
 class Drafted(msgspec.Struct, frozen=True):
@@ -132,7 +148,7 @@ def sealed(drafts: Drafted, key: security.SigningKey, now: datetime) -> Worked:
     return Worked(drafts.verdict, receipt, refusals, drafts.register)
 
 
-def drafted(
+def drafting(
     submission: Submission,
     handbook: Handbook,
     numbers: Callable[[int], Sequence[str]],
@@ -140,8 +156,8 @@ def drafted(
     sunk: Finding | None = None,
     at: datetime | None = None,
     stage: inbound.Stage | None = None,
-) -> Drafted:
-    """Inspect, and draft what is to be answered.
+) -> inbound.Steps[Drafted]:
+    """Inspect, and draft what is to be answered, in steps.
 
     ``sunk``: a finding that rejects all, whatever else is found: that this reference was used before for
     other bytes, that nobody could tell whether the signer's certificate was revoked.  ``at``: as of when it is
@@ -150,7 +166,8 @@ def drafted(
     """
     if sunk is not None and at is not None:
         handbook = handbook.asking("off")  # it is answered for what was found, whatever is known now
-    inspected = _inspect(submission, handbook, at or now, now, stage)
+    inspected = yield from _inspecting(submission, handbook, at or now, now, stage)
+    yield
     if sunk is not None:
         inspected = _sunk(inspected, sunk)
     verdict = inspected.verdict
@@ -166,11 +183,11 @@ def drafted(
     return Drafted(verdict, receipt, refusals, handbook.register.version)
 
 
-def _inspect(
+def _inspecting(
     submission: Submission, handbook: Handbook, at: datetime, now: datetime, stage: inbound.Stage | None
-) -> inbound.Inspected:
+) -> inbound.Steps[inbound.Inspected]:
     try:
-        return inbound.inspect(submission, handbook, at, now, stage)
+        return (yield from inbound.inspecting(submission, handbook, at, now, stage))
     except security.Held:
         # What would be refused anyway is refused now: only what is otherwise good is held.
         inbound.inspect(submission, handbook.asking("accept"), at, now, stage)

@@ -25,11 +25,30 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     workshop = Workshop(server.home, reactor, chosen)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    intake = server.intake(workshop, on_settled)
+    intake = server.intake(workshop, once_a_turn(on_settled, reactor))
     large = bulk.large(server, reactor, intake, bulk.lane(server, reactor))
     services = Doorkeeping(intake, server.commits, server.handbook, server.readiness, large)
     door = door_of(server, reactor, services, spool=bulk.spool(server))
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
+
+
+def once_a_turn(call: Callable[[], None], reactor: Any) -> Callable[[], None]:
+    """Makes the call in the reactor's next turn, once for however many wanted it in this one: what a commit held
+    is told to another process by one octet."""
+    called = False
+
+    def want() -> None:
+        nonlocal called
+        if not called:
+            called = True
+            reactor.callLater(0, make)
+
+    def make() -> None:
+        nonlocal called
+        called = False
+        call()
+
+    return want
 
 
 def open_operations(server: Server, reactor: Any, port: int) -> None:

@@ -21,7 +21,7 @@ from twisted.python.threadpool import ThreadPool
 from gateway import transport
 from gateway.handbook import Handbook
 from gateway.inbound import LATE
-from gateway.intake import Intake, Numbers, Workers
+from gateway.intake import Abreast, Intake, Numbers, Workers
 from gateway.model import Register, Verdict
 from gateway.operations import settings
 from gateway.operations.keywatch import gauge
@@ -141,6 +141,7 @@ class Server:
             aside=self.aside(),
             on_verdict=self.count_late,
             publish=self.settings.broker,
+            abreast=Abreast(lambda call: self._reactor.callLater(0, call)),
         )
 
     def _commits(self) -> GroupCommit:

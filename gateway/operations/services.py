@@ -23,6 +23,9 @@ T = TypeVar("T")
 REFUSED = "refused"
 """What is said of one that was kept and then turned out to be nobody's: there is no receipt."""
 
+AWAY = (security.KeyUnusable, storage.Overloaded, storage.LedgerUnavailable)
+"""The ledger or the signing key is not to be had, or cannot keep up: the sender is to come again."""
+
 log = logging.getLogger("gateway.services")
 
 
@@ -53,11 +56,8 @@ class Doorkeeping:
         """The meanings of findings as they are now."""
         return self._handbook().catalogue
 
-    def submit(self, submission: Submission) -> Deferred[Answer | Pending]:
-        """Judge and commit, or keep; fails with transport.Refusal or transport.Overloaded."""
-        return _deferred(self._submit(submission))
-
-    async def _submit(self, submission: Submission) -> Answer | Pending:
+    async def submit(self, submission: Submission) -> Answer | Pending:
+        """Judge and commit, or keep.  Raises transport.Refusal and transport.Overloaded."""
         try:
             if submission.file and self._large is not None:
                 return await self._large.submit(submission)
@@ -66,6 +66,8 @@ class Doorkeeping:
             raise transport.Refusal(refused.findings, 403) from refused
         except inbound.Unreadable as unreadable:
             raise transport.Refusal(unreadable.findings, 422) from unreadable
+        except AWAY as away:
+            raise _overloaded(away) from away
 
     def status(self, partner: str, submission_id: str) -> Deferred[transport.Status | None]:
         """What became of a submission that this partner filed or signed."""
@@ -183,9 +185,12 @@ def _deferred(work: Coroutine[Any, Any, T]) -> Deferred[T]:
 
 
 def _away(failure: Failure) -> Failure:
-    if isinstance(failure.value, security.KeyUnusable):
-        log.error("nothing can be signed: %s", failure.value)
-        raise transport.Overloaded() from failure.value
-    if isinstance(failure.value, storage.Overloaded | storage.LedgerUnavailable):
-        raise transport.Overloaded() from failure.value
+    if isinstance(failure.value, AWAY):
+        raise _overloaded(failure.value) from failure.value
     return failure
+
+
+def _overloaded(away: BaseException) -> transport.Overloaded:
+    if isinstance(away, security.KeyUnusable):
+        log.error("nothing can be signed: %s", away)
+    return transport.Overloaded()

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from gateway.model import Finding, Place
+from gateway.transport.alarm import Alarm
 from gateway.transport.bounds import body_due
 from gateway.transport.call import Head, Reply
 from gateway.transport.counter import Admitted
@@ -71,6 +72,8 @@ class Channel(http.HTTPChannel):
         self.door = door
         self.clock = clock
         self.callLater = clock.callLater  # type: ignore[method-assign]
+        self._idle = Alarm(clock, self.timeoutConnection)
+        self.answer_due = Alarm(clock, self._unanswered)
         self.timeOut = door.bounds.idle_seconds  # type: ignore[assignment]
         self.visit = Visit()
         self.over = False
@@ -96,8 +99,28 @@ class Channel(http.HTTPChannel):
         """Stop all clocks, leave the door."""
         _cancel(self._header_due, self._body_due, self._read_again)
         super().connectionLost(reason)
+        self._idle.stop()
+        self.answer_due.stop()
         self.door.depart(self.visit)
         self._channels.left(self)
+
+    def setTimeout(self, period: float | None) -> Any:  # noqa: N802
+        """Between requests it may be silent so long, None within one; what was said before."""
+        before, self.timeOut = self.timeOut, period  # type: ignore[assignment]
+        if period is None:
+            self._idle.clear()
+        else:
+            self._idle.set(period)
+        return before
+
+    def resetTimeout(self) -> None:  # noqa: N802
+        """It is not silent."""
+        if self.timeOut is not None:
+            self._idle.set(self.timeOut)
+
+    def _unanswered(self) -> None:
+        if self.requests:
+            self.requests[0].unanswered()
 
     @property
     def idle(self) -> bool:

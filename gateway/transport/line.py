@@ -168,6 +168,9 @@ class Line(Generic[T]):
                     late.append(self._take(rank, partner, now))
         return late
 
+    def __len__(self) -> int:
+        return self._count
+
     def _has_place(self, rank: Rank) -> bool:
         """One more of the class leaves each class that it yields to what is kept for that."""
         at_work, yielding = self.at_work, 0

@@ -12,20 +12,21 @@ from typing import Any, Protocol
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from gateway.transport.alarm import Alarm
 from gateway.transport.call import Reply
 from gateway.transport.counter import Admitted
 from gateway.transport.door import Door
-from gateway.transport.reactor import Clock, Delayed
 
 
 class Line(Protocol):
     """The connection, as far as a request on it must know it.
 
-    ``persistent``: whether another request may follow.
+    ``persistent``: whether another request may follow.  ``answer_due``: calls `Request.unanswered` of the one that
+    is served: there is one at a time.
     """
 
     door: Door
-    clock: Clock
+    answer_due: Alarm
     persistent: bool
 
     def write(self, data: bytes) -> None:
@@ -50,7 +51,6 @@ class Request(http.Request):
         self.emitted = False
         self.received = 0
         self._digest = hashlib.sha256()
-        self._answer_due: Delayed | None = None
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """The body is bounded by admission, so it may stay in memory."""
@@ -76,17 +76,15 @@ class Request(http.Request):
             self.emit(self.outcome)
         elif self.outcome is not None:
             self.served = True
-            seconds = self.door.bounds.answer_seconds
-            self._answer_due = self.channel.clock.callLater(seconds, self._unanswered, self.outcome)
+            self.channel.answer_due.set(self.door.bounds.answer_seconds)
             answer = self.door.serve(self.outcome, self.content.getvalue(), self._digest.hexdigest())
             answer.addCallback(self.emit)
 
     def emit(self, reply: Reply) -> None:
         """Write the reply, unless one was written or the client is gone."""
-        if self._answer_due is not None and self._answer_due.active():
-            self._answer_due.cancel()
         if self.emitted or self._disconnected:
             return
+        self.channel.answer_due.clear()
         self.emitted = True
         if reply.close or self.door.closing:
             self.channel.persistent = False
@@ -100,10 +98,9 @@ class Request(http.Request):
         """The client is gone; a submission that was handed over is judged all the same."""
         if isinstance(self.outcome, Admitted) and not self.served:
             self.door.abandon(self.outcome)
-        if self._answer_due is not None and self._answer_due.active():
-            self._answer_due.cancel()
         super().connectionLost(reason)
 
-    def _unanswered(self, admitted: Admitted) -> None:
-        if not self.emitted:
-            self.emit(self.door.unanswered(admitted))
+    def unanswered(self) -> None:
+        """It is not answered in time."""
+        if self.served and not self.emitted and isinstance(self.outcome, Admitted):
+            self.emit(self.door.unanswered(self.outcome))

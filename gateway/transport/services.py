@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -136,9 +136,9 @@ class Services(Protocol):
     def catalogue(self) -> Catalogue:
         """The meanings of all findings as they are now."""
 
-    def submit(self, submission: Submission) -> Deferred[Answer | Pending]:
-        """Judge and commit, or keep what cannot be judged yet; fires after the commit.  Fails with Refusal
-        or Overloaded."""
+    def submit(self, submission: Submission) -> Awaitable[Answer | Pending]:
+        """Judge and commit, or keep what cannot be judged yet; done after the commit.  Raises Refusal
+        or Overloaded.  Awaited at once: a Deferred of its own would be made for nothing."""
 
     def status(self, partner: str, submission_id: str) -> Deferred[Status | None]:
         """What became of a submission of this partner's."""
