@@ -25,6 +25,7 @@ from gateway.security.xmldsig.canonical import (
     read_again,
 )
 from gateway.security.xmldsig.grammar import check_attributes, misshapen
+from gateway.security.xmldsig.plain import Plain
 from gateway.security.xmldsig.signature import (
     BASE64,
     ENVELOPED,
@@ -233,11 +234,15 @@ def take(root: etree._Element, signature: XmlSignature, place: Place) -> Content
     return Content(octets, document)
 
 
-def take_whole(root: etree._Element, signature: XmlSignature, target: Target) -> Content:
-    """The whole document without the signature in it.  Raises Refused (SIG014, SIG015)."""
+def take_whole(
+    root: etree._Element, signature: XmlSignature, target: Target, plain: Plain | None = None
+) -> Content:
+    """The whole document without the signature in it; ``plain``: where it is canonical as it came, perhaps.
+    Raises Refused (SIG014, SIG015)."""
     _detach(root, signature.element)
     method = c14n_of_target(target)
-    octets = canonical(root, method)
+    as_it_is = plain is not None and plain.is_canonical(method)
+    octets = plain.content() if plain is not None and as_it_is else canonical(root, method)
     if method == EXCLUSIVE and _XSI in octets:
         _check_types(root, read_again(octets))
     return Content(octets, root)
