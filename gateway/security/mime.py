@@ -40,7 +40,6 @@ _LAST_SEMICOLON = re.compile(r";[ \t]*\Z")
 _FIELD = re.compile(rf"({_WORD}):[ \t]*(.*)\Z")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]\Z")
 _LINE_END = re.compile(rb"\r?\n")
-_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
 _REMEMBERED = 512
 """Octets of a header block that is remembered."""
 _CONTENT_ID = re.compile(r"<([!-;=?-~]{1,256})>")
@@ -94,12 +93,11 @@ def media_type(value: str) -> MediaType:
 
 def read_entity(octets: bytes, limits: MimeLimits) -> Entity:
     """Split an entity into its fields and body.  Raises Refused (SIG050, SIG051)."""
-    fields, start = _fields(octets, limits)
-    value = fields.get("content-type")
-    media = MediaType("", {}) if value is None else media_type(value)
-    encoding = fields.get("content-transfer-encoding", "7bit").strip().lower()
-    named = _CONTENT_ID.fullmatch(fields.get("content-id", "").strip())
-    return Entity(media, encoding, octets[start:], named[1] if named else "")
+    end = _header_end(octets)
+    media, encoding, content_id, start = (
+        _read_header(octets, limits) if end == -1 else _known_header(octets[:end], limits)
+    )
+    return Entity(media, encoding, octets[start:], content_id)
 
 
 def body_of(entity: Entity) -> bytes:
@@ -178,13 +176,32 @@ def _candidates(body: bytes, dashes: bytes) -> Iterator[int]:
         at = body.find(b"\n" + dashes, at + 1)
 
 
-def _fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], int]:
-    """The header fields by lower-case name, unfolded, and where the body starts."""
-    end = _HEADER_END.search(octets, 0, _REMEMBERED)
-    return _read_fields(octets, limits) if end is None else _known_fields(octets[: end.end()], limits)
+def _header_end(octets: bytes) -> int:
+    """Where a header block ends that is short enough to be remembered; -1 where there is none."""
+    if octets.startswith((b"\n", b"\r\n")):
+        return octets.index(b"\n") + 1
+    bare, whole = octets.find(b"\n\n", 0, _REMEMBERED), octets.find(b"\n\r\n", 0, _REMEMBERED)
+    if bare == -1:
+        return -1 if whole == -1 else whole + 3
+    return bare + 2 if whole == -1 or bare < whole else whole + 3
+
+
+def _read_header(octets: bytes, limits: MimeLimits) -> tuple[MediaType, str, str, int]:
+    """An entity's type, transfer encoding and Content-ID, and where its body starts."""
+    fields, start = _read_fields(octets, limits)
+    value = fields.get("content-type")
+    media = MediaType("", {}) if value is None else media_type(value)
+    encoding = fields.get("content-transfer-encoding", "7bit").strip().lower()
+    named = _CONTENT_ID.fullmatch(fields.get("content-id", "").strip())
+    return media, encoding, named[1] if named else "", start
+
+
+_known_header = lru_cache(maxsize=256)(_read_header)
+"""A sender's headers are the same in every message; what is refused is not remembered."""
 
 
 def _read_fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], int]:
+    """The header fields by lower-case name, unfolded, and where the body starts."""
     fields: dict[str, str] = {}
     at, name = 0, ""
     for count, line in enumerate(_lines(octets, limits)):
@@ -196,10 +213,6 @@ def _read_fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], 
             raise refusal("SIG051", str(limits.max_fields), "", "MIME header")
         name = _add_field(fields, name, text)
     raise refusal("SIG050", "an empty line after the header", "", "MIME header")
-
-
-_known_fields = lru_cache(maxsize=256)(_read_fields)
-"""A sender's headers are the same in every message; what is refused is not remembered."""
 
 
 def _lines(octets: bytes, limits: MimeLimits) -> list[bytes]:

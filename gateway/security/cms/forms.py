@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from secrets import token_bytes
 from typing import Final
 
@@ -181,6 +182,7 @@ def _split(body: bytes) -> _Split | None:
     return _Split(match[1], content, tail)
 
 
+@lru_cache(maxsize=1_024)
 def _head(middle: bytes, size: int | None, behind: int) -> bytes:
     """What stands before a content of a size (None: there is none inside) and a tail of ``behind`` octets."""
     head = b"" if size is None else opening(_OCTETS, size)
@@ -203,6 +205,7 @@ def _first_hole(tail: bytes) -> int:
     return digest if time == -1 else min(digest, time + len(_TIME))
 
 
+@lru_cache(maxsize=1_024)
 def _moment(text: bytes) -> datetime | None:
     if _MOMENT.fullmatch(text) is None:
         return None
