@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import quopri
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -152,28 +152,19 @@ def _delimiters(body: bytes, dashes: bytes) -> list[tuple[int, int, bool]]:
 
     Raises Refused (SIG052) where more lines only look like one than any inner boundary explains."""
     found: list[tuple[int, int, bool]] = []
-    for count, at in enumerate(_candidates(body, dashes)):
-        if len(found) == _ENOUGH:
-            break
+    sought, size, count = b"\n" + dashes, len(dashes), 0
+    at = 0 if body.startswith(dashes) else body.find(sought) + 1 or -1
+    while at >= 0 and len(found) < _ENOUGH:
         if count == MAX_CANDIDATES:
             raise refusal("SIG052", "2", f"> {MAX_CANDIDATES} lines with the boundary", "multipart/signed")
-        end = body.find(b"\n", at)
-        end = len(body) if end == -1 else end + 1
-        rest = body[at + len(dashes) : end].rstrip(b" \t\r\n")
-        if rest in (b"", b"--"):
-            before = at - 2 if body[at - 2 : at] == b"\r\n" else max(at - 1, 0)
-            found.append((before, end, rest == b"--"))
+        end = body.find(b"\n", at) + 1 or len(body)
+        rest = body[at + size : end].rstrip(b" \t\r\n")
+        if not rest or rest == b"--":
+            before = at - 2 if body.startswith(b"\r\n", max(at - 2, 0)) else max(at - 1, 0)
+            found.append((before, end, bool(rest)))
+        count += 1
+        at = body.find(sought, at) + 1 or -1
     return found
-
-
-def _candidates(body: bytes, dashes: bytes) -> Iterator[int]:
-    """Where the lines begin that begin with the boundary."""
-    if body.startswith(dashes):
-        yield 0
-    at = body.find(b"\n" + dashes)
-    while at != -1:
-        yield at + 1
-        at = body.find(b"\n" + dashes, at + 1)
 
 
 def _header_end(octets: bytes) -> int:
