@@ -21,6 +21,8 @@ MAX_CANDIDATES = 10_000
 """Lines that begin with the boundary and are no delimiter, as those of an inner boundary that begins alike."""
 _ENOUGH = 4
 """Delimiters: one more than there may be."""
+_SMALL = 65_536
+"""Octets of a body that may be copied once more."""
 
 MICALG: Mapping[str, str] = {
     "sha1": "sha-1",
@@ -126,7 +128,11 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
     there are not exactly two parts or something stands behind them.
     """
     check_boundary(boundary)
-    marks = _delimiters(body, b"--" + boundary.encode("ascii"))
+    dashes = b"--" + boundary.encode("ascii")
+    usual = _usual_parts(body, dashes) if len(body) <= _SMALL else None
+    if usual is not None:
+        return usual
+    marks = _delimiters(body, dashes)
     if [closing for _, _, closing in marks] != [False, False, True]:
         raise refusal("SIG052", "2", str(max(len(marks) - 1, 0)), "multipart/signed")
     if marks[0][0] > limits.max_preamble:
@@ -134,6 +140,17 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
     if body[marks[2][1] :].strip():
         raise refusal("SIG052", "", "octets behind the last part", "multipart/signed")
     return SignedParts(body[marks[0][1] : marks[1][0]], body[marks[1][1] : marks[2][0]])
+
+
+def _usual_parts(body: bytes, dashes: bytes) -> SignedParts | None:
+    """The parts of a body as most senders write it: nothing before, nothing behind, no blank after a boundary that
+    stands nowhere else; None for another."""
+    pieces = body.split(dashes, _ENOUGH)
+    if len(pieces) != _ENOUGH or pieces[0] or pieces[3] not in (b"--\r\n", b"--"):
+        return None
+    first, second = pieces[1], pieces[2]
+    ends = (first[:2], first[-2:], second[:2], second[-2:])
+    return SignedParts(first[2:-2], second[2:-2]) if ends == (b"\r\n",) * 4 else None
 
 
 def check_boundary(boundary: str) -> None:
