@@ -207,18 +207,19 @@ def c14n_of_target(target: Target) -> str:
     return named[0] if named else INCLUSIVE
 
 
-def take(root: etree._Element, signature: XmlSignature, place: Place) -> Content:
+def take(root: etree._Element, signature: XmlSignature, place: Place, plain: Plain | None = None) -> Content:
     """The content in its canonical octets, and as a tree of its own.
 
     The tree of an enveloped signature's document is what is digested and read; for the other shapes it is a
-    copy of the element that the reference names (in an Object: of its only child).  Raises Refused (SIG013..SIG015).
+    copy of the element that the reference names (in an Object: of its only child).  ``plain``: as for `take_whole`.
+    Raises Refused (SIG013..SIG015).
     """
     target = signature.profile.targets[place.content]
     element = place.element
     assert element is not None
     method = c14n_of_target(target)
     if place.shape == shapes.ENVELOPED:
-        return take_whole(root, signature, target)
+        return take_whole(root, signature, target, plain)
     if target.transforms == (BASE64,):
         return Content(_from_base64(element), None)
     octets = canonical_part(element, method)

@@ -118,12 +118,12 @@ def prove(
     place = place_of(root, signature) if beside is None else place_outside(root, signature, beside[1])
     properties = read_properties(root, signature, place)
     if properties is None:
-        return _prove_simple(root, signature, place, trust, policy, now, check, beside)
+        return _prove_simple(root, signature, place, trust, policy, now, check, beside, plain)
     digests = {*(target.digest for target in profile.targets), *properties.digests}
     legacy = admitted(profile.algorithm, digests, policy, now, "SignedInfo", place.shape)
 
     def take_content(theirs: Sequence[bytes] | None) -> tuple[Content, Sequence[bytes]]:
-        return _taken(root, signature, place, properties, policy, theirs, beside)
+        return _taken(root, signature, place, properties, policy, theirs, beside, plain)
 
     judged = judge_qualified(signature, properties, trust, policy, now, check, take_content)
     remember(signature)
@@ -158,7 +158,7 @@ def _prove_simple(
         content = take_whole(root, signature, profile.targets[0], plain)
         _check_digests(signature, (content.octets,), theirs)
     else:
-        content, _ = _taken(root, signature, place, None, policy, theirs, beside)
+        content, _ = _taken(root, signature, place, None, policy, theirs, beside, plain)
     signer = msgspec.structs.replace(chain.signer, algorithm=profile.algorithm.name, profile=legacy)
     return Proven(content, shape, signer, proof)
 
@@ -171,10 +171,15 @@ def _taken(
     policy: Policy,
     theirs: Sequence[bytes] | None,
     beside: tuple[Sequence[bytes], str] | None,
+    plain: Plain | None,
 ) -> tuple[Content, Sequence[bytes]]:
     """The content, and what each reference covers, once every digest has held.  Raises Refused (SIG011)."""
     covered = _parts(signature, place, properties)
-    content = take(root, signature, place) if beside is None else _beside(signature, place, beside[0], policy)
+    content = (
+        take(root, signature, place, plain)
+        if beside is None
+        else _beside(signature, place, beside[0], policy)
+    )
     covered[place.content] = content.octets
     _check_digests(signature, covered, theirs)
     return content, covered
