@@ -6,7 +6,7 @@ HOME_DIR ?= .demo/home
 
 .PHONY: demo run test drills bench bench-edifact chaos lint clean
 
-$(VENV)/.ready: setup.cfg setup.py pyproject.toml conf/constraints.txt gateway/syntax/_plain.c gateway/mapping/_plain.c
+$(VENV)/.ready: setup.cfg setup.py pyproject.toml conf/constraints.txt $(wildcard gateway/*/_plain.c gateway/*/*/_plain.c)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e .
 	touch $@

@@ -1,6 +1,6 @@
 """Carries the top-level data rooms (xsd, mappings, conf, keystore) inside the wheel as gateway/shipped.
 
-And compiles the two modules in C; where there is no compiler, Python does the same in their place, at half the speed.
+And compiles the modules in C; where there is no compiler, Python does the same in their place, at half the speed.
 """
 
 import shutil
@@ -30,6 +30,7 @@ setup(
     cmdclass={"build_py": BuildWithRooms},
     ext_modules=[
         Extension("gateway.syntax._plain", ["gateway/syntax/_plain.c"], optional=True),
+        Extension("gateway.security.xmldsig._plain", ["gateway/security/xmldsig/_plain.c"], optional=True),
         Extension(
             "gateway.mapping._plain",
             ["gateway/mapping/_plain.c"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -155,24 +156,28 @@ def check_key(key: object, policy: Policy, part: str) -> PublicKey:
     raise refusal("SIG026", "RSA, EC, Ed25519", type(key).__name__, part)
 
 
+@lru_cache(maxsize=64)
+def arguments_of(algorithm: Algorithm) -> tuple[object, ...]:
+    """What a key's operation takes behind its data: made once, for making it costs more than a microsecond."""
+    digest = HASHES[algorithm.digest]
+    if algorithm.scheme == "ed25519":
+        return ()
+    if algorithm.scheme == "ecdsa":
+        return (ec.ECDSA(digest),)
+    return PKCS1v15() if algorithm.scheme == "rsa" else PSS(MGF1(digest), algorithm.salt), digest
+
+
 def check_signature(key: PublicKey, algorithm: Algorithm, value: bytes, data: bytes, part: str) -> None:
     """The public-key operation.  An ECDSA ``value`` is DER here.
 
     Raises Refused: SIG030 where the algorithm is not one of the key's type, SIG012 where the
     signature is not the key's over the data.
     """
-    digest = HASHES[algorithm.digest]
+    if algorithm.scheme not in _schemes_of(type(key)):
+        raise refusal("SIG030", expected=", ".join(_schemes_of(type(key))), found=algorithm.name, part=part)
+    operation: Callable[..., None] = key.verify
     try:
-        if isinstance(key, rsa.RSAPublicKey) and algorithm.scheme == "rsa":
-            key.verify(value, data, PKCS1v15(), digest)
-        elif isinstance(key, rsa.RSAPublicKey) and algorithm.scheme == "rsa-pss":
-            key.verify(value, data, PSS(MGF1(digest), algorithm.salt), digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm.scheme == "ecdsa":
-            key.verify(value, data, ec.ECDSA(digest))
-        elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm.scheme == "ed25519":
-            key.verify(value, data)
-        else:
-            raise refusal("SIG030", expected=_kind(key), found=algorithm.name, part=part)
+        operation(value, data, *arguments_of(algorithm))
     except InvalidSignature:
         raise refusal("SIG012", part=part) from None
 
@@ -189,7 +194,9 @@ def der_of_raw(key: PublicKey, value: bytes, part: str) -> bytes:
     return encode_dss_signature(r, s)
 
 
-def _kind(key: PublicKey) -> str:
-    if isinstance(key, rsa.RSAPublicKey):
-        return "rsa, rsa-pss"
-    return "ecdsa" if isinstance(key, ec.EllipticCurvePublicKey) else "ed25519"
+@lru_cache(maxsize=16)
+def _schemes_of(kind: type[PublicKey]) -> tuple[str, ...]:
+    """The schemes of a type of key."""
+    if issubclass(kind, rsa.RSAPublicKey):
+        return ("rsa", "rsa-pss")
+    return ("ecdsa",) if issubclass(kind, ec.EllipticCurvePublicKey) else ("ed25519",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import quopri
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -21,6 +21,8 @@ MAX_CANDIDATES = 10_000
 """Lines that begin with the boundary and are no delimiter, as those of an inner boundary that begins alike."""
 _ENOUGH = 4
 """Delimiters: one more than there may be."""
+_SMALL = 65_536
+"""Octets of a body that may be copied once more."""
 
 MICALG: Mapping[str, str] = {
     "sha1": "sha-1",
@@ -40,7 +42,6 @@ _LAST_SEMICOLON = re.compile(r";[ \t]*\Z")
 _FIELD = re.compile(rf"({_WORD}):[ \t]*(.*)\Z")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]\Z")
 _LINE_END = re.compile(rb"\r?\n")
-_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
 _REMEMBERED = 512
 """Octets of a header block that is remembered."""
 _CONTENT_ID = re.compile(r"<([!-;=?-~]{1,256})>")
@@ -94,12 +95,11 @@ def media_type(value: str) -> MediaType:
 
 def read_entity(octets: bytes, limits: MimeLimits) -> Entity:
     """Split an entity into its fields and body.  Raises Refused (SIG050, SIG051)."""
-    fields, start = _fields(octets, limits)
-    value = fields.get("content-type")
-    media = MediaType("", {}) if value is None else media_type(value)
-    encoding = fields.get("content-transfer-encoding", "7bit").strip().lower()
-    named = _CONTENT_ID.fullmatch(fields.get("content-id", "").strip())
-    return Entity(media, encoding, octets[start:], named[1] if named else "")
+    end = _header_end(octets)
+    media, encoding, content_id, start = (
+        _read_header(octets, limits) if end == -1 else _known_header(octets[:end], limits)
+    )
+    return Entity(media, encoding, octets[start:], content_id)
 
 
 def body_of(entity: Entity) -> bytes:
@@ -128,7 +128,11 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
     there are not exactly two parts or something stands behind them.
     """
     check_boundary(boundary)
-    marks = _delimiters(body, b"--" + boundary.encode("ascii"))
+    dashes = b"--" + boundary.encode("ascii")
+    usual = _usual_parts(body, dashes) if len(body) <= _SMALL else None
+    if usual is not None:
+        return usual
+    marks = _delimiters(body, dashes)
     if [closing for _, _, closing in marks] != [False, False, True]:
         raise refusal("SIG052", "2", str(max(len(marks) - 1, 0)), "multipart/signed")
     if marks[0][0] > limits.max_preamble:
@@ -136,6 +140,17 @@ def split_signed(body: bytes, boundary: str, limits: MimeLimits) -> SignedParts:
     if body[marks[2][1] :].strip():
         raise refusal("SIG052", "", "octets behind the last part", "multipart/signed")
     return SignedParts(body[marks[0][1] : marks[1][0]], body[marks[1][1] : marks[2][0]])
+
+
+def _usual_parts(body: bytes, dashes: bytes) -> SignedParts | None:
+    """The parts of a body as most senders write it: nothing before, nothing behind, no blank after a boundary that
+    stands nowhere else; None for another."""
+    pieces = body.split(dashes, _ENOUGH)
+    if len(pieces) != _ENOUGH or pieces[0] or pieces[3] not in (b"--\r\n", b"--"):
+        return None
+    first, second = pieces[1], pieces[2]
+    ends = (first[:2], first[-2:], second[:2], second[-2:])
+    return SignedParts(first[2:-2], second[2:-2]) if ends == (b"\r\n",) * 4 else None
 
 
 def check_boundary(boundary: str) -> None:
@@ -154,37 +169,47 @@ def _delimiters(body: bytes, dashes: bytes) -> list[tuple[int, int, bool]]:
 
     Raises Refused (SIG052) where more lines only look like one than any inner boundary explains."""
     found: list[tuple[int, int, bool]] = []
-    for count, at in enumerate(_candidates(body, dashes)):
-        if len(found) == _ENOUGH:
-            break
+    sought, size, count = b"\n" + dashes, len(dashes), 0
+    at = 0 if body.startswith(dashes) else body.find(sought) + 1 or -1
+    while at >= 0 and len(found) < _ENOUGH:
         if count == MAX_CANDIDATES:
             raise refusal("SIG052", "2", f"> {MAX_CANDIDATES} lines with the boundary", "multipart/signed")
-        end = body.find(b"\n", at)
-        end = len(body) if end == -1 else end + 1
-        rest = body[at + len(dashes) : end].rstrip(b" \t\r\n")
-        if rest in (b"", b"--"):
-            before = at - 2 if body[at - 2 : at] == b"\r\n" else max(at - 1, 0)
-            found.append((before, end, rest == b"--"))
+        end = body.find(b"\n", at) + 1 or len(body)
+        rest = body[at + size : end].rstrip(b" \t\r\n")
+        if not rest or rest == b"--":
+            before = at - 2 if body.startswith(b"\r\n", max(at - 2, 0)) else max(at - 1, 0)
+            found.append((before, end, bool(rest)))
+        count += 1
+        at = body.find(sought, at) + 1 or -1
     return found
 
 
-def _candidates(body: bytes, dashes: bytes) -> Iterator[int]:
-    """Where the lines begin that begin with the boundary."""
-    if body.startswith(dashes):
-        yield 0
-    at = body.find(b"\n" + dashes)
-    while at != -1:
-        yield at + 1
-        at = body.find(b"\n" + dashes, at + 1)
+def _header_end(octets: bytes) -> int:
+    """Where a header block ends that is short enough to be remembered; -1 where there is none."""
+    if octets.startswith((b"\n", b"\r\n")):
+        return octets.index(b"\n") + 1
+    bare, whole = octets.find(b"\n\n", 0, _REMEMBERED), octets.find(b"\n\r\n", 0, _REMEMBERED)
+    if bare == -1:
+        return -1 if whole == -1 else whole + 3
+    return bare + 2 if whole == -1 or bare < whole else whole + 3
 
 
-def _fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], int]:
-    """The header fields by lower-case name, unfolded, and where the body starts."""
-    end = _HEADER_END.search(octets, 0, _REMEMBERED)
-    return _read_fields(octets, limits) if end is None else _known_fields(octets[: end.end()], limits)
+def _read_header(octets: bytes, limits: MimeLimits) -> tuple[MediaType, str, str, int]:
+    """An entity's type, transfer encoding and Content-ID, and where its body starts."""
+    fields, start = _read_fields(octets, limits)
+    value = fields.get("content-type")
+    media = MediaType("", {}) if value is None else media_type(value)
+    encoding = fields.get("content-transfer-encoding", "7bit").strip().lower()
+    named = _CONTENT_ID.fullmatch(fields.get("content-id", "").strip())
+    return media, encoding, named[1] if named else "", start
+
+
+_known_header = lru_cache(maxsize=256)(_read_header)
+"""A sender's headers are the same in every message; what is refused is not remembered."""
 
 
 def _read_fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], int]:
+    """The header fields by lower-case name, unfolded, and where the body starts."""
     fields: dict[str, str] = {}
     at, name = 0, ""
     for count, line in enumerate(_lines(octets, limits)):
@@ -196,10 +221,6 @@ def _read_fields(octets: bytes, limits: MimeLimits) -> tuple[Mapping[str, str], 
             raise refusal("SIG051", str(limits.max_fields), "", "MIME header")
         name = _add_field(fields, name, text)
     raise refusal("SIG050", "an empty line after the header", "", "MIME header")
-
-
-_known_fields = lru_cache(maxsize=256)(_read_fields)
-"""A sender's headers are the same in every message; what is refused is not remembered."""
 
 
 def _lines(octets: bytes, limits: MimeLimits) -> list[bytes]:

@@ -13,6 +13,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
+from cryptography.hazmat.asn1 import TLV
+from cryptography.x509 import ObjectIdentifier
 from lxml import etree
 
 from gateway.security.certificates.trust import Trust
@@ -162,18 +164,18 @@ class Layers:
             raise refusal("SIG041", kind, announced, "smime-type")
         if info.type == COMPRESSED_DATA:
             raise refusal("SIG235", "signed-data", kind, "ContentInfo")
-        if info.type in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA):
-            return self._open_encrypted(info, depth)
+        if info.content is not None and info.type in (ENVELOPED_DATA, AUTH_ENVELOPED_DATA):
+            return self._open_encrypted(info.type, info.content, depth)
         signed = verify_signed_data(info, None, self.trust, self.policy, self.now)
         return self.inside(signed, PKCS7_MIME, depth)
 
-    def _open_encrypted(self, info: Content, depth: int) -> Verified:
+    def _open_encrypted(self, kind: ObjectIdentifier, content: TLV, depth: int) -> Verified:
         """The signed message inside an encrypted one.
 
         A cipher that proves nothing (CBC) lets anybody change what is inside: then whatever goes wrong below,
         a fault of ours as well, is answered as the decryption's, so that nothing tells what stood there.
         """
-        opened = open_enveloped(info.type, info.content, self._decrypters, self.policy)
+        opened = open_enveloped(kind, content, self._decrypters, self.policy)
         try:
             entity = read_entity(opened.content, self.policy.mime)
             if entity.media.essence not in XML_TYPES | CMS_TYPES:

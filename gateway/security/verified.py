@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import InitVar, dataclass
 from typing import Final
 
+import msgspec
 from lxml import etree
 
 from gateway.model import Finding, Proof, Signer
@@ -26,8 +26,7 @@ SEAL: Final = object()
 """Held by the verifiers of this room; a Verified cannot be made without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """What was signed, and by whom.
 
     ``content``: the octets that were digested (XML: canonical; EDIFACT: the interchange).
@@ -50,10 +49,10 @@ class Verified:
     carrier_proof: Proof = UNPROVEN
     findings: tuple[Finding, ...] = ()
     stretch: Stretch | None = None
-    seal: InitVar[object] = None
+    seal: object = None
 
-    def __post_init__(self, seal: object) -> None:
-        if seal is not SEAL:
+    def __post_init__(self) -> None:
+        if self.seal is not SEAL:
             raise TypeError("only gateway.security.verify makes a Verified")
 
     def pieces(self) -> Iterator[bytes]:

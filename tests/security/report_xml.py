@@ -203,7 +203,9 @@ def _proven(
     """By the chain where its root is there, so that revocation counts; else by the signer's own certificate."""
     for number, pinned in enumerate(anchors):
         try:
-            return prove(read_document(body, policy), Trust(pinned, stampers=stampers), policy, now)
+            return prove(
+                read_document(body, policy), Trust(pinned, stampers=stampers), policy, now, body=body
+            )
         except Refused:
             if number == len(anchors) - 1:
                 raise

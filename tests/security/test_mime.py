@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.security import MimeLimits, Refused, Trust, sign_cms
-from gateway.security.mime import body_of, media_type, read_entity, split_signed, with_crlf
+from gateway.security.mime import SignedParts, body_of, media_type, read_entity, split_signed, with_crlf
+from gateway.security.parts import split_parts
+from gateway.security.stretch import Stretch
 
 from .signing_kit import EDIFACT, NOW, World, refused, verified
 
@@ -198,3 +202,27 @@ def test_any_octets_are_split_or_refused(octets: bytes, value: str) -> None:
             call(*arguments)  # type: ignore[operator]
         except Refused as refusal:
             assert refusal.code in ("SIG050", "SIG051", "SIG052")  # noqa: PT017
+
+
+PIECES = st.sampled_from([b"--a", b"\r\n", b"\n", b"x", b"--", b" ", b"-", b"b", b"\r"])
+
+
+@given(st.lists(PIECES, max_size=14), st.booleans())
+def test_usual_parts_are_those_that_lines_are_looked_for(pieces: list[bytes], usual: bool) -> None:
+    """The quick way is the same as that for what stays in a file."""
+    inside = b"".join(pieces)
+    body = b"--a\r\n%b\r\n--a\r\nx\r\n--a--\r\n" % inside if usual else inside
+
+    def in_file() -> SignedParts:
+        with tempfile.TemporaryDirectory() as folder:
+            first, second = split_parts(Stretch.of_pieces([body], Path(folder)), "a", LIMITS)
+        return SignedParts(b"".join(first.pieces()), b"".join(second.pieces()))
+
+    try:
+        found = split_signed(body, "a", LIMITS)
+    except Refused as refusal:
+        code = refusal.code
+    else:
+        assert in_file() == found
+        return
+    assert code_of(in_file) == code

@@ -17,7 +17,9 @@ from gateway.security import Policy, Refused, Trust, Verified, sign_xml
 from gateway.security.certificates.crl import read_crl
 from gateway.security.certificates.ocsp import read_response
 from gateway.security.policy import SHAPES
+from gateway.security.xmldsig import plain
 from gateway.security.xmldsig import signature as reading
+from gateway.security.xmldsig.forms import FORMS
 
 from .authorities import Party as Certified
 from .cms_kit import revocation_list
@@ -110,15 +112,16 @@ def test_attributes_that_a_part_inherits_beyond_their_bound(trust: Trust) -> Non
 
 
 def test_a_stranger_leaves_nothing_in_the_memory(world: World, trust: Trust) -> None:
-    known = reading._KNOWN
-    known.clear()
+    known, met = reading._KNOWN, FORMS._met
+    for memory in (known, met, FORMS._known):
+        memory.clear()
     assert refused(sign_xml(parse(DECLARATION), world.attacker.key, NOW), trust) == "SIG024"
     signed = sign_xml(parse(DECLARATION), world.rsa.key, NOW)
     value = signed.index(b"SignatureValue>") + 30
     assert refused(signed[:value] + b"AAAA" + signed[value + 4 :], trust) == "SIG012"
-    assert known == {}
+    assert (known, met) == ({}, set())
     verified(signed, trust)
-    assert len(known) == 1
+    assert (len(known), len(met), len(FORMS)) == (1, int(plain.compiled is not None), 0)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def policy(chosen: Settings) -> security.Policy:
         countersignatures=chosen.proof.countersignatures,
         ciphers=frozenset(chosen.proof.ciphers),
         key_wrappings=frozenset(chosen.proof.key_wrappings),
+        max_forms=chosen.proof.max_forms,
         certificate_policies=frozenset(trust.certificate_policies),
         revocation=trust.revocation,
         unchecked=frozenset(a.issuer for a in trust.authority if not a.check),

@@ -97,7 +97,7 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``max_age_hours``: how long before its receipt a message may have been signed, 0 for any time.
     ``signing_certificate``, ``countersignatures``: of CMS signatures.  ``ciphers``, ``key_wrappings``: of
-    encrypted messages."""
+    encrypted messages.  ``max_forms``: signatures alike that each process remembers."""
 
     engine: Literal["fast", "signxml", "both"] = "fast"
     shapes: tuple[Literal["enveloped", "enveloping", "detached", "outside"], ...] = ("enveloped",)
@@ -110,6 +110,7 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["aes128-gcm", "aes192-gcm", "aes256-gcm", "aes128-cbc", "aes192-cbc", "aes256-cbc"], ...
     ] = ("aes128-gcm", "aes192-gcm", "aes256-gcm")
     key_wrappings: tuple[Literal["rsa-oaep", "ecdh", "rsa-pkcs1"], ...] = ("rsa-oaep", "ecdh")
+    max_forms: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 4_096
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ _MAX_ELEMENTS = 200_000
 _OCTET_STRING = 0x04
 _CONSTRUCTED = 0x20
 _LONG_TAG = 0x1F
+_OCTET = tuple(bytes((octet,)) for octet in range(256))
 
 
 class NotBer(ValueError):
@@ -38,9 +39,9 @@ def enclose(tag: bytes, content: bytes) -> bytes:
 def opening(tag: bytes, size: int) -> bytes:
     """A DER element's tag and length, before ``size`` octets of content."""
     if size < 0x80:
-        return tag + bytes((size,))
+        return tag + _OCTET[size]
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return tag + bytes((0x80 | len(octets),)) + octets
+    return tag + _OCTET[0x80 | len(octets)] + octets
 
 
 def each_in(der: bytes, at: int) -> Iterator[tuple[int, int]]:

@@ -15,9 +15,8 @@ from typing import Final
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.asn1 import encode_der
-from cryptography.x509 import ObjectIdentifier
 
-from gateway.security.algorithms import DIGESTERS, Algorithm
+from gateway.security.algorithms import DIGESTERS, HASHES, Algorithm
 from gateway.security.cms.ber import enclose, opening
 from gateway.security.cms.cades import SIGNATURE_TIME_STAMP
 from gateway.security.cms.ess import signing_certificate
@@ -37,6 +36,7 @@ from gateway.security.verified import MULTIPART_SIGNED, PKCS7_MIME
 
 _UTC_TIME_ENDS: Final = 2050
 """RFC 5652, 11.3: later years need GeneralizedTime."""
+_LINE: Final = 76
 _VERSION: Final = b"\x02\x01\x01"
 _OCTETS: Final = b"\x04"
 _INSIDE: Final = b"\xa0"
@@ -69,7 +69,7 @@ def sign_cms(
     digest = key.algorithm.digest
     hashed = DIGESTERS[digest](part).digest()
     value = _written(hashed, (), key, now, stamp)
-    signature = base64.encodebytes(value).replace(b"\n", b"\r\n")
+    signature = in_lines(value)
     boundary = _boundary(part, hashed)
     kind = f'{MULTIPART_SIGNED}; protocol="application/pkcs7-signature"; micalg={MICALG[digest]}'
     mark = b"--" + boundary.encode("ascii")
@@ -97,9 +97,16 @@ def _part(content: bytes, media_type: str) -> bytes:
     encoding = b"binary"
     if _has_lone(content):
         encoding = b"base64"
-        content = base64.encodebytes(content).replace(b"\n", b"\r\n")
+        content = in_lines(content)
     head = b"Content-Type: " + media_type.encode("ascii") + b"\r\nContent-Transfer-Encoding: " + encoding
     return head + b"\r\n\r\n" + content
+
+
+def in_lines(octets: bytes) -> bytes:
+    """Base64 as MIME has it (RFC 2045, 6.8)."""
+    text = base64.b64encode(octets)
+    lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
+    return b"\r\n".join((*lines, b""))
 
 
 def _has_lone(content: bytes) -> bool:
@@ -118,18 +125,20 @@ def _boundary(part: bytes, hashed: bytes) -> str:
 
 
 class _Parts(msgspec.Struct, frozen=True):
-    """What stands in every message of a key, in DER."""
+    """What stands in every message of a key, in DER; ``digest``: the attribute of that name up to its value."""
 
     before: bytes
     certificates: bytes
     signer: bytes
     named: bytes
     algorithm: bytes
+    digest: bytes
 
 
 @lru_cache(maxsize=64)
 def _parts(der: tuple[bytes, ...], algorithm: Algorithm) -> _Parts:
     digest = encode_der(digest_identifier(algorithm.digest))
+    size = HASHES[algorithm.digest].digest_size
     own = x509.load_der_x509_certificate(der[0])
     name = own.issuer.public_bytes() + encode_der(own.serial_number)
     return _Parts(
@@ -138,6 +147,7 @@ def _parts(der: tuple[bytes, ...], algorithm: Algorithm) -> _Parts:
         signer=_VERSION + enclose(SEQUENCE, name) + digest,
         named=encode_der(signing_certificate(der[0])),
         algorithm=encode_der(signature_identifier(algorithm)),
+        digest=_attribute(_DIGEST, enclose(_OCTETS, bytes(size)))[:-size],
     )
 
 
@@ -146,14 +156,12 @@ def _written(
 ) -> bytes:
     """The ContentInfo over a content of this digest; ``inside``: what holds the content, if anything does."""
     parts = _parts(key.der, key.algorithm)
-    written = sorted(
-        (_TYPE, _attribute(MESSAGE_DIGEST, enclose(_OCTETS, hashed)), _signing_time(now), parts.named)
-    )
+    written = sorted((_TYPE, parts.digest + hashed, _signing_time(int(now.timestamp())), parts.named))
     attributes = b"".join(written)
     value = key.sign(enclose(SET, attributes), now)
     info = [parts.signer, enclose(_INSIDE, attributes), parts.algorithm, enclose(_OCTETS, value)]
     if stamp is not None:
-        info.append(enclose(_UNSIGNED, _attribute(SIGNATURE_TIME_STAMP, stamp(value))))
+        info.append(enclose(_UNSIGNED, _attribute(_STAMP, stamp(value))))
     infos = enclose(SET, enclose(SEQUENCE, b"".join(info)))
     content = _nested(SEQUENCE, (_DATA, *inside))
     data = _nested(SEQUENCE, (parts.before, *content, parts.certificates, infos))
@@ -166,17 +174,23 @@ def _nested(tag: bytes, pieces: Iterable[bytes]) -> tuple[bytes, ...]:
     return (opening(tag, sum(map(len, pieces))), *pieces)
 
 
-def _attribute(kind: ObjectIdentifier, value: bytes) -> bytes:
-    return enclose(SEQUENCE, encode_der(kind) + enclose(SET, value))
+def _attribute(kind: bytes, value: bytes) -> bytes:
+    """An attribute with one value; ``kind``: its type in DER."""
+    return enclose(SEQUENCE, kind + enclose(SET, value))
 
 
-def _signing_time(now: datetime) -> bytes:
-    moment = now.astimezone(UTC)
+@lru_cache(maxsize=16)
+def _signing_time(second: int) -> bytes:
+    """The attribute; ``second``: since 1970."""
+    moment = datetime.fromtimestamp(second, UTC)
     if moment.year < _UTC_TIME_ENDS:
-        return _attribute(SIGNING_TIME, enclose(b"\x17", f"{moment:%y%m%d%H%M%SZ}".encode("ascii")))
-    return _attribute(SIGNING_TIME, enclose(b"\x18", f"{moment:%Y%m%d%H%M%SZ}".encode("ascii")))
+        return _attribute(_TIME, enclose(b"\x17", f"{moment:%y%m%d%H%M%SZ}".encode("ascii")))
+    return _attribute(_TIME, enclose(b"\x18", f"{moment:%Y%m%d%H%M%SZ}".encode("ascii")))
 
 
 _DATA: Final = encode_der(DATA)
+_DIGEST: Final = encode_der(MESSAGE_DIGEST)
+_TIME: Final = encode_der(SIGNING_TIME)
+_STAMP: Final = encode_der(SIGNATURE_TIME_STAMP)
 _SIGNED_DATA: Final = encode_der(SIGNED_DATA)
-_TYPE: Final = _attribute(CONTENT_TYPE, _DATA)
+_TYPE: Final = _attribute(encode_der(CONTENT_TYPE), _DATA)

@@ -27,12 +27,13 @@ from gateway.security.cms.cades import (
     claimed_times,
     level_of,
     read_stamps,
-    unsigned_of,
 )
+from gateway.security.cms.claim import Claim, claim_of
 from gateway.security.cms.ess import check_certificate_named, signature_policy
+from gateway.security.cms.forms import FORMS, Known
 from gateway.security.cms.identifiers import algorithm_of, digest_of
-from gateway.security.cms.material import candidates, certify_at_any, material_of, shown_by
-from gateway.security.cms.signer_info import OneSigner, one_signer, read_attributes, signer_id
+from gateway.security.cms.material import candidates, certify_at_any, shown_by
+from gateway.security.cms.signer_info import OneSigner, one_signer
 from gateway.security.cms.structures import DATA, SIGNED_DATA, ContentInfo, SignedData
 from gateway.security.policy import Policy
 from gateway.security.refused import refusal
@@ -59,11 +60,16 @@ class Signed(msgspec.Struct, Generic[Octets], frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """A ContentInfo: its type, its content, and that read where it is SignedData."""
+    """A ContentInfo: its type, its content, and that read where it is SignedData.
+
+    ``known``: in place of both, where it is SignedData of a known form.  ``body``: the DER, where a form can be
+    learnt from it."""
 
     type: ObjectIdentifier
-    content: TLV
+    content: TLV | None
     signed: SignedData | None
+    known: Known | None = None
+    body: bytes = b""
 
 
 def verify_cms(
@@ -82,36 +88,48 @@ def verify_signed_data(
     info: Content, detached: Iterable[bytes] | None, trust: Trust, policy: Policy, now: datetime
 ) -> Signed[bytes]:
     """As ``verify_cms``, for what was read already."""
-    return _verified(info, _contents(_signed_data(info), detached), trust, policy, now)
+    return _verified(info, _contents(info, detached), trust, policy, now)
 
 
 def verify_beside_file(
     info: Content, detached: Iterable[Stretch], trust: Trust, policy: Policy, now: datetime
 ) -> Signed[Stretch]:
     """As ``verify_cms``, for a content that stays in its file."""
-    _check_no_content(_signed_data(info))
+    _check_no_content(info)
     return _verified(info, detached, trust, policy, now)
 
 
 def _verified(
     info: Content, contents: Iterable[Octets], trust: Trust, policy: Policy, now: datetime
 ) -> Signed[Octets]:
+    if info.known is not None:
+        claim = info.known.claim
+        profile = admitted(claim.algorithm, (claim.digest,), policy, now, "SignerInfo")
+        return _verify_claim(claim, profile, None, contents, trust, policy, now)
     try:
-        return _verify_signer(one_signer(_signed_data(info)), contents, trust, policy, now)
+        one = one_signer(_signed_data(info))
+        digest, algorithm, profile = _admitted(one, policy, now)
+        claim = claim_of(one, digest, algorithm, policy)
+        verified = _verify_claim(claim, profile, one, contents, trust, policy, now)
     except ValueError:
         raise refusal("SIG040", "DER", "", "SignerInfo") from None
+    FORMS.learn(info.body, claim, policy)
+    return verified
 
 
 def attached_content(body: bytes) -> bytes:
     """The content inside a ContentInfo, whoever signed it and whether or not it is true.
 
     Raises Refused where there is none."""
-    (content,) = _contents(_signed_data(read_content_info(body)), None)
+    (content,) = _contents(read_content_info(body), None)
     return content
 
 
 def read_content_info(body: bytes) -> Content:
     """Strict DER first; what is no DER is made definite and read strictly again.  Raises Refused (SIG040)."""
+    known = FORMS.read(body)
+    if known is not None:
+        return Content(SIGNED_DATA, None, None, known)
     try:
         return _decoded(body)
     except ValueError:
@@ -127,7 +145,7 @@ def _decoded(body: bytes) -> Content:
     if info.content_type == SIGNED_DATA and len(body) > MAX_AROUND:
         _check_around(body)
     signed = info.content.parse(SignedData) if info.content_type == SIGNED_DATA else None
-    return Content(info.content_type, info.content, signed)
+    return Content(info.content_type, info.content, signed, body=body if signed is not None else b"")
 
 
 def _check_around(body: bytes) -> None:
@@ -149,42 +167,44 @@ def _signed_data(info: Content) -> SignedData:
     return info.signed
 
 
-def _contents(signed: SignedData, detached: Iterable[bytes] | None) -> Iterable[bytes]:
+def _contents(info: Content, detached: Iterable[bytes] | None) -> Iterable[bytes]:
     """The forms of the content, which must be in one place only."""
-    inside = signed.encapsulated.content
     if detached is not None:
-        _check_no_content(signed)
+        _check_no_content(info)
         return detached
-    _check_data(signed)
+    inside = _inside(info)
     if inside is None:
         raise refusal("SIG046", "eContent", "", "encapContentInfo")
     return (inside,)
 
 
-def _check_data(signed: SignedData) -> None:
-    if signed.encapsulated.content_type != DATA:
-        found = signed.encapsulated.content_type.dotted_string
+def _inside(info: Content) -> bytes | None:
+    """The content in its place, which must be data.  Raises Refused (SIG041, SIG044)."""
+    if info.known is not None:
+        return info.known.content
+    encapsulated = _signed_data(info).encapsulated
+    if encapsulated.content_type != DATA:
+        found = encapsulated.content_type.dotted_string
         raise refusal("SIG044", DATA.dotted_string, found, "encapContentInfo")
+    return encapsulated.content
 
 
-def _check_no_content(signed: SignedData) -> None:
-    _check_data(signed)
-    if signed.encapsulated.content is not None:
+def _check_no_content(info: Content) -> None:
+    if _inside(info) is not None:
         raise refusal("SIG046", "no eContent", "eContent", "encapContentInfo")
 
 
-def _verify_signer(
-    one: OneSigner,
+def _verify_claim(
+    claim: Claim,
+    profile: str,
+    one: OneSigner | None,
     contents: Iterable[Octets],
     trust: Trust,
     policy: Policy,
     now: datetime,
 ) -> Signed[Octets]:
-    digest, algorithm, profile = _admitted(one, policy, now)
-    attributes = read_attributes(one, DATA)
-    unsigned = unsigned_of(one, policy)
-    material = material_of(one, unsigned)
-    wanted = signer_id(one)
+    """``one``: where the claim was read from; None for one of a known form, which has no unsigned attributes."""
+    attributes, material, unsigned, wanted = claim.attributes, claim.material, claim.unsigned, claim.wanted
     bundle = candidates(material.certificates, wanted, policy)
     # What the sender brought to be judged by is judged, whether or not the operator asks for it.
     asked = policy.revocation == "off" and bool(material.responses)
@@ -196,10 +216,10 @@ def _verify_signer(
     else:
         chain, proof = trust.prove(bundle, asking, now, wanted, material.responses)
         key = chain.key
-    check_signature(key, algorithm, one.info.signature, attributes.octets, "SignerInfo")
-    content = _matching(contents, digest, attributes.message_digest)
+    check_signature(key, claim.algorithm, claim.value, attributes.octets, "SignerInfo")
+    content = _matching(contents, claim.digest, attributes.message_digest)
     stamps = NO_STAMPS
-    if times:
+    if times and one is not None:
         stamps = read_stamps(one, content, unsigned, material, trust, policy, now)
         chain, proof = trust.prove(bundle, asking, now, wanted, material.responses, stamps.at)
     named = check_certificate_named(attributes, chain.certificates[0], "signing-certificate")
@@ -209,14 +229,14 @@ def _verify_signer(
     check_level(level, named, (*stamps.findings, *lowered), policy)
     signer = msgspec.structs.replace(
         chain.signer,
-        algorithm=algorithm.name,
+        algorithm=claim.algorithm.name,
         signed_at=attributes.signed_at,
         stamped_at=stamps.at,
         level=level,
         profile=profile,
         policy=signature_policy(attributes),
     )
-    return Signed(content, digest, signer, stamps.added_to(proof), (*stamps.findings, *lowered))
+    return Signed(content, claim.digest, signer, stamps.added_to(proof), (*stamps.findings, *lowered))
 
 
 def _admitted(one: OneSigner, policy: Policy, now: datetime) -> tuple[str, Algorithm, str]:

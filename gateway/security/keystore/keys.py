@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -11,11 +12,11 @@ from typing import Literal, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.model import Signer
-from gateway.security.algorithms import ED25519, HASHES, Algorithm, PrivateKey, pss
+from gateway.security.algorithms import ED25519, HASHES, Algorithm, PrivateKey, arguments_of, pss
 from gateway.security.certificates.certificate import signer_of
 from gateway.security.keystore.files import KeyUnusable, read_certificates, read_key, write_private
 from gateway.security.keystore.files import read_private as read_private
@@ -97,6 +98,11 @@ class SigningKey:
         return tuple(base64.b64encode(der).decode("ascii") for der in self.der)
 
     @cached_property
+    def _validity(self) -> tuple[datetime, datetime]:
+        own = self.certificates[0]
+        return own.not_valid_before_utc, own.not_valid_after_utc
+
+    @cached_property
     def order_size(self) -> int:
         """Octets of the curve's order where the signature is a pair of numbers (ECDSA); 0 for others."""
         private = self._private
@@ -108,21 +114,16 @@ class SigningKey:
         Raises KeyUnusable where the certificate is not valid at ``now`` (aware): no receiver would
         accept the signature; and where the device that has the key does not sign.
         """
-        own = self.certificates[0]
-        if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
+        start, end = self._validity
+        if not start <= now <= end:
             raise KeyUnusable(f"the signing certificate is not valid at {now.isoformat()}")
         return raw_signature(self._private, self.algorithm, data)
 
 
 def raw_signature(private: PrivateKey, algorithm: Algorithm, data: bytes) -> bytes:
     """The private-key operation; ECDSA in DER."""
-    digest = HASHES[algorithm.digest]
-    if isinstance(private, ed25519.Ed25519PrivateKey):
-        return private.sign(data)
-    if isinstance(private, ec.EllipticCurvePrivateKey):
-        return private.sign(data, ec.ECDSA(digest))
-    padding = PKCS1v15() if algorithm.scheme == "rsa" else PSS(MGF1(digest), algorithm.salt)
-    return private.sign(data, padding, digest)
+    operation: Callable[..., bytes] = private.sign
+    return operation(data, *arguments_of(algorithm))
 
 
 class Undecipherable(Exception):

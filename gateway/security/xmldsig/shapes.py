@@ -25,6 +25,7 @@ from gateway.security.xmldsig.canonical import (
     read_again,
 )
 from gateway.security.xmldsig.grammar import check_attributes, misshapen
+from gateway.security.xmldsig.plain import Plain
 from gateway.security.xmldsig.signature import (
     BASE64,
     ENVELOPED,
@@ -206,18 +207,19 @@ def c14n_of_target(target: Target) -> str:
     return named[0] if named else INCLUSIVE
 
 
-def take(root: etree._Element, signature: XmlSignature, place: Place) -> Content:
+def take(root: etree._Element, signature: XmlSignature, place: Place, plain: Plain | None = None) -> Content:
     """The content in its canonical octets, and as a tree of its own.
 
     The tree of an enveloped signature's document is what is digested and read; for the other shapes it is a
-    copy of the element that the reference names (in an Object: of its only child).  Raises Refused (SIG013..SIG015).
+    copy of the element that the reference names (in an Object: of its only child).  ``plain``: as for `take_whole`.
+    Raises Refused (SIG013..SIG015).
     """
     target = signature.profile.targets[place.content]
     element = place.element
     assert element is not None
     method = c14n_of_target(target)
     if place.shape == shapes.ENVELOPED:
-        return take_whole(root, signature, target)
+        return take_whole(root, signature, target, plain)
     if target.transforms == (BASE64,):
         return Content(_from_base64(element), None)
     octets = canonical_part(element, method)
@@ -233,11 +235,15 @@ def take(root: etree._Element, signature: XmlSignature, place: Place) -> Content
     return Content(octets, document)
 
 
-def take_whole(root: etree._Element, signature: XmlSignature, target: Target) -> Content:
-    """The whole document without the signature in it.  Raises Refused (SIG014, SIG015)."""
+def take_whole(
+    root: etree._Element, signature: XmlSignature, target: Target, plain: Plain | None = None
+) -> Content:
+    """The whole document without the signature in it; ``plain``: where it is canonical as it came, perhaps.
+    Raises Refused (SIG014, SIG015)."""
     _detach(root, signature.element)
     method = c14n_of_target(target)
-    octets = canonical(root, method)
+    as_it_is = plain is not None and plain.is_canonical(method)
+    octets = plain.content() if plain is not None and as_it_is else canonical(root, method)
     if method == EXCLUSIVE and _XSI in octets:
         _check_types(root, read_again(octets))
     return Content(octets, root)

@@ -87,12 +87,14 @@ class Target(msgspec.Struct, frozen=True):
 
 class Profile(msgspec.Struct, frozen=True):
     """What SignedInfo says apart from the digests' values; ``method``: the algorithm as it is named;
-    ``whole``: there is one reference, to the whole document by an empty URI, with the transforms for that."""
+    ``whole``: there is one reference, to the whole document by an empty URI, with the transforms for that;
+    ``exclusive``: SignedInfo itself is canonicalised exclusively."""
 
     method: str
     algorithm: Algorithm
     targets: tuple[Target, ...]
     whole: bool
+    exclusive: bool
 
 
 class XmlSignature(msgspec.Struct, frozen=True):
@@ -110,13 +112,12 @@ class XmlSignature(msgspec.Struct, frozen=True):
     around: tuple[bytes, bytes] | None = None
 
 
-def read_signature(root: etree._Element, policy: Policy) -> XmlSignature:
-    """The document's only signature, which is its root or a child of it.
+def read_signature(signature: etree._Element, policy: Policy) -> XmlSignature:
+    """What the document's `only_signature` says.
 
-    Raises Refused (SIG001, SIG003..SIG010, SIG013, SIG015, SIG020, SIG028) on anything that is not in the
-    grammar.  Whether the algorithms are admitted is not asked yet.
+    Raises Refused (SIG005..SIG010, SIG013, SIG015, SIG020, SIG028) on anything that is not in the grammar.
+    Whether the algorithms are admitted is not asked yet.
     """
-    signature = _only_signature(root)
     children = list(islice(signature, _MAX_PARTS + 1))
     tags = [child.tag for child in children]
     if tags[:2] == _PARTS[:2] and _KEY_INFO not in tags:
@@ -214,7 +215,9 @@ def _walk(signed_info: etree._Element) -> tuple[Profile, tuple[bytes, ...]]:
     uri, algorithm = _method(children[1])
     read = [_reference(reference) for reference in references]
     targets = tuple(target for target, _ in read)
-    return Profile(uri, algorithm, targets, _is_whole(targets)), tuple(value for _, value in read)
+    exclusive = _c14n_of(signed_info) == EXCLUSIVE
+    profile = Profile(uri, algorithm, targets, _is_whole(targets), exclusive)
+    return profile, tuple(value for _, value in read)
 
 
 def _method(method: etree._Element) -> tuple[str, Algorithm]:
@@ -250,7 +253,8 @@ def c14n_of(method: etree._Element, part: str) -> str:
     return uri
 
 
-def _only_signature(root: etree._Element) -> etree._Element:
+def only_signature(root: etree._Element) -> etree._Element:
+    """The document's only signature, which is its root or a child of it.  Raises Refused (SIG001, SIG003, SIG004)."""
     found = list(islice(root.iter(SIGNATURE), 2))
     if not found:
         raise refusal("SIG001", expected="ds:Signature", part="Signature", line=root.sourceline or 0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
 
-from gateway.security.algorithms import DIGESTERS, RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES
+from gateway.security.algorithms import DIGESTERS, RSA_PSS_DEFAULTS, XML_DIGESTS, XML_SIGNATURES, Algorithm
 from gateway.security.keystore.keys import SigningKey
 from gateway.security.xmldsig.canonical import EXCLUSIVE
 from gateway.security.xmldsig.signature import DS, ENVELOPED
@@ -54,8 +55,26 @@ def sign_canonical(content: bytes, key: SigningKey, now: datetime) -> bytes:
 
     Nothing here could tell that it is not: receivers would.
     """
-    reference = reference_to("", WHOLE, content, key)
-    return enveloped(content, signature_of([reference], value_of([reference], key, now), key))
+    info, parts = _whole(key.algorithm, key.base64)
+    digest = base64.b64encode(DIGESTERS[key.algorithm.digest](content).digest())
+    value = base64.b64encode(_raw(key, key.sign(digest.join(info), now)))
+    return enveloped(content, b"".join((parts[0], digest, parts[1], value, parts[2])))
+
+
+@lru_cache(maxsize=64)
+def _whole(algorithm: Algorithm, certificates: tuple[str, ...]) -> tuple[list[bytes], list[bytes]]:
+    """What stands around the digest in the canonical SignedInfo, and around digest and value in the Signature, where
+    the whole document is signed: in every message of a key the same."""
+    hole = "\0"
+    reference = _REFERENCE.format(
+        attributes=' URI=""',
+        transforms=f"<ds:Transforms>{WHOLE}</ds:Transforms>",
+        method=DIGEST_URI_OF[algorithm.digest],
+        digest=hole,
+    )
+    info = _signed_info(NAMESPACE, [reference], algorithm)
+    signature = _signature([reference], hole, algorithm, certificates)
+    return info.encode().split(hole.encode()), signature.encode().split(hole.encode())
 
 
 def canonical_content(root: etree._Element) -> bytes:
@@ -87,7 +106,7 @@ def reference_to(
 def value_of(references: Sequence[str], key: SigningKey, now: datetime) -> str:
     """The signature's value in base64."""
     # On its own SignedInfo declares the prefix; inside Signature it inherits the declaration.
-    canonical = _signed_info(NAMESPACE, references, key)
+    canonical = _signed_info(NAMESPACE, references, key.algorithm)
     return base64.b64encode(_raw(key, key.sign(canonical.encode("ascii"), now))).decode("ascii")
 
 
@@ -95,19 +114,29 @@ def signature_of(
     references: Sequence[str], value: str, key: SigningKey, *, identifier: str = "", objects: str = ""
 ) -> bytes:
     """The Signature element with its value, its chain and ``objects`` (markup)."""
-    signature = _SIGNATURE.format(
+    return _signature(references, value, key.algorithm, key.base64, identifier, objects).encode("utf-8")
+
+
+def _signature(
+    references: Sequence[str],
+    value: str,
+    algorithm: Algorithm,
+    certificates: Iterable[str],
+    identifier: str = "",
+    objects: str = "",
+) -> str:
+    return _SIGNATURE.format(
         namespace=NAMESPACE,
         identifier=f' Id="{identifier}"' if identifier else "",
-        signed_info=_signed_info("", references, key),
+        signed_info=_signed_info("", references, algorithm),
         value=value,
-        certificates="".join(map(_CERTIFICATE.format, key.base64)),
+        certificates="".join(map(_CERTIFICATE.format, certificates)),
         objects=objects,
     )
-    return signature.encode("utf-8")
 
 
-def _signed_info(namespace: str, references: Sequence[str], key: SigningKey) -> str:
-    method = _URI_OF[key.algorithm]
+def _signed_info(namespace: str, references: Sequence[str], algorithm: Algorithm) -> str:
+    method = _URI_OF[algorithm]
     return _SIGNED_INFO.format(namespace=namespace, method=method, references="".join(references))
 
 

@@ -29,6 +29,8 @@ from gateway.security.policy import ENVELOPED, Policy
 from gateway.security.refused import Refused, refusal
 from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, SEAL, XML, XMLDSIG, Verified
 from gateway.security.xmldsig.canonical import canonical, canonical_part
+from gateway.security.xmldsig.forms import FORMS
+from gateway.security.xmldsig.plain import Plain, plain_of
 from gateway.security.xmldsig.properties import Qualifying, read_properties
 from gateway.security.xmldsig.qualified import judge_qualified
 from gateway.security.xmldsig.shapes import (
@@ -40,7 +42,7 @@ from gateway.security.xmldsig.shapes import (
     take,
     take_whole,
 )
-from gateway.security.xmldsig.signature import XmlSignature, read_signature, remember
+from gateway.security.xmldsig.signature import XmlSignature, only_signature, read_signature, remember
 from gateway.security.xmldsig.v5 import is_v5, verify_v5
 
 Check = Callable[[XmlSignature, bytes, PublicKey], Sequence[bytes] | None]
@@ -63,7 +65,7 @@ def verify_xml(body: bytes, trust: Trust, policy: Policy, now: datetime) -> Veri
     root = read_document(body, policy)
     if is_v5(root):
         return verify_v5(root, trust, policy, now)
-    return verified_xml(prove(root, trust, policy, now), policy)
+    return verified_xml(prove(root, trust, policy, now, body=body), policy)
 
 
 def verify_beside(
@@ -97,23 +99,31 @@ def prove(
     now: datetime,
     check: Check = check_by_key,
     beside: tuple[Sequence[bytes], str] | None = None,
+    body: bytes | None = None,
 ) -> Proven:
-    """Prove the document's only signature; ``root`` is taken apart.  Raises Refused (SIG codes)."""
-    signature = read_signature(root, policy)
+    """Prove the document's only signature; ``root`` is taken apart.  ``body``: the octets that it was parsed from,
+    which spare much where they are plain.  Raises Refused (SIG codes)."""
+    element = only_signature(root)
+    plain = None if body is None else plain_of(body, root, element)
+    known = None if plain is None else FORMS.read(plain.signature(), element, policy)
+    signature = known or read_signature(element, policy)
     profile = signature.profile
     if policy.engine != "fast" and profile.method in UNKNOWN_TO_REFERENCE:
         raise refusal("SIG006", "what both engines know", profile.method, "SignedInfo")
     if profile.whole and beside is None and not signature.objects and signature.element is not root:
-        return _prove_plain(root, signature, ENVELOPED, trust, policy, now, check)
+        proven = _prove_simple(root, signature, ENVELOPED, trust, policy, now, check, plain=plain)
+        if known is None and plain is not None:
+            FORMS.learn(plain.signature(), signature, policy)
+        return proven
     place = place_of(root, signature) if beside is None else place_outside(root, signature, beside[1])
     properties = read_properties(root, signature, place)
     if properties is None:
-        return _prove_plain(root, signature, place, trust, policy, now, check, beside)
+        return _prove_simple(root, signature, place, trust, policy, now, check, beside, plain)
     digests = {*(target.digest for target in profile.targets), *properties.digests}
     legacy = admitted(profile.algorithm, digests, policy, now, "SignedInfo", place.shape)
 
     def take_content(theirs: Sequence[bytes] | None) -> tuple[Content, Sequence[bytes]]:
-        return _taken(root, signature, place, properties, policy, theirs, beside)
+        return _taken(root, signature, place, properties, policy, theirs, beside, plain)
 
     judged = judge_qualified(signature, properties, trust, policy, now, check, take_content)
     remember(signature)
@@ -121,7 +131,7 @@ def prove(
     return Proven(judged.content, place.shape, signer, judged.proof, judged.findings)
 
 
-def _prove_plain(
+def _prove_simple(
     root: etree._Element,
     signature: XmlSignature,
     place: Place | str,
@@ -130,6 +140,7 @@ def _prove_plain(
     now: datetime,
     check: Check,
     beside: tuple[Sequence[bytes], str] | None = None,
+    plain: Plain | None = None,
 ) -> Proven:
     """Prove a signature without properties.  ``place``: a shape's name where the whole document is covered, and
     nothing more has to be known of it: most messages are such, and take the short way."""
@@ -144,10 +155,10 @@ def _prove_plain(
     theirs = check(signature, chain.certificates[0], chain.key)
     remember(signature)
     if isinstance(place, str):
-        content = take_whole(root, signature, profile.targets[0])
+        content = take_whole(root, signature, profile.targets[0], plain)
         _check_digests(signature, (content.octets,), theirs)
     else:
-        content, _ = _taken(root, signature, place, None, policy, theirs, beside)
+        content, _ = _taken(root, signature, place, None, policy, theirs, beside, plain)
     signer = msgspec.structs.replace(chain.signer, algorithm=profile.algorithm.name, profile=legacy)
     return Proven(content, shape, signer, proof)
 
@@ -160,10 +171,15 @@ def _taken(
     policy: Policy,
     theirs: Sequence[bytes] | None,
     beside: tuple[Sequence[bytes], str] | None,
+    plain: Plain | None,
 ) -> tuple[Content, Sequence[bytes]]:
     """The content, and what each reference covers, once every digest has held.  Raises Refused (SIG011)."""
     covered = _parts(signature, place, properties)
-    content = take(root, signature, place) if beside is None else _beside(signature, place, beside[0], policy)
+    content = (
+        take(root, signature, place, plain)
+        if beside is None
+        else _beside(signature, place, beside[0], policy)
+    )
     covered[place.content] = content.octets
     _check_digests(signature, covered, theirs)
     return content, covered
