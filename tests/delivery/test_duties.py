@@ -8,11 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from gateway.delivery.duties import ALL, JOURNAL, LEASE, RENEW_SECONDS, Duties
 from gateway.storage import Ledger, LedgerUnavailable
@@ -20,13 +17,6 @@ from tests.delivery.fakes import InlineCommits, StillReactor, done
 from tests.operations.knowledge import NOW
 
 TAKEN_OVER_SECONDS = 5.0
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(database_url)
-    yield opened
-    opened.close()
 
 
 def test_one_has_it_until_its_end_or_until_it_is_laid_down(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from gateway.intake import INLINE_BYTES
 from tests.journeys.plain import Answer
 from tests.journeys.test_crash import Paper, Senders, rows
 from tests.journeys.town import AN_PHAT, BINH_MINH, BOOKS, CUU_LONG, LINE, Town, until
-from tests.postgres import PostgresServer, postgres_binaries
+from tests.postgres import PostgresServer, postgres_or_skip
 
 MESSAGES = 60
 OUTAGES = 2
@@ -29,10 +29,7 @@ SEED = 7
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """A server of this test's own, which it may end."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
-    made = PostgresServer(binaries)
+    made = PostgresServer(postgres_or_skip())
     yield made
     made.close()
 
