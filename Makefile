@@ -3,17 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .demo/home
+SOURCES := setup.cfg setup.py pyproject.toml conf/constraints.txt $(wildcard gateway/*/_plain.c gateway/*/*/_plain.c)
 
 .PHONY: demo run test drills bench bench-edifact chaos lint clean
 
-$(VENV)/.ready: setup.cfg setup.py pyproject.toml conf/constraints.txt $(wildcard gateway/*/_plain.c gateway/*/*/_plain.c)
+$(VENV)/.ready: $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e .
 	touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready
+$(VENV)/.ready-test: $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[test]'
-	touch $@
+	touch $(VENV)/.ready $@
 
 demo: $(VENV)/.ready
 	$(BIN)/cvan demo
@@ -28,8 +30,11 @@ lint: $(VENV)/.ready-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The tests begin hundreds of processes: each would compile again what nobody may keep.
+test drills: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.ready-test lint
-	$(BIN)/python -m pytest -n 2 --durations=40 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=40 -m "not long"
 
 drills: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m long

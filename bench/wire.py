@@ -41,26 +41,14 @@ class Wire:
             if self._socket is None:
                 self._connect()
             assert self._socket is not None
-            self._socket.sendall(octets)
-            return self._answer(self._socket)
+            status, fields = ask(self._socket, octets)
+            if fields.get(b"connection") == b"close":
+                self._leave()
+            return status
         except OSError:
             self._leave()
             time.sleep(AGAIN)
             return GONE
-
-    def _answer(self, wire: ssl.SSLSocket) -> int:
-        received = b""
-        while b"\r\n\r\n" not in received:
-            received += _more(wire)
-        top, _, rest = received.partition(b"\r\n\r\n")
-        lines = top.split(b"\r\n")
-        fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
-        left = int(fields[b"content-length"]) - len(rest)
-        while left > 0:
-            left -= len(_more(wire))
-        if fields.get(b"connection") == b"close":
-            self._leave()
-        return int(lines[0].split()[1])
 
     def _connect(self) -> None:
         plain = socket.create_connection(("127.0.0.1", self._port))
@@ -73,6 +61,24 @@ class Wire:
             with contextlib.suppress(OSError):
                 self._socket.close()
             self._socket = None
+
+
+def ask(wire: ssl.SSLSocket, octets: bytes) -> tuple[int, dict[bytes, bytes]]:
+    """One request on a connection that is kept, its answer read to its end: (status, fields in lower case).
+
+    Raises ConnectionError where the gateway closed it.
+    """
+    wire.sendall(octets)
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _more(wire)
+    top, _, rest = received.partition(b"\r\n\r\n")
+    lines = top.split(b"\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
+    left = int(fields[b"content-length"]) - len(rest)
+    while left > 0:
+        left -= len(_more(wire))
+    return int(lines[0].split()[1]), fields
 
 
 def _more(wire: ssl.SSLSocket) -> bytes:

@@ -18,6 +18,8 @@ import nats
 import pytest
 from nats.js import JetStreamContext, api
 
+from tests.ports import free_ports
+
 T = TypeVar("T")
 START_SECONDS = 20.0
 
@@ -44,7 +46,7 @@ class Broker:
 
     def __init__(self, program: str, more: str = "", **login: Any) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cvan-nats-", dir="/tmp"))
-        self.port = _free_port()
+        self.port = free_ports()
         self._login = login
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
@@ -152,9 +154,3 @@ def broker(more: str = "", **login: Any) -> Iterator[Broker]:
         yield made
     finally:
         made.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port

@@ -1,7 +1,8 @@
-"""Databases for tests: a SQLite file each, and a PostgreSQL server of our own."""
+"""Databases for tests: a SQLite file each, and a PostgreSQL server of our own; and which tests come first."""
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.storage import migrate
-from tests.postgres import PostgresServer, postgres_binaries
+from gateway.storage import Ledger, migrate
+from tests.operations.knowledge import World
+from tests.postgres import PostgresServer, postgres_or_skip
 
 # A shell without job control starts background commands with SIGINT ignored, and their children inherit it:
 # tests that interrupt a command would then prove nothing.
@@ -19,13 +21,37 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+gc.disable()  # until all is collected: walking what stays for good is half of what collecting takes
+
+FIRST = ("tests/chaos/", "tests/drills/", "tests/journeys/test_crash.py", "tests/journeys/", "tests/long/")
+"""What begins processes and takes longest.  One worker has it, one after the other: they load the machine, and
+have bounds of time, so they do better beside small tests than beside each other.  The other worker begins with
+the small ones, and takes from the first one's when it is through."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first; else the order stays."""
+
+    def place(item: pytest.Item) -> int:
+        found = (n for n, path in enumerate(FIRST) if item.nodeid.startswith(path))
+        return next(found, len(FIRST))
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One server per test process."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
-    server = PostgresServer(binaries)
+    """One server per test process.  Tests end it, if at all, by signals: what it wrote outlives that without
+    fsync, as it does not outlive a power cut."""
+    server = PostgresServer(postgres_or_skip(), fsync=False)
     yield server
     server.close()
 
@@ -66,6 +92,20 @@ def database_url(request: pytest.FixtureRequest) -> str:
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(name)
     return url
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    """An open ledger of this test's own, empty, once on each database."""
+    opened = Ledger.open(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Partners with keys and a handbook that knows them, for all tests of a module."""
+    return World(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

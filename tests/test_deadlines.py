@@ -33,11 +33,6 @@ HOUR = timedelta(hours=1)
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
 def agreed(world: World, partner: Partner, **terms: object) -> Handbook:
     mine = msgspec.structs.replace(world.partners[partner.id], terms=Terms(**terms))  # type: ignore[arg-type]
     return world.handbook.with_register(known(world, **{partner.id: mine}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,18 +19,6 @@ from gateway.storage import Ledger, LedgerUnavailable, Overloaded
 from tests.delivery.fakes import InlineCommits, done
 from tests.operations.knowledge import BANK, CARRIER, NOW, OTHER, TRADER, VAN, World, declaration, manifest
 from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(database_url)
-    yield opened
-    opened.close()
 
 
 class Desk:

@@ -32,11 +32,6 @@ MAX_SAMPLE = 200_000
 MULTIPART, ATTACHED = "multipart/signed", "application/pkcs7-mime"
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
 class Shelf:
     """Declarations that were put away, by ordinal."""
 

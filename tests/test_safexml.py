@@ -77,9 +77,9 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_billion_laughs_is_refused_fast() -> None:
     levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
-    started = time.perf_counter()
+    started = time.process_time()
     assert refused(f'<!DOCTYPE a [<!ENTITY e0 "ha">{levels}]><a>&e9;</a>'.encode()).code == "XML004"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_quadratic_blow_up_is_refused() -> None:
@@ -171,9 +171,9 @@ def test_attributes_are_bounded() -> None:
 
 def test_a_million_attributes_do_not_stall() -> None:
     names = " ".join(f'a{n}="1"' for n in range(200_000))
-    started = time.perf_counter()
+    started = time.process_time()
     assert refused(f"<e {names}/>".encode()).code == "XML009"
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_namespaces_in_scope_are_bounded() -> None:

@@ -33,11 +33,6 @@ from tests.operations.knowledge import CARRIER, NOW, OTHER, TRADER, VAN, World, 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
 def signer(name: str, **more: Any) -> Signer:
     """A signer of its own certificate: the fingerprint is made of the name."""
     return Signer(f"CN={name}", "CN=CA", "01", name.encode().hex().ljust(64, "0"), "rsa-pss-sha256", **more)

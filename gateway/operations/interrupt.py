@@ -1,7 +1,8 @@
-"""Ctrl-C: the exit code that it gives, and its silence while a command is still being loaded."""
+"""While a command is being loaded Ctrl-C is silent and nothing is collected; the exit code of Ctrl-C."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -31,6 +32,19 @@ def silent_until_loaded() -> Iterator[None]:
     finally:
         if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Inside, the garbage collector rests: what is being loaded stays.  To walk it again and again takes a
+    fourth of the time in which a command is imported, and half of that in which a home is read."""
+    resting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if resting:
+            gc.enable()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

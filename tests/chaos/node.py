@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.journeys.process import Process
+from tests.ports import free_ports
 
 LAUNCH = Path(__file__).with_name("launch")
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +31,7 @@ class Node(Process):
         super().__init__(home)
         self._environment = {**os.environ, **environment, "PYTHONPATH": f"{LAUNCH}{os.pathsep}{ROOT}"}
         self._environment["CVAN_CHAOS_PLANT"] = plants
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = int(free.getsockname()[1])
+        self._port = free_ports()
         path = home / "conf" / "gateway.toml"
         text = re.sub(r"(?m)^port = .*$", f"port = {self._port}", path.read_text("utf-8"), count=1)
         path.write_text(text, "utf-8")

@@ -18,7 +18,7 @@ from tests.chaos.node import Node
 from tests.chaos.receiver import PushedTo
 from tests.chaos.spoiling import Spoiler, power_on
 from tests.journeys.town import VAN, Town
-from tests.postgres import PostgresServer, postgres_binaries
+from tests.postgres import PostgresServer, postgres_required
 
 DOORS = 2
 
@@ -131,10 +131,7 @@ class Stage:
     def _databases(self) -> tuple[str, str]:
         if self.database == "sqlite":
             return "sqlite:///ledger.db", "sqlite:///clearance.db"
-        binaries = postgres_binaries()
-        if binaries is None:
-            raise FileNotFoundError("PostgreSQL's initdb and postgres are not installed")
-        self.server = Server(binaries, self.spoiler.environment())
+        self.server = Server(postgres_required(), self.spoiler.environment())
         name = self.server.create()
         return self.server.url(name), self.server.url(name)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.chaos import report
 from tests.chaos.run import Order, Run
-from tests.postgres import postgres_binaries
+from tests.chaos.stage import Stage
+from tests.postgres import postgres_or_skip
 
 SHORT = (
     "node killed",
@@ -21,6 +20,14 @@ SHORT = (
     "clock jump",
 )
 """Each once: what is left out takes its time, and is in the long form (``make chaos``)."""
+
+
+class Nodes(Stage):
+    """Two nodes with a door each: several doors of a node are what is tried on SQLite."""
+
+    doors = 1
+
+
 NODES = ("node killed", "database killed", "database read-only", "database locked")
 
 
@@ -35,10 +42,9 @@ def test_a_hundred_faults_on_sqlite(tmp_path: Path) -> None:
 
 
 def test_a_hundred_faults_on_two_nodes_over_postgresql(tmp_path: Path) -> None:
-    if postgres_binaries() is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
+    postgres_or_skip()
     order = Order("postgresql", faults=100, seconds=1, seed=12, only=NODES, pause=0.5)
-    found = Run(order, tmp_path / "stage").go()
+    found = Run(order, tmp_path / "stage", Nodes).go()
     print(report.table(found))
     assert found.good, report.table(found)
     assert sum(found.faults.values()) == 100

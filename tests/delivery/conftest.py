@@ -33,13 +33,11 @@ def delivery_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def ledger(database_url: str, delivery_world: World) -> Iterator[Ledger]:
+def ledger(ledger: Ledger, delivery_world: World) -> Ledger:
     """An open ledger that knows the partners, once on each database."""
-    opened = Ledger.open(database_url)
     for partner in delivery_world.partners.values():
-        opened.put_partner(partner)
-    yield opened
-    opened.close()
+        ledger.put_partner(partner)
+    return ledger
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def test_what_a_killed_process_had_under_way_is_taken_over_in_time(
     try:
         assert first.wait(30)[0] == message
         second = Child(python, database_url, "second")
-        time.sleep(2 * LEASE.total_seconds())
+        time.sleep(1.25 * LEASE.total_seconds())
         assert second.begun == []  # the first one lives, and holds on
         first.kill()
         killed = time.monotonic()

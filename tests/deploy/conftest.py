@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import ssl
 import time
 import urllib.error
@@ -19,28 +18,9 @@ from gateway.operations.demo import papers
 from tests.journeys.process import Process
 from tests.operations.knowledge import LAPTOPS
 from tests.operations.shell import Said, cvan, cvan_alone
+from tests.ports import free_ports
 
 UNTIL = 30.0
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody has on loopback."""
-    for _ in range(200):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            begin: int = first.getsockname()[1]
-        if begin + count < 65_535 and all(_free(begin + n) for n in range(count)):
-            return begin
-    raise AssertionError("no ports are free")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def heard(url: str) -> tuple[int, str]:

@@ -17,8 +17,9 @@ import pytest
 
 from gateway.operations import home as homes
 from gateway.operations import settings
-from tests.deploy.conftest import free_ports, heard, settle, until
+from tests.deploy.conftest import heard, settle, until
 from tests.deploy.files import DEPLOY, ROOT, program, said
+from tests.ports import free_ports
 
 FOLDER = DEPLOY / "container"
 FILE = FOLDER / "Containerfile"

@@ -16,10 +16,11 @@ import pytest
 from gateway.operations import home as homes
 from gateway.operations import settings
 from gateway.transport.bounds import Bounds
-from tests.deploy.conftest import declare, free_ports, heard, register, settle, until
+from tests.deploy.conftest import declare, heard, register, settle, until
 from tests.deploy.files import DEPLOY, program, said
 from tests.journeys.process import Process
-from tests.postgres import PostgresServer, postgres_binaries
+from tests.ports import free_ports
+from tests.postgres import PostgresServer, postgres_or_skip
 
 CONFIGURATION = DEPLOY / "haproxy" / "haproxy.cfg"
 NODES = ("127.0.0.1", "127.0.0.2")
@@ -151,9 +152,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    haproxy, binaries = program("haproxy"), postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
+    haproxy, binaries = program("haproxy"), postgres_or_skip()
     # A socket's path is short.
     made = Site(tmp_path_factory.mktemp("site"), binaries)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.files import DEPLOY
-from tests.postgres import PostgresServer, postgres_binaries
+from tests.postgres import PostgresServer, postgres_or_skip
 
 FILE = DEPLOY / "postgresql" / "postgresql.conf"
 SET = dict(re.findall(r"(?m)^(\w+) = (.*)$", FILE.read_text("utf-8")))
@@ -24,9 +24,7 @@ def data(postgres_server: PostgresServer) -> Path:
 
 def asked(name: str, data: Path, file: Path) -> subprocess.CompletedProcess[str]:
     """What the server takes a setting for.  All of the file is read for it."""
-    binaries = postgres_binaries()
-    assert binaries is not None
-    command = [binaries / "postgres", "-C", name, "-D", data, "-c", f"config_file={file}"]
+    command = [postgres_or_skip() / "postgres", "-C", name, "-D", data, "-c", f"config_file={file}"]
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=30, check=False)
 
 

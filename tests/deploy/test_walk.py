@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from gateway.operations import settings
-from tests.deploy.conftest import free_ports, heard, settle, until
+from tests.deploy.conftest import heard, settle, until
 from tests.deploy.files import DEPLOY, DOCS, document, program, said
 from tests.docs.pages import blocks
 from tests.journeys.process import Process
+from tests.ports import free_ports
 
 PAGE = DOCS / "deployment.md"
 

@@ -25,13 +25,13 @@ from tests.chaos.databases import AWAY
 from tests.chaos.run import Found, Order, Run
 from tests.chaos.stage import Stage
 from tests.drills.pair import Pair
-from tests.postgres import postgres_binaries
+from tests.postgres import postgres_required
 
 SYNCHRONOUS, ASYNCHRONOUS = "synchronous", "asynchronous"
 ROUND_SECONDS = 20.0
 """About what a round takes on a quiet machine."""
 QUIET_SECONDS = 3.0
-"""Load before the first disaster, and after each repair."""
+"""Unless told otherwise: load before the first disaster, and after each repair."""
 LAG_SECONDS = 2.0
 """So long the line to the standby stands still before the primary dies."""
 RETURN_SECONDS = 30.0
@@ -73,10 +73,7 @@ class PairStage(Stage):
     synchronous = True
 
     def _databases(self) -> tuple[str, str]:
-        binaries = postgres_binaries()
-        if binaries is None:
-            raise FileNotFoundError("PostgreSQL's initdb and postgres are not installed")
-        self.pair = Pair(binaries, synchronous=self.synchronous)
+        self.pair = Pair(postgres_required(), synchronous=self.synchronous)
         url = self.pair.url(self.pair.primary.create())
         return url, url
 
@@ -97,11 +94,14 @@ class Drill(Run):
 
     _stage: PairStage
 
-    def __init__(self, root: Path, replication: str, rounds: int, seed: int) -> None:
+    def __init__(
+        self, root: Path, replication: str, rounds: int, seed: int, quiet: float = QUIET_SECONDS
+    ) -> None:
+        """``quiet``: seconds of load before the first disaster, and after each repair."""
         order = Order("postgresql", faults=0, seconds=0, seed=seed, plants="", pause=0.2, bounded=False)
         super().__init__(order, root, PairStage if replication == SYNCHRONOUS else WaitingForNobody)
         self.drilled = Drilled(replication, self.found)
-        self._rounds = rounds
+        self._rounds, self._lull = rounds, quiet
 
     def drill(self) -> Drilled:
         """All of it."""
@@ -109,16 +109,16 @@ class Drill(Run):
         return self.drilled
 
     def _spoil(self) -> None:
-        time.sleep(QUIET_SECONDS)
+        time.sleep(self._lull)
         for number in range(1, self._rounds + 1):
             self._record.fault = f"failover {number}"
             outage = self._fail_over()
             self.drilled.outages.append(outage)
-            time.sleep(QUIET_SECONDS)
+            time.sleep(self._lull)
             if number < self._rounds:
                 outage.rebuild = self._stage.pair.rebuild()
             print(f"{number}/{self._rounds}: {_said(outage)}", file=sys.stderr, flush=True)
-            time.sleep(QUIET_SECONDS)
+            time.sleep(self._lull)
 
     def _fail_over(self) -> Outage:
         pair = self._stage.pair

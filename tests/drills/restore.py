@@ -34,8 +34,8 @@ from tests.drills.load import (
 )
 from tests.journeys.process import Process
 from tests.journeys.town import Town
-from tests.operations.shell import Said, cvan_alone
-from tests.postgres import PostgresServer, postgres_binaries
+from tests.operations.shell import Said, cvan, cvan_alone
+from tests.postgres import PostgresServer, postgres_required
 
 
 @dataclass
@@ -157,7 +157,7 @@ def standby(root: Path, server: Primary, count: int) -> Told:
             pointed(town.home, str(server.folder), str(clone.folder))
             books = _books(town.home)
             _split(drill, load, stored(books), lambda one: True, lambda one: False)
-            _good(cvan_alone("journal", "verify", home=town.home))
+            _good(cvan("journal", "verify", home=town.home))
             _go_on(drill, town, town.home, load, books)
     finally:
         clone.discard()
@@ -167,10 +167,10 @@ def standby(root: Path, server: Primary, count: int) -> Told:
 def _read(home: Path, root: Path) -> None:
     """The reading commands, and a backup, work at a standby; what writes is refused in one line."""
     for command in READING:
-        _good(cvan_alone(*command, home=home))
+        _good(cvan(*command, home=home))
     _good(cvan_alone("backup", root / "standby.tar", home=home))
     for command in (("journal", "checkpoint"), ("partner", "suspend", "anphat")):
-        refused = cvan_alone(*command, home=home)
+        refused = cvan(*command, home=home)
         assert refused.code == 2, (command, refused)
         assert "ReadOnlySqlTransaction" in refused.err, refused.err
         assert "Traceback" not in refused.err
@@ -197,7 +197,7 @@ def _split(
 def _go_on(drill: Told, town: Town, home: Path, load: Load, books: Books) -> None:
     """Somebody vouches for the ledger, it serves, everybody sends again: one registration for each."""
     _good(cvan_alone("journal", "checkpoint", "--restored", home=home))
-    _good(cvan_alone("journal", "verify", home=home))
+    _good(cvan("journal", "verify", home=home))
     gateway = Process(home)
     try:
         gateway.start()
@@ -209,7 +209,7 @@ def _go_on(drill: Told, town: Town, home: Path, load: Load, books: Books) -> Non
         await_registered(books, load.held)
     finally:
         gateway.sweep()
-    _good(cvan_alone("journal", "verify", home=home))
+    _good(cvan("journal", "verify", home=home))
 
 
 def _given(books: Books) -> dict[str, str]:
@@ -270,10 +270,7 @@ def drill(name: str, root: Path, count: int) -> Told:
     """One of DRILLS, on a server of its own; ``count``: declarations in each half of the load."""
     if name == "sqlite":
         return DRILLS[name](root, None, count)
-    binaries = postgres_binaries()
-    if binaries is None:
-        raise FileNotFoundError("PostgreSQL's initdb and postgres are not installed")
-    server = Primary(binaries)
+    server = Primary(postgres_required())
     try:
         return DRILLS[name](root, server, count)
     finally:

@@ -7,18 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.drills.failover import ASYNCHRONOUS, SYNCHRONOUS, Drill, table
-from tests.postgres import postgres_binaries
+from tests.postgres import NOT_INSTALLED, postgres_binaries
 
 BACK_SECONDS = 5.0
 """From the primary's end to the next receipt, with the standby promoted at once."""
 
-pytestmark = pytest.mark.skipif(
-    postgres_binaries() is None, reason="PostgreSQL's initdb and postgres are not installed"
-)
+pytestmark = pytest.mark.skipif(postgres_binaries() is None, reason=NOT_INSTALLED)
 
 
 def test_two_failovers_lose_nothing(tmp_path: Path) -> None:
-    drilled = Drill(tmp_path / "stage", SYNCHRONOUS, rounds=2, seed=5).drill()
+    drilled = Drill(tmp_path / "stage", SYNCHRONOUS, rounds=2, seed=5, quiet=1.0).drill()
     print(table(drilled))
     assert drilled.good, table(drilled)
     assert len(drilled.outages) == 2

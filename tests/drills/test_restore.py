@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.restore import DRILLS, drill
-from tests.postgres import postgres_binaries
+from tests.postgres import postgres_or_skip
 
 SHORT = "sqlite", "standby"
 LONG = [name for name in DRILLS if name not in SHORT]
@@ -15,8 +15,8 @@ LONG = [name for name in DRILLS if name not in SHORT]
 
 @pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 def test_nothing_is_lost_and_nothing_doubled(name: str, tmp_path: Path) -> None:
-    if name != "sqlite" and postgres_binaries() is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
+    if name != "sqlite":
+        postgres_or_skip()
     told = drill(name, tmp_path, 12)
     print(told.line())
     assert told.before >= 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from gateway.security import SigningKey
 from gateway.security.certificates.authority import Authority, KeyAlgorithm
 from gateway.storage import Breach, Corrected, Ledger, Recorded, answer_id, tables
 from gateway.storage.checkpoints import MAX_ENTRIES
+from tests.operations import knowledge
 
 GOODS = (Goods("84713020", "Portable computers", "CN", 480_000_000, 900, 60),)
 SECOND = timedelta(seconds=1)
@@ -73,7 +74,11 @@ class Stage:
             self.enrol(partner)
         for mandate in mandates():
             self.ledger.put_mandate(mandate)
-        self.book = handbooks.load(self.town.home, self.ledger.register())
+        self.book = replace(
+            knowledge.book(),
+            trust=security.Trust.load(self.town.home / handbooks.TRUST),
+            register=self.ledger.register(),
+        )
 
     def _authority(self, folder: Path) -> Authority:
         """An authority of that time, which has expired where that is long ago."""

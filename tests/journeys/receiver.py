@@ -13,12 +13,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Pushed:
-    """One message as it was pushed to a path, headers by lower-case name."""
+    """One message as it was pushed to a path, headers by lower-case name; ``answered``: with which status."""
 
     path: str
     at: float
     headers: Mapping[str, str]
     body: bytes
+    answered: int
 
     @property
     def delivery(self) -> str:
@@ -84,8 +85,9 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver._pause()
                 fields = {name.lower(): value for name, value in self.headers.items()}
-                receiver.came.append(Pushed(self.path, time.monotonic(), fields, body))
-                self.send_response(receiver.answers.get(self.path, 204))
+                status = receiver.answers.get(self.path, 204)
+                receiver.came.append(Pushed(self.path, time.monotonic(), fields, body, status))
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 if receiver.brief:
                     self.send_header("Connection", "close")

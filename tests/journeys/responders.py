@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -19,15 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import ocsp
 
 from gateway.security.certificates.authority import Authority
+from tests.ports import free_ports
 
 Lie = Callable[[bytes, bytes], bytes]
 """From a request and the true response to what is sent instead."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class OpensslOcsp:
@@ -41,7 +35,7 @@ class OpensslOcsp:
         self._index.write_text("")
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
-        self.port = free_port()
+        self.port = free_ports()
 
     def issued(self, *certificates: x509.Certificate) -> None:
         """Enter good certificates, as ``openssl ca`` does."""
@@ -106,7 +100,7 @@ class Gatekeeper:
         self.crl: bytes | None = None
         self.calls: list[tuple[str, str]] = []
         self._server: http.server.ThreadingHTTPServer | None = None
-        self.port = free_port()
+        self.port = free_ports()
 
     @property
     def url(self) -> str:

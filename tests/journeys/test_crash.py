@@ -37,11 +37,11 @@ from tests.journeys.town import (
     until,
 )
 
-MESSAGES = 200
-INTERCHANGES = 24
+MESSAGES = 120
+INTERCHANGES = 16
 BILLS = 3
 CLIENTS = 8
-KILLS = 5
+KILLS = 3
 AGAIN = 0.2
 """How often a client sends once more what was acknowledged, as one whose answer was lost."""
 SETTLED_WITHIN = 60.0
@@ -320,7 +320,6 @@ def configured(town: Town, old: str, new: str) -> Iterator[None]:
     path.write_text(text, "utf-8")
 
 
-@pytest.mark.parametrize("mortal", ["sqlite"], indirect=True)
 def accepts(port: int) -> bool:
     """Whether the gate is open."""
     try:
@@ -330,6 +329,7 @@ def accepts(port: int) -> bool:
     return True
 
 
+@pytest.mark.parametrize("mortal", ["sqlite"], indirect=True)
 def test_nobody_outlives_who_began_it(mortal: Town) -> None:
     """A worker ends with its door, a door with its supervisor; a door that ended is opened anew."""
     gateway = mortal.gateway

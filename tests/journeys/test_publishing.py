@@ -149,6 +149,7 @@ def until_acknowledged(town: Town, clients: dict[str, Plain], filer: str, body: 
     raise AssertionError("never acknowledged")
 
 
+@pytest.mark.parametrize("publishing", ["sqlite"], indirect=True)
 def test_readers_get_documents_by_their_schemas(publishing: Town, server: Broker) -> None:
     town = publishing
     answer = town.client(AN_PHAT).submit(town.signed(AN_PHAT, BOOKS))
@@ -168,6 +169,7 @@ def test_readers_get_documents_by_their_schemas(publishing: Town, server: Broker
     assert "publish" not in json.dumps(town.client(AN_PHAT).status(answer.submission).json())
 
 
+@pytest.mark.parametrize("publishing", ["postgresql"], indirect=True)
 def test_without_a_stream_the_operator_is_told_what_to_do(publishing: Town, server: Broker) -> None:
     town = publishing
     server.kill()

@@ -31,7 +31,7 @@ def test_what_was_kept_survives_a_power_cut(found: Found) -> None:
     last = town.client(LINE).submit(body, media_type)
     assert (last.status, last.repeated, last.outcome) == (200, True, "accepted")
     assert b"CONTRL" in town.prove(last.body, last.media_type)
-    assert not [path for path in (town.home / "spool").iterdir() if path.is_file()]
+    until(lambda: not [path for path in (town.home / "spool").iterdir() if path.is_file()])
     raw = town.ledger.raw(told.submission)
     assert raw is not None
     assert raw.body == body

@@ -107,7 +107,7 @@ UNREMARKABLE = {
 """Edits of a class after which there is still nothing to tell."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     tree=entities(DEC.row("Declaration")),
     edits=st.lists(st.tuples(st.sampled_from(sorted(EDITS)), st.integers(0, 40)), max_size=3),

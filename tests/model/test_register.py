@@ -213,8 +213,8 @@ def test_many_are_small() -> None:
     assert (len(grants.rows) + len(grants.ids)) / 10_000 < 60
     assert len(grants.terms) == 1
     some = [random.Random(n).randrange(1_000) for n in range(2_000)]
-    began = time.perf_counter()
+    began = time.process_time()
     for n in some:
         assert register.by_identifier(f"{n:010d}") is not None
-    assert (time.perf_counter() - began) / len(some) < 0.001
+    assert (time.process_time() - began) / len(some) < 0.001
     assert dataclasses.is_dataclass(Draft().grants())

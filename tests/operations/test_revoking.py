@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-import pytest
 from cryptography.hazmat.primitives import hashes
 
 from gateway.model import Credential, Use
@@ -19,13 +17,6 @@ from tests.delivery.fakes import InlineCommits, done
 from tests.operations.knowledge import TRADER
 from tests.operations.shell import cvan
 from tests.security.authorities import DAY, HOUR, NOW, Party
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(database_url)
-    yield opened
-    opened.close()
 
 
 def test_what_was_registered_early_is_asked_after_once_its_time_comes(ledger: Ledger) -> None:

@@ -16,11 +16,6 @@ from tests.delivery.fakes import InlineCommits, StillReactor, done
 from tests.operations.knowledge import NOW, OTHER, TRADER, World, declaration
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
 @pytest.fixture
 def commits(sqlite_url: str) -> Iterator[InlineCommits]:
     ledger = Ledger.open(sqlite_url)

@@ -263,7 +263,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(list(Kind)), VALUES, st.lists(TREES, max_size=5))
 def test_any_tree_gets_findings_with_places(
     book: RuleBook, vn_book: RuleBook, kind: Kind, values: tuple[Value, ...], entities: list[Entity]
@@ -279,7 +279,7 @@ def test_any_tree_gets_findings_with_places(
         assert len({(f.code, f.place.pointer) for f in findings}) == len(findings)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(list(Kind)), st.data(), TEXTS)
 def test_a_corrupted_value_is_found_where_it_stands(
     book: RuleBook, kind: Kind, data: st.DataObject, text: str

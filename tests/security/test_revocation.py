@@ -303,19 +303,19 @@ def test_a_long_list_is_small_and_quickly_asked(root: Party) -> None:
     """100,000 entries: 26 octets each, and nothing else is kept of them."""
     der = long_crl(root, 100_000)
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     made = read_crl(der, root.certificate, Policy(), NOW)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(made) == 100_000
     assert len(made.entries) == 26 * 100_000
     assert peak < 6 * len(der)
     assert seconds < 20
-    began = time.perf_counter()
+    began = time.process_time()
     assert all(made.find(serial_key(s)) is not None for s in range(1, 100_000, 100))
     assert made.find(serial_key(2**100)) is None
-    assert (time.perf_counter() - began) / 1_000 < 0.001
+    assert (time.process_time() - began) / 1_000 < 0.001
 
 
 # -- OCSP ------------------------------------------------------------------------------------------

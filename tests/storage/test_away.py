@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from gateway.storage import Ledger, LedgerError, LedgerUnavailable, migrate
 from gateway.storage.database import Database
 from tests.drills.pair import Machine, Pair
-from tests.postgres import postgres_binaries
+from tests.postgres import postgres_or_skip
 
 from .making import settlement
 
@@ -22,10 +22,7 @@ from .making import settlement
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     """A primary and its standby, and commits that wait for it."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
-    made = Pair(binaries)
+    made = Pair(postgres_or_skip())
     yield made
     made.close()
 

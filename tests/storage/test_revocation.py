@@ -198,12 +198,12 @@ def test_a_large_list_is_hashed_once_not_for_every_message_that_rests_on_it() ->
     """Each proof names it by its digest; 50 MB cost tenths of a second, a look-up nothing."""
     page = Page(None, Chain(), AT)  # type: ignore[arg-type]
     crl = b"x" * 50_000_000
-    began = time.perf_counter()
+    began = time.process_time()
     first = page.keep([crl])
-    once = time.perf_counter() - began
-    began = time.perf_counter()
+    once = time.process_time() - began
+    began = time.process_time()
     assert {page.keep([crl]) for _ in range(100)} == {first} == {(hashlib.sha256(crl).hexdigest(),)}
-    assert time.perf_counter() - began < 20 * once
+    assert time.process_time() - began < 20 * once
 
 
 def test_a_lease_by_a_clock_that_was_ahead_counts_as_ended(ledger: Ledger) -> None:

@@ -329,7 +329,7 @@ _FOUND_AT = [0, *(9 + found.end() for found in re.finditer(rb"'", CLEAN[9:]))]
 
 
 @given(st.integers(0, len(CLEAN) - 1), st.integers(0, 255) | st.sampled_from(b"'+:?UNHT*\n\0 9"))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_one_wrong_octet_changes_one_segment_or_is_told_where_it_is(
     directories: Directories, index: int, octet: int
 ) -> None:

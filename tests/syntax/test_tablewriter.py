@@ -91,7 +91,7 @@ def histories(draw: st.DrawFn) -> list[Tables]:
 
 
 @given(histories())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_what_is_written_is_read_again(history: list[Tables]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_tables(Path(folder), history)

@@ -142,7 +142,7 @@ def trimmed(elements: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...
 
 
 @given(st.lists(SEGMENTS, min_size=1, max_size=3), MARKS, st.sampled_from(["2", "3", "4"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_written_is_read_again(
     directories: Directories, bodies: list[list[Segment]], marks: Separators | None, version: str
 ) -> None:

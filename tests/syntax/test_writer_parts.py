@@ -78,7 +78,7 @@ def same(written: OutMessage, back: Any) -> bool:
 
 @given(st.data())
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 def test_any_valid_interchange_is_written_and_read_again(
     directories: Directories, data: st.DataObject
@@ -108,7 +108,7 @@ def test_any_valid_interchange_is_written_and_read_again(
 )  # it has no directories
 @given(st.data())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 def test_another_reader_finds_the_same_segments(directories: Directories, data: st.DataObject) -> None:
     drawn = data.draw(interchanges(directories, versions="3"))

@@ -71,11 +71,13 @@ def service() -> Iterator[Service]:
     made.close()
 
 
-def fetched(loop: Any, url: str, *, chosen: bool = True, private: bool = False, **how: Any) -> bytes | str:
+def fetched(
+    loop: Any, url: str, *, chosen: bool = True, private: bool = False, seconds: float = 1.0, **how: Any
+) -> bytes | str:
     """The body, or the code of the failure."""
 
     def work() -> Deferred[bytes]:
-        fetch = Fetch(loop.reactor, private=private, seconds=1.0)
+        fetch = Fetch(loop.reactor, private=private, seconds=seconds)
         given = {"body": None, "media_type": "", "max_bytes": 1_000, **how}
         return fetch.fetch(url, chosen=chosen, **given)
 
@@ -139,8 +141,8 @@ def test_headers_without_end(loop: Any, again: bytes) -> None:
     """They are cut at their bound; not at the end of the time, with all of them in memory."""
     talker = Talker(b"HTTP/1.1 100 Continue\r\n", again=again)
     began = time.monotonic()
-    assert fetched(loop, talker.url) == "SIG340"
-    assert time.monotonic() - began < 0.9
+    assert fetched(loop, talker.url, seconds=30.0) == "SIG340"
+    assert time.monotonic() - began < 15
     assert talker.cut.wait(5)
     assert talker.sent < 8 * 1024 * 1024, "what the sockets hold"
 

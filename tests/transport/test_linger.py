@@ -73,8 +73,8 @@ def test_a_client_that_neither_ends_nor_closes_is_cut_off_in_time(small, monkeyp
         began = time.monotonic()
         if lingering > 1:
             small.loop(small.listener.stop)
-        assert eventually(lambda: not small.listener._channels.open)
-        assert time.monotonic() - began < 3
+        assert eventually(lambda: not small.listener._channels.open, 30)
+        assert time.monotonic() - began < 15
 
 
 def test_a_refused_client_that_has_sent_all_may_go_at_once(small):
@@ -84,5 +84,5 @@ def test_a_refused_client_that_has_sent_all_may_go_at_once(small):
         write_on(wire, LIMIT)
         wire.sendall(b"x" * (LIMIT + 1 - LIMIT // len(PIECE) * len(PIECE)))
         began = time.monotonic()
-        assert codes(hear(wire, 10.0)) == ["API413"]  # the gateway's goodbye comes with the answer
-        assert time.monotonic() - began < 2
+        assert codes(hear(wire, 60.0)) == ["API413"]  # the gateway's goodbye comes with the answer
+        assert time.monotonic() - began < http.LINGER_SECONDS / 2

@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
+from bench.wire import ask
 from gateway.model import Limits, Outcome, Role
 from gateway.transport import Bounds, http
 
@@ -53,12 +54,20 @@ def _struct(partner, **fields):
     return msgspec.structs.replace(partner, **fields)
 
 
+def taken(gateway: Gateway) -> int:
+    """Messages that the office has judged: time by the gateway's own clock, however fast the machine is."""
+    return len(gateway.office.submissions)
+
+
 class Flood:
-    """Connections of a partner that send one message after the other and never wait."""
+    """Connections of a partner that send one message after the other and never wait.
+
+    ``waits``: how many messages of anybody were judged while each of them waited for its answer.
+    """
 
     def __init__(self, gateway: Gateway, name: str, connections: int) -> None:
         self.answers: Counter[int] = Counter()
-        self.times: list[float] = []
+        self.waits: list[int] = []
         self.retries: set[int] = set()
         self.connects = 0
         self._gateway, self._name = gateway, name
@@ -81,34 +90,13 @@ class Flood:
             sent = 0
             while not self._over.is_set():
                 body = b"%d-%d " % (number, sent) + b"x" * 8_000
-                began = time.monotonic()
+                before = taken(self._gateway)
                 status, fields = ask(wire, post(length(len(body)), body=body))
-                self.times.append(time.monotonic() - began)
+                self.waits.append(taken(self._gateway) - before)
                 self.answers[status] += 1
                 sent += 1
                 if status != 200:
                     self.retries.add(int(fields[b"retry-after"]))
-
-
-def ask(wire, octets: bytes) -> tuple[int, dict[bytes, bytes]]:
-    """One request, its answer read to its end, the connection kept."""
-    wire.sendall(octets)
-    heard = b""
-    while b"\r\n\r\n" not in heard:
-        heard += _more(wire)
-    top, _, rest = heard.partition(b"\r\n\r\n")
-    lines = top.split(b"\r\n")
-    fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
-    left = int(fields[b"content-length"]) - len(rest)
-    while left > 0:
-        left -= len(_more(wire))
-    return int(lines[0].split()[1]), fields
-
-
-def _more(wire) -> bytes:
-    data = wire.recv(65_536)
-    assert data, "the gateway closed the connection"
-    return data
 
 
 def test_a_flood_hears_no_soon_and_others_are_served(busy, monkeypatch):
@@ -118,18 +106,19 @@ def test_a_flood_hears_no_soon_and_others_are_served(busy, monkeypatch):
         assert eventually(lambda: flood.answers[503] > 20)
         usual, urgent = [], []
         for number in range(20):
-            began = time.monotonic()
+            before = taken(busy)
             body = b"mine %d" % number
             assert ask(wire, post(token, length(len(body)), body=body))[0] == 200
-            usual.append(time.monotonic() - began)
-            began = time.monotonic()
+            usual.append(taken(busy) - before)
+            before = taken(busy)
             assert ask(gate, post(URGENT, length(len(body)), body=body))[0] == 200
-            urgent.append(time.monotonic() - began)
-    assert max(usual) < 1.5
-    assert sorted(urgent)[-2] < 0.5
+            urgent.append(taken(busy) - before)
+    print(usual, urgent, sorted(flood.waits)[len(flood.waits) // 2])
+    assert max(usual) < 1.5 / WORK
+    assert sorted(urgent)[-2] < 0.5 / WORK
     assert set(flood.answers) == {200, 503}
     assert flood.connects == 60  # all on the connections they began with
-    assert sorted(flood.times)[len(flood.times) // 2] < 1.0
+    assert sorted(flood.waits)[len(flood.waits) // 2] < 1.0 / WORK
     assert min(flood.retries) >= 1
     assert busy.door.admission.total_inside == 0
     assert busy.door.turns.line.at_work.total() == busy.door.turns.line.waiting.total() == 0
@@ -149,13 +138,13 @@ def test_what_waits_too_long_is_refused_and_nothing_of_it_kept(open_gateway):
 
 def test_a_refused_body_is_heard_and_its_connection_kept(open_gateway):
     gateway = open_gateway(limits=Limits(in_flight=1))
-    gateway.office.slow = 0.4
+    gateway.office.slow = 1.5
     with gateway.connect("van") as first, gateway.connect("van") as second:
         first.sendall(post(length(8), body=b"SLOW one"))
         assert eventually(lambda: gateway.door.admission.total_inside == 1)
         assert ask(second, post(length(30_000), body=b"x" * 30_000))[0] == 429
         assert ask(second, LIVE)[0] == 200
-        time.sleep(0.5)
+        assert eventually(lambda: gateway.door.admission.total_inside == 0)
         assert ask(second, post(length(5), body=b"again"))[0] == 200
 
 
@@ -173,7 +162,7 @@ def test_a_refused_body_that_does_not_come_is_answered_all_the_same(open_gateway
 
 
 def test_who_comes_again_too_soon_is_read_later(open_gateway, monkeypatch):
-    monkeypatch.setattr(http, "IMPATIENT_SECONDS", 0.25)
+    monkeypatch.setattr(http, "IMPATIENT_SECONDS", 1.0)
     gateway = open_gateway(limits=Limits(per_minute=1))
     body = post(length(4), body=b"<x/>")
     with gateway.connect("van") as wire:
@@ -181,10 +170,10 @@ def test_who_comes_again_too_soon_is_read_later(open_gateway, monkeypatch):
         assert ask(wire, body)[0] == 429
         began = time.monotonic()
         assert ask(wire, body)[0] == 429  # answered at once; what follows it is not read at once
-        assert time.monotonic() - began < 0.2
-        began = time.monotonic()
+        answered = time.monotonic()
         assert ask(wire, LIVE)[0] == 200
-        assert time.monotonic() - began > 0.15
+        assert answered - began < (time.monotonic() - began) / 2
+        assert time.monotonic() - began > 0.9
 
 
 def test_a_storm_of_handshakes_is_bounded(open_gateway):

