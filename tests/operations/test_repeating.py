@@ -39,7 +39,7 @@ def test_figures_are_counted_again_after_every_fault(commits: InlineCommits, fau
     commits.failing.clear()
     commits.called.clear()
     reactor.advance(TALLY_SECONDS)
-    assert commits.called[:2] == ["counts", "breakers"]
+    assert commits.called[:3] == ["counts", "large_waiting", "breakers"]
     reactor.advance(COUNT_SECONDS)
     assert "expiring" in commits.called
 

@@ -18,14 +18,14 @@ LATE = 0.4
 
 def poison(inbound):
     """A worker dies as by a fault in native code; a door would not live through it either, so only there."""
-    judged = inbound.inspect
+    judging = inbound.inspecting
 
-    def inspect(submission, *more):
+    def inspecting(submission, *more):
         if POISON in submission.body and multiprocessing.parent_process() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return judged(submission, *more)
+        return judging(submission, *more)
 
-    inbound.inspect = inspect
+    inbound.inspecting = inspecting
 
 
 def reverse(groupcommit):
