@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.inbound import SET_ASIDE, Unreadable
 from gateway.intake import INLINE_BYTES, Intake, Numbers, Resuming, Worked, work
 from gateway.intake.resuming import AFTER_FAULT
-from gateway.model import Answer, Channel, Finding, Mandate, Outgoing, Partner, Pending, Submission
+from gateway.model import Answer, Channel, Finding, Mandate, Outgoing, Partner, Pending, Register, Submission
 from gateway.operations.revoking import keep_asking
 from gateway.security import Revocations
 from gateway.security.certificates.statement import Statement, link_of
@@ -168,6 +168,17 @@ def test_what_could_not_be_answered_is_held_again_when_it_comes_again(desk: Desk
     assert desk.waiting() == []
     (receipt,) = desk.receipts(TRADER)
     assert receipt.about == identity
+
+
+def test_who_was_registered_a_moment_ago_is_not_refused(desk: Desk, world: World) -> None:
+    """Another process took him in and let him file; the one that resumes has not looked at the register since."""
+    desk.hold(signed(world, "H1"))
+    before = Register([VAN], [])
+    desk.handbook = desk.handbook.with_register(before)
+    desk.good(TRADER.id)
+    desk.rounds()
+    assert desk.waiting() == []
+    assert len(desk.receipts(TRADER)) == 1
 
 
 @pytest.mark.parametrize("channel", [Channel.MAILBOX, Channel.PUSH])

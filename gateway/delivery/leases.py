@@ -32,8 +32,11 @@ class Leases:
         owner: str,
         lease: timedelta = LEASE,
         longest: timedelta = LONGEST,
+        renewal: str = "renew",
     ) -> None:
-        """``lease``: how long each renewal holds; ``longest``: how long they are renewed."""
+        """``lease``: how long each renewal holds; ``longest``: how long they are renewed; ``renewal``: the
+        ledger's word for it."""
+        self._renewal = renewal
         self._lease = lease
         self._longest = longest.total_seconds()
         self._commits = commits
@@ -79,7 +82,9 @@ class Leases:
         if not ids:
             return
         try:
-            kept: set[str] = await self._commits.call("renew", self._owner, ids, self._clock() + self._lease)
+            kept: set[str] = await self._commits.call(
+                self._renewal, self._owner, ids, self._clock() + self._lease
+            )
         except (LedgerError, Overloaded) as away:
             log.warning("leases are not renewed: %s", away)
             return

@@ -20,6 +20,7 @@ from twisted.python.threadpool import ThreadPool
 from gateway import security
 from gateway.delivery.backoff import delay
 from gateway.delivery.courier import Courier, log
+from gateway.delivery.leases import Leases
 from gateway.handbook import Handbook
 from gateway.security import Sources
 from gateway.security.certificates import asked
@@ -27,7 +28,9 @@ from gateway.storage import GroupCommit, Known, Learned
 
 T = TypeVar("T")
 
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(seconds=4)
+"""After a crash, until somebody else asks; renewed while it is asked."""
+LONGEST = timedelta(minutes=5)
 """Longer than asking may take: some addresses of some 30 seconds each."""
 
 IDLE_AFTER = timedelta(days=30)
@@ -97,6 +100,7 @@ class RevocationCourier(Courier):
         self._asking = asking
         self._on_asked = on_asked
         self._under_way: set[Deferred[None]] = set()
+        self._leases = Leases(commits, reactor, clock, owner, LEASE, LONGEST, "renew_certificates")
         self._lists: dict[tuple[str, bytes], tuple[datetime, asked.Lists]] = {}
 
     async def round(self) -> bool:
@@ -108,7 +112,8 @@ class RevocationCourier(Courier):
             "claim_certificates", self._owner, self._clock(), LEASE, IDLE_AFTER, room
         )
         for known in due:
-            self._begin(known)
+            if known.fingerprint not in self._leases:  # an address that hangs for longer than any lease
+                self._begin(known)
         return False  # who ends pokes
 
     async def stop(self) -> None:
@@ -117,6 +122,7 @@ class RevocationCourier(Courier):
             asking.cancel()
 
     def _begin(self, known: Known) -> None:
+        self._leases.hold(known.fingerprint)
         asking = Deferred.fromCoroutine(self._ask(known))
         self._under_way.add(asking)
         asking.addBoth(self._ended, known.fingerprint, asking)
@@ -127,6 +133,7 @@ class RevocationCourier(Courier):
             log.error(
                 "revocation not settled: %s", result.getErrorMessage(), extra={"certificate": fingerprint}
             )
+        self._leases.let_go(fingerprint)
         self._under_way.discard(asking)
         self.poke()
 

@@ -141,6 +141,12 @@ class Intake:
         """
         return await self.settle(lambda finding: self._resumed(submission, finding or sunk))
 
+    async def registered(self, partner: str) -> bool:
+        """Whether the partner is registered as of now, by whatever process; from here on it is judged by that."""
+        if await self._commits.call("register_version") != self._knowledge().register.version:
+            await self._catch_up()
+        return partner in self._knowledge().register.partners
+
     async def settle(self, judge: Callable[[Finding | None], Awaitable[Settlement]]) -> Answer:
         """Judge, and settle in one commit; judge again where the reference is another's, or where a
         partner or mandate changed between the two."""

@@ -116,7 +116,7 @@ class Resuming:
         submission: Submission | None = await self._commits.call("held_submission", holding.id)
         if submission is None:
             return
-        if submission.partner not in self._handbook().register.partners:
+        if not await self._intake.registered(submission.partner):
             await self._lost(holding, "the partner is no longer registered")
             return
         try:

@@ -141,6 +141,14 @@ def claim_certificates(
     return found
 
 
+def renew_certificates(
+    connection: Connection, owner: str, fingerprints: Sequence[str], until: datetime
+) -> set[str]:
+    """Hold on to those that the owner still has; which these are."""
+    held = update(tables.certificate).where(_c.fingerprint.in_(fingerprints), _c.lease_owner == owner)
+    return set(connection.scalars(held.values(lease_until=micros(until)).returning(_c.fingerprint)))
+
+
 def asked(
     connection: Connection, fingerprint: str, due_at: datetime, at: datetime | None, error: str
 ) -> None:

@@ -46,6 +46,14 @@ def test_a_new_certificate_is_asked_after_at_once(ledger: Ledger) -> None:
     assert (b.attempts, len(b.error)) == (2, 500)
 
 
+def test_a_lease_is_renewed_by_its_owner_alone(ledger: Ledger) -> None:
+    ledger.sight([sighting("a"), sighting("b")], AT)
+    claimed(ledger, AT)
+    assert ledger.renew_certificates("me", ["a"], AT + 2 * HOUR) == {"a"}
+    assert claimed(ledger, AT + HOUR, owner="other") == ["b"]  # whoever asked after it has ended
+    assert ledger.renew_certificates("me", ["a", "b"], AT + 3 * HOUR) == {"a"}
+
+
 def test_meeting_again_changes_neither_due_time_nor_first_meeting(ledger: Ledger) -> None:
     ledger.sight([sighting("a")], AT)
     claimed(ledger, AT)

@@ -33,6 +33,10 @@ class Revocations(Opened):
         """Lease certificates that are due to be asked after, but none that was not seen for ``idle``."""
         return self._write(lambda c: revocation.claim_certificates(c, owner, now, lease, idle, limit))
 
+    def renew_certificates(self, owner: str, fingerprints: Sequence[str], until: datetime) -> set[str]:
+        """Hold on to those that the owner is still asking after, until then; which these are."""
+        return self._write(lambda c: revocation.renew_certificates(c, owner, fingerprints, until))
+
     def asked(self, fingerprint: str, due_at: datetime, at: datetime | None, error: str) -> None:
         """A certificate was asked after, and learned of ``at`` a time or not at all; due again later."""
         self._write(lambda c: revocation.asked(c, fingerprint, due_at, at, error))
