@@ -95,6 +95,10 @@ def plan(traffic: Traffic, cost: Cost, cores_a_node: int = 8) -> Plan:
     fullest hour that it is none."""
     if traffic.peak_share * 24 < 1:
         raise ValueError("the fullest hour has at least a twenty-fourth of its day")
+    if min(traffic.declarations, traffic.messages, traffic.a_year, traffic.online, traffic.years) <= 0:
+        raise ValueError("declarations, messages and years are more than none")
+    if traffic.peak_share > 1:
+        raise ValueError("the fullest hour has at most all of its day: a share of 0.15 is 15 %")
     if cores_a_node < 2:
         raise ValueError("a node takes two cores: a door's, and the couriers'")
     a_second = traffic.declarations * traffic.peak_share / 3_600
@@ -192,20 +196,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     usual = Traffic()
     parser.add_argument("--declarations", type=int, default=usual.declarations, help="of the worst day")
-    parser.add_argument("--messages", type=float, default=usual.messages)
-    parser.add_argument("--peak-share", type=float, default=usual.peak_share)
-    parser.add_argument("--a-year", type=int, default=usual.a_year)
+    parser.add_argument(
+        "--messages", type=float, default=usual.messages, help="of a declaration, itself included"
+    )
+    parser.add_argument(
+        "--peak-share", type=float, default=usual.peak_share, help="of that day in its fullest hour"
+    )
+    parser.add_argument("--a-year", type=int, default=usual.a_year, help="declarations of a year")
     parser.add_argument("--online", type=float, default=usual.online, help="years in the database")
-    parser.add_argument("--years", type=float, default=usual.years)
+    parser.add_argument("--years", type=float, default=usual.years, help="in all, the rest in archives")
     parser.add_argument("--cores", type=int, default=8, help="of a node")
     parser.add_argument("--year", type=Path, help="what bench.year --json said")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
-    cost = of_year(msgspec.json.decode(given.year.read_bytes(), type=Year)) if given.year else measured()
     traffic = Traffic(
         given.declarations, given.messages, given.peak_share, given.a_year, given.online, given.years
     )
-    said = plan(traffic, cost, given.cores)
+    try:
+        cost = of_year(msgspec.json.decode(given.year.read_bytes(), type=Year)) if given.year else measured()
+    except (OSError, ValueError) as error:
+        parser.error(f"--year: {error}")
+    try:
+        said = plan(traffic, cost, given.cores)
+    except ValueError as error:
+        parser.error(str(error))
     print(json.dumps(msgspec.to_builtins(said), indent=2) if given.json else text(said, traffic))
     return 0
 

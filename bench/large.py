@@ -1,11 +1,12 @@
 """Large messages: memory over idle of every process, time to the receipt, and what small ones notice of it.
 
     python -m bench.large [--edifact 5,50,500] [--xml 5,50] [--envelopes attached,detached] [--load 10] [--bills 200]
+                          [--documents enveloped,attached]
 
 One door over SQLite on this machine, and the sender beside it.  EDIFACT is an interchange of cargo reports of so
-many bills each, XML one declaration of many items, in megabytes.  Beside each is the time that reading the same
-file and digesting it takes.  ``--load``: so many small messages a second beside it, each timed from when it was due,
-and the same load without anything beside it before; then that is all that is measured.
+many bills each, XML one declaration of many items, in megabytes; ``--documents``: how it is signed.  Beside each is
+the time that reading the same file and digesting it takes.  ``--load``: so many small messages a second beside it,
+each timed from when it was due, and the same load without anything beside it before; then that is all that is measured.
 """
 
 from __future__ import annotations
@@ -43,13 +44,15 @@ LINE = Partner(
     "line", "Sao Bien Lines", (Role.CARRIER,), ("SAOBIENLINES",), limits=Limits(max_bytes=1_000 * MB)
 )
 TRADER = Partner(
-    "trader", "An Phat Trading", (Role.TRADER,), ("0100109106",), limits=Limits(max_bytes=100 * MB)
+    "trader", "An Phat Trading", (Role.TRADER,), ("0100109106",), limits=Limits(max_bytes=1_000 * MB)
 )
 SMALL = Partner("small", "Binh Minh Foods", (Role.TRADER,), ("0100233488",))
 PARTNERS = (LINE, TRADER, SMALL)
 GOODS = papers.Goods("84713020", "Portable computers, 14 inches", "CN", 48_000_000, 90, 6)
 ENVELOPES = {"attached": "application/pkcs7-mime", "detached": "multipart/signed"}
 PIECE = 262_144
+UNBOUND = safexml.XmlLimits(max_bytes=2**31, max_nodes=2**31, max_scopes=2**40)
+"""What is made here is ours."""
 QUIET_SECONDS = 20.0
 PATIENCE = 900.0
 
@@ -110,12 +113,15 @@ def _report(number: int, name: str, bills: int) -> str:
     return re.sub(r"SBLU(\d{6})\d", lambda box: f"SBLU{box[1]}{container_check('SBLU' + box[1])}", text)
 
 
-def document(root: Path, megabytes: float, reference: str) -> tuple[str, bytes]:
+def document(root: Path, megabytes: float, envelope: str, reference: str) -> tuple[str, bytes]:
     """(media type, body) of a signed declaration."""
     now, who = datetime.now(UTC), (TRADER.name, TRADER.identifiers[0])
     one, two = (len(papers.declaration(reference, who, (GOODS,) * n, now)) for n in (1, 2))
     plain = papers.declaration(reference, who, (GOODS,) * int(megabytes * MB / (two - one)), now)
-    return "application/xml", security.sign_xml(safexml.parse(plain), key_of(root, TRADER), now)
+    key = key_of(root, TRADER)
+    if envelope in ENVELOPES:
+        return security.sign_cms(plain, "application/xml", key, ENVELOPES[envelope], now)
+    return "application/xml", security.sign_xml(safexml.parse(plain, UNBOUND), key, now)
 
 
 def processes(root: int) -> Iterator[tuple[int, str]]:
@@ -267,6 +273,7 @@ def main() -> None:
     options.add_argument("--edifact", default="5,50,500")
     options.add_argument("--xml", default="5")
     options.add_argument("--envelopes", default="attached,detached")
+    options.add_argument("--documents", default="enveloped,attached")
     options.add_argument("--bills", type=int, default=200)
     options.add_argument(
         "--patience", type=float, default=PATIENCE, help="seconds to wait for the end of one"
@@ -306,7 +313,9 @@ def _messages(root: Path, chosen: argparse.Namespace) -> Iterator[tuple[str, Par
                 *interchange(root, float(size), envelope, chosen.bills, f"E{size}{envelope[0]}"),
             )
     for size in filter(None, chosen.xml.split(",")):
-        yield "XML", TRADER, *document(root, float(size), f"X{size}")
+        for envelope in chosen.documents.split(","):
+            reference = f"X{size}{envelope[0]}"
+            yield f"XML {envelope}", TRADER, *document(root, float(size), envelope, reference)
 
 
 def _beside(root: Path, gateway: Gateway, port: int, chosen: argparse.Namespace) -> None:

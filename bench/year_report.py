@@ -12,6 +12,7 @@ import msgspec
 
 from bench import pattern
 from bench.watch import DATABASE, SUPERVISOR, WORKER, Held
+from gateway.storage.compression import FRAME_HEAD, size_of
 from tests.chaos.databases import Books
 from tests.chaos.stage import Stage
 
@@ -117,13 +118,23 @@ def _days(run: YearRun) -> list[Day]:
     return days
 
 
+def _octets(books: Books, heads: str) -> tuple[int, int]:
+    """Of compressed columns: how many, and their octets before that, as the heads of frames tell."""
+    sizes = [
+        size_of(bytes(one)) for (one,) in books.ask(books.ledger, heads.replace(":head", str(FRAME_HEAD)))
+    ]
+    return len(sizes), sum(sizes)
+
+
 def figures(stage: Stage, busy: Mapping[str, float], wal: float) -> Figures:
     """Of everything that was declared; ``wal``: octets of log since the beginning.  ``busy``: by role, seconds of
     processor time of one submission where nothing was idle: what a process does by the clock is not in it."""
     books = stage.books
-    ((papers, bodies),) = books.ask(books.ledger, "select count(*), sum(length(body)) from octets")
-    both = "select body from outgoing union all select receipt from submission"
-    ((outgoing, sent),) = books.ask(books.ledger, f"select count(*), sum(length(body)) from ({both}) as sent")
+    papers, bodies = _octets(books, "select substr(body, 1, :head) from octets")
+    outgoing, sent = _octets(
+        books,
+        "select substr(body, 1, :head) from outgoing union all select substr(receipt, 1, :head) from submission",
+    )
     ((declared,),) = books.ask(books.office, "select count(*) from clearance_case")
     ledger, office = size(books, books.ledger), size(books, books.office)
     if books.ledger == books.office:
@@ -133,8 +144,8 @@ def figures(stage: Stage, busy: Mapping[str, float], wal: float) -> Figures:
     doors = sum(us for role, us in spent.items() if role.startswith("door") or role == WORKER)
     return Figures(
         (papers + outgoing) / of,
-        float(bodies or 0) / of,
-        float(sent or 0) / of,
+        bodies / of,
+        sent / of,
         ledger / of,
         office / of,
         wal / of,

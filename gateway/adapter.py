@@ -21,7 +21,9 @@ class Backend(Protocol):
     def hand_over(self, handovers: Sequence[Handover], now: datetime) -> None:
         """Take declarations durably, each once: when this returns they are committed.
 
-        A declaration that customs refuses is not an error: it makes a decision.
+        A declaration that customs refuses is not an error: it makes a decision.  The root of a very long
+        declaration is a `gateway.model.shelf.Long`: it is read from the ledger in pieces whenever it is gone through,
+        and `gateway.model.shelf.octets_of` gives its JSON likewise; what that raises is to be let through.
         Raises BackendUnavailable; then none of them, or some, may have been taken (keys tell).
         """
 
@@ -57,6 +59,12 @@ class Unpublishable(Exception):
 
 class Publisher(Protocol):
     """What every broker does.  Calls block; the gateway makes them away from its reactor, one at a time."""
+
+    def largest(self) -> int:
+        """Octets of a payload that the broker takes, at most: asked before a very long one is put together.
+
+        Raises BackendUnavailable.
+        """
 
     def publish(self, batch: Sequence[Publication]) -> None:
         """Publish durably, each once: when this returns the broker has confirmed every one.

@@ -20,10 +20,10 @@ from gateway.handbook import Handbook
 from gateway.intake import work
 from gateway.model import Declaration, Partner, Submission, Verdict
 from gateway.model.checkdigits import container_check
-from gateway.model.shelf import Long
+from gateway.model.shelf import Long, octets_of
 from gateway.model.tree import Entity
 from gateway.operations.demo import papers
-from gateway.storage.codec import octets, octets_of
+from gateway.storage.codec import octets
 from tests.operations.knowledge import CARRIER, NOW, ROOT, TRADER, World, declaration, manifest
 from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,12 +16,16 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from gateway import inbound, security
+from gateway.evidence import verify
+from gateway.evidence.bundle import members
 from gateway.intake import Intake, Large, Numbers, Worked, work
 from gateway.intake.door import HOLD
+from gateway.intake.kept import dropped
 from gateway.intake.large import ASIDE_AGAIN, LEASE
 from gateway.model import Answer, Finding, Outcome, Pending, Submission
+from gateway.model.shelf import Long, octets_of
 from gateway.operations import archiving
-from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging
+from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging, courier
 from gateway.storage.slices import SLICE
 from tests.delivery.fakes import InlineCommits, done
 from tests.operations.knowledge import CARRIER, NOW, OTHER, World, manifest
@@ -273,6 +278,11 @@ def test_strays_are_swept(desk: Desk, paper: Submission, ledger: Ledger) -> None
     while ledger.sweep_slices(paper.id + "z"):
         pass
     assert ledger.sliced(paper.id, 0, 0) is None
+    Staging(ledger, paper.id, "").keep_body([paper.body])
+    assert ledger.sweep_slices(paper.id + "z", paper.id + "a") == 0
+    while ledger.sweep_slices(paper.id + "z", paper.id):
+        pass
+    assert ledger.sliced(paper.id, 0, 0) is None
     done(desk.submit(paper))
     assert ledger.sweep_slices(paper.id + "z") == 0
     assert ledger.raw(paper.id) == paper
@@ -287,6 +297,35 @@ def test_the_database_is_away(desk: Desk, paper: Submission, ledger: Ledger) -> 
     desk.later(LEASE.total_seconds() + 1)
     assert done(Deferred.fromCoroutine(desk.large.resume())) is True
     assert ledger.raw(paper.id) == paper
+
+
+def test_a_ledger_that_has_too_much_to_do_is_asked_again_for_the_lease(desk: Desk, paper: Submission) -> None:
+    desk.lane.waits = True
+    answer = desk.submit(paper)
+    desk.commits.failing["renew_held"] = Overloaded("5000 readings wait")
+    desk.later(2)
+    desk.commits.failing.clear()
+    desk.later(2)
+    other = Desk(desk.world, desk.ledger, desk.folder)
+    other.now = desk.now + LEASE / 2
+    assert done(Deferred.fromCoroutine(other.large.resume())) is False
+    desk.lane.go()
+    assert isinstance(done(answer), Answer)
+    assert desk.left() == []
+
+
+def test_the_same_bytes_that_were_refused_come_twice_at_once(desk: Desk, paper: Submission) -> None:
+    """They have the id of before: who puts them away second begins by forgetting what was there."""
+    desk.ledger.hold(msgspec.structs.replace(paper, body=b""), (Finding("API202", found="x"),), (), NOW, ())
+    assert desk.ledger.refuse_held(paper.id, "x", ())
+    desk.commits.before["hold"] = lambda: dropped(desk.ledger, paper)
+    with pytest.raises(Overloaded):
+        done(desk.submit(paper))
+    desk.commits.before.clear()
+    assert desk.left() == []
+    assert isinstance(done(desk.submit(paper)), Answer)
+    assert desk.ledger.raw(paper.id) == paper
+    assert whole(desk.ledger) == []
 
 
 def test_a_clash_is_rejected_and_keeps_no_declarations(desk: Desk, world: World, ledger: Ledger) -> None:
@@ -347,3 +386,45 @@ def test_into_an_archive_and_back(desk: Desk, paper: Submission, ledger: Ledger,
     assert ledger.raw(paper.id) == paper
     assert ledger.handovers(due) == handed
     assert whole(ledger) == []
+
+
+def test_looking_for_strays_keeps_nobody_waiting(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """There are more and more slices to go through, and on SQLite one writer at a time."""
+    done(desk.submit(paper))
+    others: list[int] = []
+
+    def meanwhile(connection: Any) -> None:
+        looking = threading.Thread(target=lambda: others.append(ledger.sweep_slices(paper.id + "z")))
+        looking.start()
+        looking.join(5)
+
+    ledger._database.write(meanwhile)
+    assert others == [0]
+
+
+def test_what_there_is_no_room_for_is_handed_over_in_pieces(
+    desk: Desk, paper: Submission, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(desk.submit(paper))
+    due = ledger.claim_due("backend:office", "me", NOW, timedelta(seconds=9), 999)
+    held = ledger.handovers(due)
+    room = len(b"".join(octets_of(held[0].declaration)))
+    monkeypatch.setattr(courier, "HELD", room)
+    handed = ledger.handovers(due)
+    assert [isinstance(h.declaration.root, Long) for h in handed] == [False] + [True] * (MANY - 1)
+    for one, other in zip(handed, held, strict=True):
+        assert msgspec.structs.replace(one, declaration=other.declaration) == other
+        assert b"".join(octets_of(one.declaration)) == b"".join(octets_of(other.declaration))
+
+
+def test_its_bundle_is_made_in_pieces(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    done(desk.submit(paper))
+    gathered, own = ledger.gather(paper.id), desk.world.own
+    assert gathered is not None
+    files = members(gathered, lambda octets: own.sign(octets, NOW), own.certificates, (), NOW)
+    assert isinstance(files["submission/body"], verify.Streamed)
+    assert b"".join(files["submission/body"].pieces()) == paper.body
+    held = {n: o if isinstance(o, bytes) else b"".join(o.pieces()) for n, o in files.items()}
+    assert verify.manifest_of(held) == files["MANIFEST"]
+    assert max(map(len, verify.packed(files))) <= SLICE
+    assert b"".join(verify.packed(files)) == verify.pack(held)

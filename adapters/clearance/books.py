@@ -81,6 +81,12 @@ class Books:
         with self._available(), self._transaction(writing=False) as connection:
             yield connection
 
+    def octets(self, query: sa.Select[Any]) -> bytes | None:
+        """What a query for one row's octets gives, in a transaction of its own.  Raises BackendUnavailable."""
+        with self.reading() as connection:
+            found: bytes | None = connection.scalar(query)
+            return found
+
     @contextmanager
     def writing(self, config: Config, now: datetime) -> Iterator[Docket]:
         """A docket in a transaction of its own, committed where the block ends without an exception.

@@ -128,7 +128,7 @@ def _stops(declaration: Declaration, hits: Iterable[Hit], loaded: bool) -> Itera
             number = parse_pointer(hit.pointer)[1].occurrence
             effective = Action.DO_NOT_UNLOAD if loaded else action
             gathered.setdefault((number, effective), []).append(hit)
-    names = [name for name, _ in orders.consignments(declaration)]
+    names = orders.consignments(declaration) if gathered else []
     for (number, action), some in sorted(gathered.items()):
         yield Stop(number, names[number - 1], action, tuple(some))
 

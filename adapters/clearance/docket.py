@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from adapters.clearance import tables
+from adapters.clearance import pieces, tables
 from adapters.clearance.case import ZERO, Case
 from adapters.clearance.numbering import Numbers
 from adapters.clearance.selectivity import Hit
@@ -97,7 +97,7 @@ class Docket:
 
     def declaration(self, case: Case) -> Declaration:
         """The declaration of the case's present version."""
-        return msgspec.json.decode(self._version(case)["declaration"], type=Declaration)
+        return pieces.declaration_of(self._version(case), self.connection.scalar)
 
     def _version(self, case: Case) -> Row:
         key = (case.registration, case.version)
@@ -147,7 +147,7 @@ class Docket:
             "message": handover.message,
             "filer": handover.filer,
             "total": str(case.total),
-            "declaration": msgspec.json.encode(declaration),
+            "declaration": pieces.kept(self.connection, case.registration, case.version, declaration),
             "duties": msgspec.json.encode(duties),
             "at": self.now,
         }

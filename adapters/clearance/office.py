@@ -75,7 +75,7 @@ class Office:
     def show(self, registration: str) -> CaseView:
         """One case in full: history, criteria met, duties, payments, orders, decisions, declaration."""
         with self._books.reading() as connection:
-            view = views.whole(connection, registration, self._clearance.clock())
+            view = views.whole(connection, registration, self._clearance.clock(), self._books.octets)
         if view is None:
             raise Unknown(f"no case {registration}")
         return view
@@ -176,7 +176,7 @@ class Office:
         with self._acting(registration, officer, reason) as (docket, case):
             if Move.BLOCKED not in allowed(case.family, case.state):
                 raise self._not_allowed(case, Move.BLOCKED)
-            names = [name for name, _ in orders.consignments(docket.declaration(case))]
+            names = orders.consignments(docket.declaration(case))
             if consignment not in names:
                 raise Unknown(f"no consignment {consignment}; the report has {', '.join(names)}")
             standing = orders.standing(docket, registration)

@@ -20,9 +20,9 @@ ORDERS = {Action.DO_NOT_LOAD: DecisionKind.DO_NOT_LOAD, Action.DO_NOT_UNLOAD: De
 CODES = {Action.DO_NOT_LOAD: "CLR020", Action.DO_NOT_UNLOAD: "CLR021"}
 
 
-def consignments(declaration: Declaration) -> list[tuple[str, Entity]]:
-    """Every consignment with its name: its transport document, or ``#n`` where it has none."""
-    return [(_name(entity, n), entity) for n, entity in enumerate(declaration.root.each("Consignment"), 1)]
+def consignments(declaration: Declaration) -> list[str]:
+    """How every consignment is called: its transport document, or ``#n`` where it has none."""
+    return [_name(entity, n) for n, entity in enumerate(declaration.root.each("Consignment"), 1)]
 
 
 def _name(consignment: Entity, number: int) -> str:
@@ -63,7 +63,7 @@ def say_lifted(
     docket: Docket, case: Case, declaration: Declaration, block: Block, reason: tuple[str, str]
 ) -> Case:
     """The news that an order is lifted: the consignment is released, under the report's number."""
-    numbers = [n for n, (name, _) in enumerate(consignments(declaration), 1) if name == block.consignment]
+    numbers = [n for n, name in enumerate(consignments(declaration), 1) if name == block.consignment]
     say = docket.config.statements.say
     statement = (
         say("lifted", consignment=block.consignment, reason=reason[0])[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import chain
 
 import msgspec
 
@@ -55,18 +56,27 @@ def select(subject: Subject, registration: str, criteria: Criteria) -> Selection
 
 def hits_of(subject: Subject, criteria: Criteria) -> Iterator[Hit]:
     """Every criterion that is met, at every place where it is."""
-    for criterion in criteria.of(subject.declaration.kind):
-        for pointer, entity in _places(subject.declaration.root, criterion.each):
-            if all(holds(condition, entity, subject) for condition in criterion.when):
-                yield Hit(
-                    criterion.name,
-                    pointer,
-                    criterion,
-                    criterion.score or 0,
-                    criterion.channel or Channel.NONE,
-                    criterion.statement,
-                    criterion.statement_vi,
-                )
+    asked = list(criteria.of(subject.declaration.kind))
+    met: dict[str, list[Hit]] = {criterion.name: [] for criterion in asked}
+    for each in dict.fromkeys(criterion.each for criterion in asked):  # a class is gone through once
+        alike = [criterion for criterion in asked if criterion.each == each]
+        for pointer, entity in _places(subject.declaration.root, each):
+            for criterion in alike:
+                if all(holds(condition, entity, subject) for condition in criterion.when):
+                    met[criterion.name].append(_hit(criterion, pointer))
+    return chain.from_iterable(met.values())
+
+
+def _hit(criterion: Criterion, pointer: str) -> Hit:
+    return Hit(
+        criterion.name,
+        pointer,
+        criterion,
+        criterion.score or 0,
+        criterion.channel or Channel.NONE,
+        criterion.statement,
+        criterion.statement_vi,
+    )
 
 
 def heaviest(channels: Iterable[Channel]) -> Channel:
@@ -91,11 +101,13 @@ def _draw(registration: str, sampling: Sampling) -> Channel:
 
 def _places(root: Entity, each: str) -> Iterator[tuple[str, Entity]]:
     """(pointer, entity) of every occurrence of a class; the Declaration itself for ""."""
-    found: list[tuple[str, Entity]] = [("Declaration", root)]
+    found: Iterable[tuple[str, Entity]] = [("Declaration", root)]
     for name in each.split("/") if each else ():
-        found = [
-            (f"{pointer}/{name}" + (f"[{number}]" if number > 1 else ""), child)
-            for pointer, entity in found
-            for number, child in enumerate(entity.each(name), start=1)
-        ]
+        found = _below(found, name)
     yield from found
+
+
+def _below(places: Iterable[tuple[str, Entity]], name: str) -> Iterator[tuple[str, Entity]]:
+    for pointer, entity in places:
+        for number, child in enumerate(entity.each(name), start=1):
+            yield f"{pointer}/{name}" + (f"[{number}]" if number > 1 else ""), child

@@ -112,7 +112,17 @@ version = sa.Table(
     sa.Column("duties", sa.LargeBinary, nullable=False),
     _at("at"),
 )
-"""The declaration as each version left it, JSON, with the duty lines assessed on it."""
+"""The declaration as each version left it, JSON, with the duty lines assessed on it; empty: in `piece`."""
+
+piece = sa.Table(
+    "clearance_piece",
+    metadata,
+    _text("registration", primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+)
+"""Octets of declarations that are too long for a column."""
 
 history = sa.Table(
     "clearance_history",

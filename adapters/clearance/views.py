@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from adapters.clearance import tables
+from adapters.clearance import pieces, tables
 from adapters.clearance.case import Case, Entry, Version
 from adapters.clearance.states import State, allowed
 from gateway.model import Decision, Declaration, DutyLine
@@ -146,8 +146,11 @@ def lines(
     return tuple(line(msgspec.convert(tables.named(row), Case), now) for row in rows)
 
 
-def whole(connection: sa.Connection, registration: str, now: datetime) -> CaseView | None:
-    """One case in full; None where there is none."""
+def whole(
+    connection: sa.Connection, registration: str, now: datetime, later: pieces.Reader
+) -> CaseView | None:
+    """One case in full; None where there is none.  ``later``: reads of very long declarations, whenever they are
+    gone through."""
     row = connection.execute(tables.case.select().where(tables.case.c.registration == registration)).first()
     if row is None:
         return None
@@ -158,7 +161,7 @@ def whole(connection: sa.Connection, registration: str, now: datetime) -> CaseVi
 
     return CaseView(
         line=line(msgspec.convert(tables.named(row), Case), now),
-        versions=tuple(map(_version, rows(tables.version, tables.version.c.version))),
+        versions=tuple(_version(each, later) for each in rows(tables.version, tables.version.c.version)),
         history=_read(rows(tables.history, tables.history.c.position), HistoryLine),
         hits=_read(rows(tables.hit, tables.hit.c.position), HitLine),
         payments=_read(rows(tables.payment, tables.payment.c.at), Entry),
@@ -174,9 +177,9 @@ def _read(rows: list[dict[str, Any]], type_: type[T]) -> tuple[T, ...]:
     return tuple(msgspec.convert(row, type_) for row in rows)
 
 
-def _version(row: dict[str, Any]) -> Version:
+def _version(row: dict[str, Any], later: pieces.Reader) -> Version:
     decoded = {
-        "declaration": msgspec.json.decode(row["declaration"], type=Declaration),
+        "declaration": pieces.declaration_of(row, later),
         "duties": msgspec.json.decode(row["duties"], type=tuple[DutyLine, ...]),
         "total": Decimal(row["total"]),
     }

@@ -82,6 +82,22 @@ class JetStream:
             going.cancel()
             raise BackendUnavailable(f"the broker took longer than {WHOLE_SECONDS:g} s") from slow
 
+    def largest(self) -> int:
+        """As gateway.adapter.Publisher."""
+        going = asyncio.run_coroutine_threadsafe(self._largest(), self._loop)
+        try:
+            return going.result(WHOLE_SECONDS)
+        except TookTooLong as slow:
+            going.cancel()
+            raise BackendUnavailable(f"the broker took longer than {WHOLE_SECONDS:g} s") from slow
+
+    async def _largest(self) -> int:
+        try:
+            return (await self._connected()).client.max_payload
+        except (nats_errors.Error, OSError, AccessBroken) as error:
+            await self._give_up()
+            raise BackendUnavailable(self._told(error)) from error
+
     def close(self) -> None:
         """End the connection and the thread."""
         with suppress(TookTooLong):

@@ -21,7 +21,7 @@ from gateway.delivery.leases import Leases
 from gateway.delivery.saying import Numbering, Said, Saying, not_handed_over
 from gateway.handbook import Handbook
 from gateway.model import ACCEPTED, Decision, Delivery
-from gateway.storage import GroupCommit
+from gateway.storage import GroupCommit, LedgerUnavailable
 
 T = TypeVar("T")
 
@@ -111,6 +111,8 @@ class BackendCourier(Courier):
         except BackendUnavailable as error:
             await self._away([h.delivery for h in handovers], error)
             return False
+        except LedgerUnavailable:
+            raise  # in the midst of a very long one, which is read while it is taken: no fault of its own
         except Exception:  # noqa: BLE001
             # An adapter is anybody's code: whatever it raises, one poison declaration holds up no neighbour.
             log.exception("handover failed; each alone", extra={"courier": self.name})
@@ -155,6 +157,8 @@ class BackendCourier(Courier):
             except BackendUnavailable as error:
                 await self._away([h.delivery for h in handovers[nth:]], error)
                 return False
+            except LedgerUnavailable:
+                raise
             except Exception as error:  # noqa: BLE001 - as above: this one alone is tried again, and given up
                 log.exception("handover failed", extra={"delivery": handover.delivery})
                 await self._breakers.worked(self.name)  # it is there, and failed over this message alone

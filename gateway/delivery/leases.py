@@ -21,6 +21,16 @@ RENEW_SECONDS = 1.0
 """Three renewals may fail or come late before a lease ends."""
 
 
+class _Hold:
+    """Since when, by the reactor, and whether nobody else took it over."""
+
+    __slots__ = ("ours", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.ours = True
+
+
 class Leases:
     """What one process holds.  All methods belong to the reactor's thread."""
 
@@ -43,8 +53,7 @@ class Leases:
         self._reactor = reactor
         self._clock = clock
         self._owner = owner
-        self._held: dict[str, bool] = {}
-        self._since: dict[str, float] = {}
+        self._held: dict[str, _Hold] = {}
         self._timer: Any = None
         self._renewing = False
 
@@ -53,20 +62,19 @@ class Leases:
 
     def hold(self, delivery: str) -> None:
         """It was claimed by the owner, and is under way from now on."""
-        self._held[delivery] = True
-        self._since[delivery] = self._reactor.seconds()
+        self._held[delivery] = _Hold(self._reactor.seconds())
         self._arm()
 
     def let_go(self, delivery: str) -> None:
         """It ended, and that is noted or is not going to be."""
-        del self._held[delivery], self._since[delivery]
+        del self._held[delivery]
         if not self._held and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def ours(self, delivery: str) -> bool:
         """False once somebody else took it over: what becomes of it is for him to say, but that it arrived."""
-        return self._held[delivery]
+        return self._held[delivery].ours
 
     def _arm(self) -> None:
         if self._held and self._timer is None and not self._renewing:
@@ -78,19 +86,20 @@ class Leases:
 
     async def _renewed(self) -> None:
         earliest = self._reactor.seconds() - self._longest
-        ids = [each for each, ours in self._held.items() if ours and self._since[each] >= earliest]
-        if not ids:
+        holds = {each: hold for each, hold in self._held.items() if hold.ours and hold.since >= earliest}
+        if not holds:
             return
         try:
             kept: set[str] = await self._commits.call(
-                self._renewal, self._owner, ids, self._clock() + self._lease
+                self._renewal, self._owner, list(holds), self._clock() + self._lease
             )
         except (LedgerError, Overloaded) as away:
             log.warning("leases are not renewed: %s", away)
             return
-        for delivery in ids:
-            if delivery in self._held and delivery not in kept:
-                self._held[delivery] = False
+        for delivery, hold in holds.items():
+            # What ended and was claimed anew meanwhile is another hold, of which nobody was asked.
+            if delivery not in kept and self._held.get(delivery) is hold:
+                hold.ours = False
                 log.info("no longer held here", extra={"delivery": delivery})
 
     def _again(self, _result: object) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -21,6 +21,8 @@ from gateway.delivery.apart import each_readable
 from gateway.delivery.backoff import delay
 from gateway.delivery.courier import Courier, log
 from gateway.model import Decision, Declaration, Delivery
+from gateway.model.shelf import Long, octets_of
+from gateway.model.stored import Stored
 from gateway.storage import GroupCommit, Standing, carries_decision
 
 T = TypeVar("T")
@@ -68,7 +70,10 @@ class Naming:
 
     def declaration(self, delivery: Delivery, of: Handover) -> Publication:
         """One accepted declaration."""
-        document = DeclarationDocument(of.message, of.received_at, of.filer, of.principal, of.declaration)
+        declaration: Any = of.declaration
+        if isinstance(of.declaration.root, Long):
+            declaration = msgspec.Raw(b"".join(octets_of(of.declaration)))
+        document = DeclarationDocument(of.message, of.received_at, of.filer, of.principal, declaration)
         headers = self._attributes(delivery, DECLARATION, of.received_at, of.message)
         subject = f"{self.root}.declaration.{of.declaration.kind.value}"
         return Publication(delivery.id, subject, headers, _encoder.encode(document), delivery.attempts > 0)
@@ -98,6 +103,12 @@ class _Read:
 
     declarations: dict[str, Handover]
     decisions: dict[str, Decision]
+
+    def size(self, delivery: Delivery) -> int:
+        """Octets of a declaration that is not held together; 0 of all else."""
+        of = self.declarations.get(delivery.id)
+        entities: Any = of.declaration.root.entities if of else ()
+        return entities.size if isinstance(entities, Stored) else 0
 
 
 class PublishCourier(Courier):
@@ -134,16 +145,16 @@ class PublishCourier(Courier):
         )
         if not due:
             return False
-        said = await self._said(await self._read(due))
+        ready, read = await self._read(due)
         confirmed: set[str] = set()
         try:
-            for wave in _waves(said):
-                confirmed |= await self._published(wave)
+            for some in _portions(ready, read):
+                for wave in _waves(await self._said(some, read)):
+                    confirmed |= await self._published(wave)
         except BackendUnavailable as away:
             log.warning("%s waits: %s", self.name, away)
             await self._settle(confirmed)
-            left = {publication.id for _, publication in said} - confirmed
-            await self._again([d for d in due if d.id in left], str(away))
+            await self._again([d for d in ready if d.id not in confirmed], str(away))
             return False
         await self._settle(confirmed)
         return True
@@ -188,10 +199,17 @@ class PublishCourier(Courier):
             await call("dead", delivery.id, error, self._clock(), self._owner)
         return [d for d in due if d.id not in errors], read
 
-    async def _said(self, known: tuple[Sequence[Delivery], _Read]) -> list[tuple[str, Publication]]:
-        """What the deliveries carry, each with the message that it is about; what carries nothing is dead."""
-        due, read = known
+    async def _said(self, due: Sequence[Delivery], read: _Read) -> list[tuple[str, Publication]]:
+        """What the deliveries carry, each with the message that it is about; what carries nothing is dead, and
+        what the broker has no room for.  Raises BackendUnavailable."""
         call = self._commits.call
+        if len(due) == 1 and (size := read.size(due[0])):
+            most = await self._in_thread(self._publisher.largest)
+            if size > most:
+                why = f"{size} octets; the broker takes {most}: fetch it from the gateway, or raise its max_payload"
+                log.error("not published: %s", why, extra={"delivery": due[0].id})
+                await call("dead", due[0].id, why, self._clock(), self._owner)
+                return []
         declarations, decisions = read.declarations, read.decisions
 
         def say() -> list[tuple[str, Publication]]:
@@ -228,6 +246,21 @@ class PublishCourier(Courier):
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         done: T = await deferToThreadPool(self._reactor, self._pool, function, *args)
         return done
+
+
+def _portions(due: Sequence[Delivery], read: _Read) -> Iterator[list[Delivery]]:
+    """What is put together at a time, in order: one that is very long by itself."""
+    some: list[Delivery] = []
+    for delivery in due:
+        if some and read.size(delivery):
+            yield some
+            some = []
+        some.append(delivery)
+        if read.size(delivery):
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _waves(said: Sequence[tuple[str, Publication]]) -> list[list[Publication]]:

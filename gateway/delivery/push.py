@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.delivery.apart import is_suspect, may_begin
+from gateway.delivery.apart import each_readable, is_suspect, may_begin
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
 from gateway.delivery.breaker import Breakers
 from gateway.delivery.courier import Courier, log
@@ -75,31 +76,49 @@ class PushCourier(Courier):
         waiting: tuple[str, ...] = await self._commits.call("destinations", self.name, self._clock())
         for destination in waiting:
             partner = partners.get(destination.removeprefix(self.name))
-            room = AT_ONCE - self._under_way.get(partner.id, 0) if partner is not None else 0
-            if partner is None or room <= 0 or not partner.push_url or not partner.active:
+            if partner is None or not partner.push_url or not partner.active:
                 continue
-            due = await self._breakers.claim(destination, self._owner, LEASE, room)
-            if not due:
-                continue
-            outgoings: dict[str, Outgoing]
-            elsewhere: dict[str, str]
-            outgoings, elsewhere = await self._commits.call("pushes", due)
-            for delivery in due:
-                if delivery.id in self._leases:
-                    self._leases.hold(delivery.id)  # under way here still; its lease had ended, and is anew
-                    continue
-                outgoing = outgoings.get(delivery.payload)
-                if outgoing is None:
-                    await self._commits.call("dead", delivery.id, "no such message", self._clock())
-                    continue
-                if is_suspect(delivery) and not await may_begin(
-                    self._commits, self._owner, delivery, self._clock()
-                ):
-                    continue
-                address = elsewhere.get(delivery.id, partner.push_url)
-                self._begin(delivery, outgoing, msgspec.structs.replace(partner, push_url=address))
+            room = AT_ONCE - self._under_way.get(partner.id, 0)
+            if room > 0 and await self._push(destination, partner, room):
                 started = True
         return started
+
+    async def _push(self, destination: str, partner: Partner, room: int) -> bool:
+        """Begin to send a partner what is due, as much as there is room for; False where nothing was begun."""
+        due: list[Delivery] = []
+        for delivery in await self._breakers.claim(destination, self._owner, LEASE, room):
+            if delivery.id in self._leases:
+                self._leases.hold(delivery.id)  # under way here still; its lease had ended, and is anew
+            else:
+                due.append(delivery)
+        outgoings, elsewhere = await self._read(due)
+        begun = False
+        for delivery in due:
+            outgoing = outgoings.get(delivery.id)
+            if outgoing is None:
+                continue
+            if is_suspect(delivery) and not await may_begin(
+                self._commits, self._owner, delivery, self._clock()
+            ):
+                continue
+            address = elsewhere.get(delivery.id, partner.push_url)
+            self._begin(delivery, outgoing, msgspec.structs.replace(partner, push_url=address))
+            begun = True
+        return begun
+
+    async def _read(self, due: Sequence[Delivery]) -> tuple[dict[str, Outgoing], dict[str, str]]:
+        """The messages that these deliveries carry, and where they go instead, by delivery.  What this version
+        cannot read waits for one that can, what carries nothing is dead."""
+        read, unread = await each_readable(functools.partial(self._commits.call, "pushes"), due)
+        carried: dict[str, Outgoing] = {identity: one for some, _ in read for identity, one in some.items()}
+        elsewhere: dict[str, str] = {delivery: to for _, some in read for delivery, to in some.items()}
+        for delivery, error in unread:
+            log.error("a message cannot be read", extra={"delivery": delivery.id})
+            await self._again(delivery, Undeliverable(error))
+        errors = {delivery.id for delivery, _ in unread}
+        for orphan in [d for d in due if d.payload not in carried and d.id not in errors]:
+            await self._commits.call("dead", orphan.id, "no such message", self._clock(), self._owner)
+        return {d.id: carried[d.payload] for d in due if d.payload in carried}, elsewhere
 
     async def stop(self) -> None:
         await super().stop()
@@ -144,8 +163,10 @@ class PushCourier(Courier):
         await self._put_off(delivery, failure)
 
     async def _put_off(self, delivery: Delivery, failure: Undeliverable) -> None:
-        if not self._leases.ours(delivery.id):
-            return
+        if self._leases.ours(delivery.id):
+            await self._again(delivery, failure)
+
+    async def _again(self, delivery: Delivery, failure: Undeliverable) -> None:
         attempts = delivery.attempts + 1
         if not failure.retry or attempts >= GIVE_UP_AFTER:
             await self._commits.call("dead", delivery.id, failure.reason, self._clock(), self._owner)

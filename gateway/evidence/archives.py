@@ -6,10 +6,12 @@ octets by their SHA-256; ``archive.json``; the signer's certificates; MANIFEST a
 
 from __future__ import annotations
 
-import gzip
+import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from cryptography import x509
@@ -17,8 +19,11 @@ from cryptography import x509
 from gateway.evidence import verify
 from gateway.evidence.entries import sha256
 from gateway.evidence.sealing import is_signed
-from gateway.evidence.signatures import pem
 
+MOST_HELD = 1 << 26
+"""Octets of a member that is read as one: the manifest has a hundred for each of the others."""
+PIECE = 1 << 18
+"""Octets that are read at a time."""
 FORMAT = "cvan archive 1"
 RECORDS, FACTS = "records.jsonl.gz", "archive.json"
 MAX_MEMBER = 1 << 30
@@ -48,103 +53,125 @@ class NoArchive(Exception):
     """The file is no sound archive; the text says what is wrong with it."""
 
 
-def write_archive(
-    rows: Sequence[Row],
-    submissions: Sequence[str],
-    before: datetime,
-    sign: Callable[[bytes], bytes],
-    chain: Sequence[x509.Certificate],
-    now: datetime,
-) -> bytes:
-    """The octets of an archive file."""
-    files: dict[str, bytes] = {}
-    lines = b"".join(_line(row, files) + b"\n" for row in rows)
-    files[RECORDS] = _packed(lines)
-    facts = Facts(FORMAT, now, before, tuple(submissions), len(rows))
-    files[FACTS] = msgspec.json.format(msgspec.json.encode(facts), indent=1)
-    for number, certificate in enumerate(chain, 1):
-        files[f"certificates/{number}.pem"] = pem(certificate)
-    files[verify.MANIFEST] = verify.manifest_of(files)
-    files[verify.SEAL] = sign(files[verify.MANIFEST])
-    return verify.pack(files)
-
-
 Known = Callable[[tuple[x509.Certificate, ...], datetime], str]
 """Says why who sealed an archive at a time is not the gateway, or "" where it is."""
 
 
-def read_archive(octets: bytes, known: Known) -> tuple[Facts, list[Row]]:
-    """What an archive holds, every octet of it verified.  Raises NoArchive."""
-    try:
-        files = verify.unpack(octets)
-    except verify.Damaged as damaged:
-        raise NoArchive(str(damaged)) from damaged
-    try:
-        if files[verify.MANIFEST] != verify.manifest_of(files):
-            wrong = _first_wrong(files)
-            raise NoArchive(f"{wrong}: not as the manifest says")
-        facts = msgspec.json.decode(files[FACTS], type=Facts)
-        _check_seal(files, facts.made_at, known)
-        rows = [_row(line, files) for line in _unpacked(files[RECORDS]).splitlines()]
-    except (KeyError, ValueError, msgspec.MsgspecError, OSError, EOFError, zlib.error) as error:
-        raise NoArchive(f"{type(error).__name__}: {error}") from error
-    if len(rows) != facts.rows:
-        raise NoArchive(f"{len(rows)} rows, {facts.rows} were written")
-    return facts, rows
+class Archive:
+    """An archive file that is sound, every octet of it verified.  ``rows`` reads it again, from its first."""
+
+    def __init__(self, file: BinaryIO, known: Known) -> None:
+        """Raises NoArchive."""
+        self._descriptor = file.fileno()
+        self._file = file  # as long as this lives
+        try:
+            self._members = verify.members_of(self._read, os.fstat(self._descriptor).st_size)
+        except verify.Damaged as damaged:
+            raise NoArchive(str(damaged)) from damaged
+        try:
+            self._check_manifest()
+            self.facts = msgspec.json.decode(self._held(FACTS), type=Facts)
+            self._check_seal(known)
+            count = sum(1 for _ in self.rows())
+        except _NOT_SO as error:
+            raise NoArchive(f"{type(error).__name__}: {error}") from error
+        if count != self.facts.rows:
+            raise NoArchive(f"{count} rows, {self.facts.rows} were written")
+
+    def rows(self) -> Iterator[Row]:
+        """Each, as it was written.  Raises NoArchive, OSError, and what is no archive at all might."""
+        for line in _lines(self._members[RECORDS]):
+            told = msgspec.json.decode(line)
+            columns = {name: self._value(value) for name, value in told["columns"].items()}
+            yield Row(told["table"], columns)
+
+    def _read(self, at: int, octets: int) -> bytes:
+        return os.pread(self._descriptor, octets, at)
+
+    def _held(self, name: str) -> bytes:
+        member = self._members[name]
+        if member.size > MOST_HELD:
+            raise NoArchive(f"{name}: {member.size} octets")
+        return b"".join(member.pieces())
+
+    def _value(self, value: Value | dict[str, str]) -> Value:
+        if not isinstance(value, dict):
+            return value
+        name = f"bodies/{value['sha256']}.gz"
+        octets = b"".join(_unpacked(self._members[name]))
+        if sha256(octets) != value["sha256"]:
+            raise NoArchive(f"{name}: other octets than its name says")
+        return octets
+
+    def _check_manifest(self) -> None:
+        """Raises NoArchive, KeyError."""
+        told = self._held(verify.MANIFEST)
+        if told == verify.manifest_of(self._members):
+            return
+        lines = told.decode("utf-8", "replace").splitlines()
+        listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        others = (n for n in sorted(self._members) if n not in (verify.MANIFEST, verify.SEAL))
+        wrong = next((n for n in others if listed.get(n) != self._members[n].digest), verify.MANIFEST)
+        raise NoArchive(f"{wrong}: not as the manifest says")
+
+    def _check_seal(self, known: Known) -> None:
+        """Raises NoArchive, KeyError, ValueError."""
+        count = sum(name.startswith("certificates/") for name in self._members)
+        pems = [self._held(f"certificates/{number}.pem") for number in range(1, count + 1)]
+        chain = tuple(x509.load_pem_x509_certificate(one) for one in pems)
+        seal, manifest = self._held(verify.SEAL), self._held(verify.MANIFEST)
+        if not chain or not is_signed(chain[0], seal, manifest):
+            raise NoArchive(f"{verify.SEAL}: not the signature of certificates/1.pem")
+        stranger = known(chain, self.facts.made_at)
+        if stranger:
+            raise NoArchive(f"{verify.SEAL}: {stranger}")
 
 
-def _check_seal(files: Mapping[str, bytes], at: datetime, known: Known) -> None:
-    """Raises NoArchive, KeyError, ValueError."""
-    count = sum(name.startswith("certificates/") for name in files)
-    pems = [files[f"certificates/{number}.pem"] for number in range(1, count + 1)]
-    chain = tuple(x509.load_pem_x509_certificate(one) for one in pems)
-    if not chain or not is_signed(chain[0], files[verify.SEAL], files[verify.MANIFEST]):
-        raise NoArchive(f"{verify.SEAL}: not the signature of certificates/1.pem")
-    stranger = known(chain, at)
-    if stranger:
-        raise NoArchive(f"{verify.SEAL}: {stranger}")
+_NOT_SO = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    msgspec.MsgspecError,
+    OSError,
+    EOFError,
+    zlib.error,
+)
+"""What somebody else's file can do to who reads it."""
 
 
-def _line(row: Row, files: dict[str, bytes]) -> bytes:
-    told: dict[str, object] = {}
-    for name, value in row.columns.items():
-        if isinstance(value, bytes):
-            digest = sha256(value)
-            files.setdefault(f"bodies/{digest}.gz", _packed(value))
-            told[name] = {"sha256": digest}
-        else:
-            told[name] = value
-    return msgspec.json.encode({"table": row.table, "columns": told})
+def read_archive(path: Path, known: Known) -> Archive:
+    """An archive file.  Raises NoArchive; OSError where there is none."""
+    return Archive(path.open("rb"), known)
 
 
-def _row(line: bytes, files: Mapping[str, bytes]) -> Row:
-    told = msgspec.json.decode(line)
-    columns: dict[str, Value] = {}
-    for name, value in told["columns"].items():
-        if isinstance(value, dict):
-            octets = _unpacked(files[f"bodies/{value['sha256']}.gz"])
-            if sha256(octets) != value["sha256"]:
-                raise NoArchive(f"bodies/{value['sha256']}.gz: other octets than its name says")
-            columns[name] = octets
-        else:
-            columns[name] = value
-    return Row(told["table"], columns)
+def stretch(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """A part of a file, in pieces."""
+    for at in range(start, end, PIECE):
+        yield os.pread(descriptor, min(PIECE, end - at), at)
 
 
-def _packed(octets: bytes) -> bytes:
-    return gzip.compress(octets, mtime=0)
+def _unpacked(member: verify.Streamed) -> Iterator[bytes]:
+    reader, made = zlib.decompressobj(zlib.MAX_WBITS | 16), 0
+    for piece in member.pieces():
+        held = piece
+        while held:
+            found = reader.decompress(held, PIECE)
+            made, held = made + len(found), reader.unconsumed_tail
+            if made > MAX_MEMBER or reader.unused_data:
+                raise NoArchive("a member is too large, or followed by something")
+            yield found
+            if reader.eof:
+                break
+    yield reader.flush()
+    if not reader.eof:
+        raise NoArchive("a member is cut off")
 
 
-def _unpacked(octets: bytes) -> bytes:
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    found = reader.decompress(octets, MAX_MEMBER)
-    if not reader.eof or reader.unused_data:
-        raise NoArchive("a member is cut off, too large, or followed by something")
-    return found
-
-
-def _first_wrong(files: Mapping[str, bytes]) -> str:
-    lines = files[verify.MANIFEST].decode("utf-8", "replace").splitlines()
-    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    others = (n for n in sorted(files) if n not in (verify.MANIFEST, verify.SEAL))
-    return next((n for n in others if listed.get(n) != sha256(files[n])), verify.MANIFEST)
+def _lines(member: verify.Streamed) -> Iterator[bytes]:
+    held = b""
+    for piece in _unpacked(member):
+        *lines, held = (held + piece).split(b"\n")
+        yield from lines
+    if held:
+        yield held

@@ -16,6 +16,7 @@ from gateway.evidence.entries import Entry, Exhibits, read_entry, sha256
 from gateway.evidence.gathered import Gathered, Told
 from gateway.evidence.recipe import Plan, Signed, Stamped
 from gateway.evidence.signatures import certificates_in, completed, pem
+from gateway.evidence.verify import Octets
 from gateway.evidence.verify.forms import OTHER, XML, form_of
 from gateway.evidence.verify.members import BODY, FACTS, RECORD
 from gateway.model import Signer
@@ -29,14 +30,14 @@ class NoEvidence(Exception):
     """The journal does not say how this submission was received; the text says why."""
 
 
-def bundle(
+def members(
     gathered: Gathered,
     sign: Sign,
     own: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
     now: datetime,
-) -> bytes:
-    """The zip archive of a bundle, sealed.
+) -> Mapping[str, Octets]:
+    """The members of a bundle, sealed; `verify.packed` makes its file of them.
 
     ``sign``: the gateway's raw signature over octets, with the key of ``own`` (its chain).  ``anchors``:
     authorities at hand, by which chains are completed.  ``now``: aware, when it is made.  Raises
@@ -54,20 +55,22 @@ def bundle(
     seal = maker.gateway(completed(own, anchors))
     index = maker.index(sha256(own[0].public_bytes(Encoding.DER)), now)
     plan, files = maker.plan(index, seal), maker.files
-    files[verify.INDEX] = json.dumps(index, indent=1, ensure_ascii=False).encode()
-    files[program.NAME] = program.program()
-    files["README.txt"] = recipe.readme(plan, files).encode()
-    files["verify.sh"] = recipe.script(plan, files).encode()
-    files[verify.MANIFEST] = verify.manifest_of(files)
-    files[verify.SEAL] = sign(files[verify.MANIFEST])
-    return verify.pack(files)
+    members: dict[str, Octets] = {**files, **maker.long}
+    members[verify.INDEX] = json.dumps(index, indent=1, ensure_ascii=False).encode()
+    members[program.NAME] = program.program()
+    members["README.txt"] = recipe.readme(plan, files).encode()
+    members["verify.sh"] = recipe.script(plan, files).encode()
+    members[verify.MANIFEST] = manifest = verify.manifest_of(members)
+    members[verify.SEAL] = sign(manifest)
+    return members
 
 
 class _Maker:
-    """The files of a bundle as they come together."""
+    """The files of a bundle as they come together; ``long``: those that are not held."""
 
     def __init__(self, gathered: Gathered, received: Entry, anchors: Sequence[x509.Certificate]) -> None:
         self.files: dict[str, bytes] = {}
+        self.long: dict[str, Octets] = {}
         self._gathered = gathered
         self._received = received
         self._anchors = anchors
@@ -81,9 +84,9 @@ class _Maker:
     def submission(self) -> None:
         """The octets as received, the signatures' proofs."""
         taken, gathered, of = self._gathered.submission, self._gathered, self._received.of
-        self.files[BODY] = taken.body
+        self._put(BODY, gathered.body)
         self.files[RECORD] = gathered.record
-        form, head = form_of(taken.media_type, taken.body)
+        form, head = form_of(taken.media_type, _begin(gathered.body))
         outer = (BODY, form, self._head("submission", head))
         signer = gathered.signer
         if signer is None:
@@ -95,6 +98,12 @@ class _Maker:
             self._layer("carrier", of.carrier, outer, "$w/inner")
             outer = ("$w/inner", inner, "")
         self._layer("signer", signer, outer)
+
+    def _put(self, name: str, octets: Octets) -> None:
+        if isinstance(octets, bytes):
+            self.files[name] = octets
+        else:
+            self.long[name] = octets
 
     def _head(self, folder: str, head: bytes) -> str:
         """The file of a MIME header that the transport carried, where there is one."""
@@ -134,7 +143,7 @@ class _Maker:
         for message in self._gathered.messages:
             self.files[f"messages/{message.ordinal}/record.json"] = message.record
             if message.declaration is not None:
-                self.files[f"messages/{message.ordinal}/declaration.json"] = message.declaration
+                self._put(f"messages/{message.ordinal}/declaration.json", message.declaration)
         for number, told in enumerate(self._gathered.sent, 1):
             self._tell(f"sent/{number:04d}", told)
         for number, record in enumerate(self._gathered.decisions, 1):
@@ -211,6 +220,11 @@ class _Maker:
     def plan(self, index: Mapping[str, Any], seal: str) -> Plan:
         """What there is to verify by hand."""
         return Plan(index, seal, self._own, self._stamps, self._layers, self._sent)
+
+
+def _begin(octets: Octets) -> bytes:
+    """As much as says in what form it is."""
+    return octets if isinstance(octets, bytes) else next(iter(octets.pieces()), b"")
 
 
 def _ending(octets: bytes) -> str:

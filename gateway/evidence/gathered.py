@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.evidence.verify import Octets
 from gateway.model import Outgoing, Signer, Submission
 
 
@@ -46,7 +47,7 @@ class Read(msgspec.Struct, frozen=True):
 
     ordinal: int
     record: bytes
-    declaration: bytes | None
+    declaration: Octets | None
 
 
 class Instead(msgspec.Struct, frozen=True):
@@ -69,12 +70,13 @@ class Carried(msgspec.Struct, frozen=True):
 class Gathered(msgspec.Struct, frozen=True):
     """Everything about one submission.
 
-    ``lines``: its entries; ``register``: those of its parties and of the mandates it rests on, as they
-    were registered when it was judged.  ``exhibits``: by digest, those that its proofs and the
-    checkpoints name.
+    ``submission``: without its octets; these are ``body``.  ``lines``: its entries; ``register``: those of its parties
+    and of the mandates it rests on, as they were registered when it was judged.  ``exhibits``: by digest, those that
+    its proofs and the checkpoints name.
     """
 
     submission: Submission
+    body: Octets
     record: bytes
     signer: Signer | None
     messages: tuple[Read, ...]

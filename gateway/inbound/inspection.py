@@ -12,7 +12,7 @@ import msgspec
 from gateway import routing, rules, security, syntax
 from gateway.handbook import Handbook
 from gateway.inbound.deadlines import timed
-from gateway.inbound.documents import examining_xml
+from gateway.inbound.documents import examining_long, examining_xml
 from gateway.inbound.examined import Examined, outcome
 from gateway.inbound.interchanges import examine_edifact
 from gateway.inbound.proof import Proof, agreed, prove, prove_file
@@ -108,13 +108,15 @@ def inspecting(
         message = timed(_as_agreed(message, signer, admitted), signer, at, zone)
         return message if stage is None else _staged(message, stage)
 
-    if verified.document is None and submission.file:
+    if verified.document is None and verified.outline is None and submission.file:
         pieces, book = _in_pieces(verified), _roomy(handbook, verified)
         # An interchange of its own security is held whole anyway, and its trees are cut once more.
         shelves = Path(submission.file).parent if stage is not None and proof.own is None else None
         examined = examine_edifact(pieces, book, judge, envelope, signer.edifact, proof, finished, shelves)
     else:
-        if verified.document is not None:
+        if verified.outline is not None:
+            examined = yield from examining_long(verified, handbook, judge, Path(submission.file).parent)
+        elif verified.document is not None:
             examined = yield from examining_xml(verified.document, handbook, judge)
         else:
             examined = examine_edifact(verified.content, handbook, judge, envelope, signer.edifact, proof)

@@ -82,6 +82,8 @@ def prove_file(file: Path, media_type: str, handbook: Handbook, now: datetime) -
         return prove(security.whole(security.Stretch.of_file(file), policy), media_type, handbook, now)
     layers = security.Layers(handbook.trust, policy, now, handbook.decrypters)
     verified = security.verify_file(file, media_type, layers)
+    if verified.outline is not None:
+        return Proof(verified)
     if verified.document is not None or not syntax.may_be_secured_in(verified.pieces()):
         return Proof(verified)
     return _with_own(verified, handbook, now)

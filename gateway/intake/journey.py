@@ -14,7 +14,7 @@ from gateway import inbound, outbound, routing, security
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Event, Finding, Judged, Outcome, Outgoing, Revocation, Submission, Verdict
 from gateway.model.finding import worst
-from gateway.storage import Ledger, Settlement, declaration_due
+from gateway.storage import Ledger, Settlement, declaration_due, lane_of
 
 log = logging.getLogger("gateway.intake")
 
@@ -287,9 +287,9 @@ def _handovers(submission: Submission, verdict: Verdict, backend: str, now: date
 
 def _lane(principal: str, message: Judged) -> str:
     """One lane for all that is filed about a declaration: under customs' number for it where the message
-    names one, which nobody knows before the original is there, else under the principal's own reference."""
+    names one, which the ledger knows the original by, else under the principal's own reference."""
     number = "" if message.declaration is None else message.declaration.registration.strip()
-    return f"{principal} {number or message.lrn}" if number or message.lrn else ""
+    return lane_of(principal, number or message.lrn)
 
 
 def _entitled(message: Judged) -> bool:

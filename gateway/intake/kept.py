@@ -24,11 +24,13 @@ def another_s() -> Iterator[None]:
         raise Overloaded(str(error)) from error
 
 
-def put_away(ledger: Ledger, submission: Submission) -> None:
-    """Put the octets of a submission's file into the ledger.  Raises LedgerError, OSError."""
+def put_away(ledger: Ledger, submission: Submission) -> int:
+    """Put the octets of a submission's file into the ledger; in how many rows.  Raises LedgerError, OSError."""
     # What a door that was killed left of the same bytes, where they were refused before.
     dropped(ledger, submission)
-    Staging(ledger, submission.id, "").keep_body(security.Stretch.of_file(Path(submission.file)).pieces())
+    return Staging(ledger, submission.id, "").keep_body(
+        security.Stretch.of_file(Path(submission.file)).pieces()
+    )
 
 
 def dropped(ledger: Ledger, submission: Submission) -> None:

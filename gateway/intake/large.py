@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -23,6 +23,7 @@ from gateway.intake.door import HOLD, Intake, Workers
 from gateway.intake.kept import another_s, dropped, put_away, remove, written
 from gateway.model import Answer, Finding, Pending, Place, Submission
 from gateway.storage import (
+    BODY,
     WORKING,
     GroupCommit,
     Holding,
@@ -156,12 +157,19 @@ class Large:
     async def _keep(self, submission: Submission, owner: str) -> Pending | None:
         """Put it away durably; None where it is this process's to work on."""
         with another_s():
-            await self._keeping.run(self._commits.with_ledger, lambda ledger: put_away(ledger, submission))
+            rows: int = await self._keeping.run(
+                self._commits.with_ledger, lambda ledger: put_away(ledger, submission)
+            )
         until = self._intake.now() + LEASE
         mine = (working(owner),)
         kept: Holding = await self._commits.call("hold", submission, mine, (), until, ())
         if kept.findings == mine:
-            return None
+            if await self._commits.call("slice_count", submission.id, BODY) == rows:
+                return None
+            # The same bytes came twice at once under the id that they had when they were refused before, and who
+            # began second forgot what was there: nobody was told that they are kept.
+            await self._refused(submission, owner, ())
+            raise Overloaded("put away by two at once")
         if kept.id != submission.id:
             await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
         return Pending(kept.id, Told, repeated=True)
@@ -273,7 +281,8 @@ class Large:
     def _renew(self, submission: Submission, owner: str) -> LoopingCall:
         def again() -> Any:
             until = self._intake.now() + LEASE
-            renewed = self._commits.call("renew_held", submission.id, owner, until)
+            # Too much to do is said at once, and would end this loop for good.
+            renewed = maybeDeferred(self._commits.call, "renew_held", submission.id, owner, until)
             return renewed.addErrback(lambda failure: log.warning("not renewed: %s", failure.value))
 
         call = LoopingCall(again)

@@ -119,6 +119,7 @@ class FieldCompiler:
         for check in rule.checks:
             known[check.element, check.component] = KNOWN
         for field in rule.fields:
+            field.plain = field.conversion is Conversion.TEXT and not field.chain and not field.attributes
             if field.conversion < Conversion.LINES:
                 known[field.element, field.component] = field
         rule.wide = tuple(f for f in rule.fields if f.conversion >= Conversion.LINES)

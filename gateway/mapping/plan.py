@@ -6,7 +6,10 @@ in each class's shape; a *slot* is the number of a value or of a class in its sh
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from operator import itemgetter
+from typing import Any
 
 from gateway.mapping.tree_rows import Node
 from gateway.model.edifact import Segment
@@ -29,7 +32,10 @@ class Conversion(IntEnum):
 
 
 class Shape:
-    """A WCO class as far as the table uses it: its values and classes by slot, and their WCO order."""
+    """A WCO class as far as the table uses it: its values and classes by slot, and their WCO order.
+
+    ``no_values``, ``no_kids``: what an occurrence begins with; ``ranked``: values by slot in WCO order.
+    """
 
     def __init__(self, name: str, node: Node) -> None:
         self.name = name
@@ -38,6 +44,9 @@ class Shape:
         self.kids: list[Shape] = []
         self.value_order: tuple[int, ...] = ()
         self.kid_order: tuple[int, ...] = ()
+        self.no_values: list[None] = []
+        self.no_kids: list[None] = []
+        self.ranked: Callable[[list[Any]], Iterable[Any]] = list
 
     def value(self, name: str) -> int:
         """The slot of an element."""
@@ -61,6 +70,9 @@ class Shape:
         rows = self.node.by_name
         self.value_order = _ranked([rows[name].rank for name in self.value_names])
         self.kid_order = _ranked([rows[shape.name].rank for shape in self.kids])
+        self.no_values, self.no_kids = [None] * len(self.value_names), [None] * len(self.kids)
+        if self.value_order != tuple(range(len(self.value_order))):
+            self.ranked = itemgetter(*self.value_order)
         for shape in self.kids:
             shape.settle()
 
@@ -95,7 +107,10 @@ class Attribute:
 
 
 class Field:
-    """One tie of a value to a component (``span`` components for lines)."""
+    """One tie of a value to a component (``span`` components for lines).
+
+    ``plain``: the text as it is, with nothing beside it, of the class itself: most are so.
+    """
 
     __slots__ = (
         "alone",
@@ -110,6 +125,7 @@ class Field:
         "format",
         "name",
         "path",
+        "plain",
         "read_only",
         "slot",
         "slots",
@@ -135,6 +151,7 @@ class Field:
         self.back: dict[str, str] = {}
         self.default = ""
         self.read_only = False
+        self.plain = False
 
 
 # Stands where a component is known but gives no value of its own: a qualifier, an attribute, a second line.
@@ -257,13 +274,14 @@ class Plan:
     def choose(self, segment: Segment) -> Rule | None:
         """The rule for a segment, or None."""
         elements = segment.elements
-        first = elements[0][0] if elements and elements[0] else ""
         tag = segment.tag
-        for rules in (self.by_first.get((tag, first)), self.by_tag.get(tag)):
-            if rules is not None:
-                for rule in rules:
-                    if not rule.extra or passes(rule.extra, elements):
-                        return rule
+        rules = self.by_first.get((tag, elements[0][0])) if elements and elements[0] else None
+        for rule in rules or ():
+            if not rule.extra or passes(rule.extra, elements):
+                return rule
+        for rule in self.by_tag.get(tag, ()):
+            if not rule.extra or passes(rule.extra, elements):
+                return rule
         return None
 
     def shadowed(self) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from gateway.model import Finding, Place, Severity, Value
 from gateway.model.edifact import Group, Segment
 
 _SERVICE = frozenset(("UNH", "UNT", "UNS"))
-_TEXT = Conversion.TEXT
+_TEXT, _CODE = Conversion.TEXT, Conversion.CODE
 # A later value of these takes the place of an earlier one: it is the same one, complete or confirmed.
 _REPLACES = (Conversion.SEQUENCE, Conversion.PARAGRAPH)
 Elements = tuple[tuple[str, ...], ...]
@@ -123,11 +123,10 @@ class Reader:
             target = target.at(rule.chain, rule.repeat, rule.sequence)
             if self.marks is not None:
                 self._mark(target, -1, segment, 0, 0)
-        elements = segment.elements
-        places, cells = rule.places, rule.cells
-        known = len(cells)
+        elements, places, cells = segment.elements, rule.places, rule.cells
+        known, values, track = len(cells), target.values, self.marks is not None
         for at, components in enumerate(elements):
-            if at in places:
+            if places and at in places:
                 self._composite(rule, segment, elements, at, target)
                 continue
             row = cells[at] if at < known else ()
@@ -135,9 +134,13 @@ class Reader:
             for spot, text in enumerate(components):
                 if text:
                     field = row[spot] if spot < size else None
+                    if field is KNOWN:
+                        continue
                     if field is None:
                         self._lost(segment, at, spot, components)
-                    elif field is not KNOWN:
+                    elif field.plain and values[field.slot] is None and not track:
+                        values[field.slot] = Value(field.name, text)
+                    else:
                         self._value(field, segment, elements, at, text, target)
         for field in rule.wide:
             at = field.element
@@ -184,7 +187,10 @@ class Reader:
     ) -> None:
         """Set a value that one component gives."""
         attributes = _attributes(field, elements, at - field.element) if field.attributes else ()
-        if field.conversion is not _TEXT:
+        conversion = field.conversion
+        if conversion is _CODE and text in field.codes:
+            text = field.codes[text]
+        elif conversion is not _TEXT:
             text = self._convert(field, segment, text, attributes, at)
             if not text:
                 return
@@ -195,13 +201,16 @@ class Reader:
     ) -> None:
         for slot in field.chain:
             target = target.first(slot)
-        slot = field.slot
-        old = target.values[slot]
+        slot, values = field.slot, target.values
+        old = values[slot]
+        if old is None and self.marks is None:
+            values[slot] = Value(field.name, text, attributes)
+            return
         component = 0 if field.alone else field.component + 1
         if old is not None and old.text != text and field.conversion not in _REPLACES:
             self._report(segment, "MAP003", old.text[:70], text[:70], _place(segment, at + 1, component))
             return
-        target.values[slot] = Value(field.name, text, attributes)
+        values[slot] = Value(field.name, text, attributes)
         if self.marks is not None:
             self._mark(target, slot, segment, at + 1, component)
 
@@ -219,11 +228,12 @@ class Reader:
                 self._report(segment, "MAP004", expected, text, _place(segment, at + 1, field.component + 1))
         else:
             lines = components[field.component : field.component + field.span]
-            text = lines[0] if len(lines) == 1 else join(lines, width(field.format))
+            text = lines[0] if len(lines) == 1 else join(lines, width(field.format)) if lines else ""
             if text and conversion is Conversion.PARAGRAPH:
                 text = self._paragraph(field, lines, text, target)
             if text:
-                self._set(field, segment, at, text, _attributes(field, elements, base), target)
+                attributes = _attributes(field, elements, base) if field.attributes else ()
+                self._set(field, segment, at, text, attributes, target)
 
     def _convert(self, field: Field, segment: Segment, text: str, attributes: Attributes, at: int) -> str:
         conversion = field.conversion

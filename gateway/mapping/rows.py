@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from lxml import etree
 
+from gateway.longxml import Odd
 from gateway.mapping.iso_dates import to_iso
 from gateway.mapping.reading import Reading
 from gateway.mapping.row_file import PathRow, RowFile
@@ -13,7 +15,7 @@ from gateway.mapping.row_reading import RowReading
 from gateway.mapping.row_tree import Levels, Names, sort_tree
 from gateway.mapping.tree_rows import Outline
 from gateway.model import Declaration, Entity, Kind, Place, Value, parse_pointer
-from gateway.safexml import xpath_of
+from gateway.safexml import XmlLimits, xpath_of
 
 _NORMAL_ACCOUNT = 4  # an IBAN begins with country and check digits; anything else is another scheme
 
@@ -44,6 +46,18 @@ class RowTable:
         if root is None:
             return Reading(findings=findings)
         return Reading((Declaration(self._file.kind, sort_tree(root, self._node)),), findings)
+
+    def read_long(
+        self, pieces: Iterable[bytes], limits: XmlLimits, schema: etree.XMLSchema, folder: Path
+    ) -> Reading:
+        """Nothing is read so: a value may be taken from anywhere in the document.  Raises longxml.Odd."""
+        raise Odd(self.name)
+
+    def locator_long(
+        self, pieces: Iterable[bytes], limits: XmlLimits, pointers: Iterable[str]
+    ) -> Callable[[str], Place]:
+        """Likewise."""
+        raise Odd(self.name)
 
     def locate(self, document: etree._Element, pointer: str) -> Place:
         """Where the value or class at ``pointer`` came from; else the nearest class around it.

@@ -17,8 +17,8 @@ class Target:
     def __init__(self, shape: Shape, ordinal: int = 1) -> None:
         self.shape = shape
         self.ordinal = ordinal
-        self.values: list[Value | None] = [None] * len(shape.value_names)
-        self.kids: list[list[Target] | None] = [None] * len(shape.kids)
+        self.values: list[Value | None] = shape.no_values.copy()  # type: ignore[assignment]
+        self.kids: list[list[Target] | None] = shape.no_kids.copy()  # type: ignore[assignment]
         self.counts: dict[int, int] | None = None
 
     def first(self, slot: int) -> Target:
@@ -54,8 +54,9 @@ class Target:
         if not chain:
             return self
         here = self
-        for slot in chain[:-1]:
-            here = here.first(slot)
+        if len(chain) > 1:
+            for slot in chain[:-1]:
+                here = here.first(slot)
         if not repeat:
             return here.first(chain[-1])
         here = here.next(chain[-1])
@@ -65,9 +66,11 @@ class Target:
 
     def freeze(self) -> Entity | None:
         """The class as a value, in WCO order; None where nothing was filled in."""
-        values, shape = self.values, self.shape
-        found = tuple([v for i in shape.value_order if (v := values[i]) is not None])
-        entities, kids = [], self.kids
+        shape, kids = self.shape, self.kids
+        found = tuple(filter(None, shape.ranked(self.values)))
+        if not kids:
+            return Entity(shape.name, found) if found else None
+        entities = []
         for slot in shape.kid_order:
             below = kids[slot]
             if below is not None:

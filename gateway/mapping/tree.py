@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from lxml import etree
 
+from gateway.longxml import Odd
+from gateway.mapping.long_tree import Shelves, find_long, read_long, spine_of
 from gateway.mapping.reading import Reading
 from gateway.mapping.tree_rows import UNBOUNDED, Node, Outline, Row, load_outline
-from gateway.mapping.tree_walk import MAX_FINDINGS, Walk, line_of, plain_reader
+from gateway.mapping.tree_walk import MAX_FINDINGS, Walk, class_reader, line_of, nearest
 from gateway.model import Declaration, Entity, Finding, Kind, Place, Severity, Step, Value, parse_pointer
-from gateway.safexml import xpath_of
+from gateway.safexml import XmlLimits, xpath_of
 
 KIND_MARK = "KIND"
 
@@ -34,7 +36,8 @@ class TreeTable:
         self.name = outline.name
         self._root = outline.root
         self._body = outline.body
-        self._plain = plain_reader(outline.root)
+        self._plain = class_reader(outline.root)
+        self._spine = spine_of(outline.root)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -48,7 +51,7 @@ class TreeTable:
         if document.tag != self._root.tag:
             place = Place(xpath=xpath_of(document), line=line_of(document))
             return Reading(findings=(Finding("XML045", place, self._root.tag, str(document.tag)),))
-        whole = self._plain(document) or walk.entity(document, self._root)
+        whole = self._plain(document, self._root) or walk.entity(document, self._root)
         bodies, header = self._split(whole)
         if not bodies:
             walk.lose("XML045", document, expected=self._body.name, severity=Severity.ERROR)
@@ -60,6 +63,24 @@ class TreeTable:
             walk.lose("XML044", document, expected=expected, severity=Severity.ERROR)
             return Reading(findings=walk.told(), header=header)
         return Reading(tuple(Declaration(kind, b) for b in bodies), walk.told(), header=header)
+
+    def read_long(
+        self, pieces: Iterable[bytes], limits: XmlLimits, schema: etree.XMLSchema, folder: Path
+    ) -> Reading:
+        """The same of a document in pieces, which keeps the schema.  Raises longxml.Odd where that can only be
+        read whole, Invalid, safexml.XmlRefused.
+
+        ``folder``: for shelves.
+        """
+        if self._spine is None or self._body.name == "Response":
+            raise Odd(self.name)
+        shelves = Shelves(self._plain, limits.held, folder)
+        whole = read_long(self._spine, shelves, pieces, limits, schema)
+        bodies, header = self._split(whole)
+        kind = self._kind(whole, bodies)
+        if kind is None:
+            raise Odd(self._body.name)
+        return Reading(tuple(Declaration(kind, body) for body in bodies), header=header)
 
     def _split(self, whole: Entity) -> tuple[tuple[Entity, ...], Entity | None]:
         if self._body is self._root:
@@ -114,20 +135,33 @@ class TreeTable:
 
         Where it is absent, the nearest class around it that is there.
         """
-        here, row = document, self._root
-        for number, step in enumerate(_steps(pointer)):
-            if number == 0 and step.name == self._root.name:
-                continue
-            inner = None if row.node is None else row.node.by_name.get(step.name)
-            found = None if inner is None else _nth(here, inner.tag, step.occurrence)
-            if inner is None or found is None:
-                break
-            here, row = found, inner
+        here = nearest(document, self._root, self._way(pointer))
         return Place(xpath=xpath_of(here), line=line_of(here), pointer=pointer)
 
     def locator(self, document: etree._Element) -> Callable[[str], Place]:
         """The same for many pointers into one document."""
         return partial(self.locate, document)
+
+    def locator_long(
+        self, pieces: Iterable[bytes], limits: XmlLimits, pointers: Iterable[str]
+    ) -> Callable[[str], Place]:
+        """The same for these pointers into a document in pieces, which `read_long` has read."""
+        assert self._spine is not None
+        ways = ((pointer, self._way(pointer)) for pointer in dict.fromkeys(pointers))
+        left, found = find_long(self._spine, pieces, limits, [(p, way) for p, way in ways if way])
+
+        def locate(pointer: str) -> Place:
+            there = found.get(pointer)
+            if there is None:
+                return self.locate(left, pointer)
+            return Place(xpath=there.xpath, line=there.line, pointer=pointer)
+
+        return locate
+
+    def _way(self, pointer: str) -> tuple[tuple[str, int], ...]:
+        """The steps of a pointer from the document's root."""
+        steps = tuple((step.name, step.occurrence) for step in _steps(pointer))
+        return steps[1:] if steps and steps[0][0] == self._root.name else steps
 
     def pointer_codes(self, pointer: str) -> list[tuple[str, int, str]]:
         """The WCO Pointer (97A) chain: (section's class id, sequence or 0, tag id or "") from the top.
@@ -234,14 +268,6 @@ def _steps(pointer: str) -> Iterator[Step]:
             yield from parse_pointer(part)
         except ValueError:
             return
-
-
-def _nth(element: etree._Element, tag: str, occurrence: int) -> etree._Element | None:
-    for child in element.iterchildren(tag):
-        occurrence -= 1
-        if occurrence == 0:
-            return child
-    return None
 
 
 def _paths(row: Row, path: str, above: tuple[Node, ...]) -> Iterator[tuple[str, Row]]:

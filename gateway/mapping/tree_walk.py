@@ -6,7 +6,8 @@ installation; and here, for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from lxml import etree
 
@@ -135,24 +136,26 @@ class Walk:
         return tuple(self.findings)
 
 
-Plain = Callable[[etree._Element], Entity | None]
+Read = Callable[[etree._Element, Row], Entity | None]
 
 
-def never_plain(element: etree._Element) -> Entity | None:
+def never_plain(element: etree._Element, row: Row) -> Entity | None:
     """Where nothing was compiled."""
     return None
 
 
-def plain_reader(root: Row) -> Plain:
-    """What reads a document by the root's row as `Walk.entity` does, or gives None where there is something to
-    tell of it."""
+def class_reader(root: Row) -> Read:
+    """What reads an element by the row of its class, the root's or one below it, as `Walk.entity` does; or gives
+    None where there is something to tell of it."""
     if compiled is None or root.node is None:
         return never_plain
     nodes = _nodes(root.node)
     numbers = {node: number for number, node in enumerate(nodes)}
     table = compiled.table(tuple(tuple(_line(r, numbers) for r in n.rows) for n in nodes), Value, Entity)
-    read, name = compiled.read, root.name
-    return lambda element: read(table, element, 0, name)
+    read = compiled.read
+    return lambda element, row: (
+        None if row.node is None else read(table, element, numbers[row.node], row.name)
+    )
 
 
 def _nodes(first: Node) -> list[Node]:
@@ -181,6 +184,22 @@ def _split(tag: str) -> tuple[str, str]:
 
 def line_of(element: etree._Element) -> int:
     return element.sourceline or 0
+
+
+def nearest(here: etree._Element, row: Row, steps: Iterable[tuple[str, int]]) -> etree._Element:
+    """What the steps (name, occurrence) lead to from an element of a row; the nearest class around it that is
+    there, where it is not."""
+    for name, occurrence in steps:
+        inner = None if row.node is None else row.node.by_name.get(name)
+        found = None if inner is None else _nth(here, inner.tag, occurrence)
+        if inner is None or found is None:
+            break
+        here, row = found, inner
+    return here
+
+
+def _nth(element: etree._Element, tag: str, occurrence: int) -> etree._Element | None:
+    return next(islice(element.iterchildren(tag), occurrence - 1, None), None)
 
 
 def _shown(element: etree._Element) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gateway.model.edifact import Group, Segment
-from gateway.model.tree import Entity
+from gateway.model.tree import Declaration, Entity
 
 _BUFFER = 65_536
 """Octets written, and read, at a time."""
@@ -21,6 +21,8 @@ _parts = msgspec.msgpack.Encoder()
 _part = msgspec.msgpack.Decoder(Segment | Group)
 _entities = msgspec.json.Encoder()
 _entity = msgspec.json.Decoder(Entity)
+_HERE = Entity("here")
+"""Stands for what comes in pieces."""
 
 
 class Shelf:
@@ -125,11 +127,41 @@ class Entities:
             elif part.name == name:
                 yield from part
 
+    def longs(self) -> Iterator[str]:
+        """Paths of the classes that are very long themselves."""
+        for part in self._parts:
+            for entity in () if isinstance(part, Occurrences) else part:
+                if isinstance(entity, Long):
+                    entities: Any = entity.entities
+                    yield entity.name
+                    yield from (f"{entity.name}/{below}" for below in entities.longs())
+
     @property
     def octets(self) -> Iterator[bytes]:
-        """Each as JSON, UTF-8."""
+        """All as JSON, UTF-8, in pieces, with what stands between them."""
+        between = b""
         for part in self._parts:
-            yield from part.octets if isinstance(part, Occurrences) else map(_entities.encode, part)
+            if isinstance(part, Occurrences):
+                each: Iterable[Iterable[bytes]] = ((octets,) for octets in part.octets)
+            else:
+                each = map(entity_octets, part)
+            for pieces in each:
+                yield between
+                yield from pieces
+                between = b","
+
+
+def entity_octets(entity: Entity) -> Iterator[bytes]:
+    """An entity as JSON, UTF-8, in pieces: as it is encoded where it is held together."""
+    if not isinstance(entity, Long):
+        yield _entities.encode(entity)
+        return
+    entities: Any = entity.entities
+    before = _entities.encode(Entity(entity.name, entity.values))[:-1] + b',"entities":['
+    for piece in entities.octets:
+        yield before + piece
+        before = b""
+    yield b"]}" if not before else before[: -len(b',"entities":[')] + b"}"
 
 
 class Long(Entity, frozen=True):
@@ -157,3 +189,16 @@ def long(around: Entity, folder: Path, parts: Sequence[Sequence[Entity] | Occurr
     """One of these parts, with the name and the values of ``around``; ``folder``: for more shelves."""
     entities: Any = Entities(folder, parts)
     return Long(around.name, around.values, entities)
+
+
+def octets_of(declaration: Declaration) -> Iterator[bytes]:
+    """A declaration's JSON, UTF-8, in pieces; one that is not held together is not here either."""
+    root = declaration.root
+    if not isinstance(root, Long):
+        yield _entities.encode(declaration)
+        return
+    whole = _entities.encode(msgspec.structs.replace(declaration, root=_HERE))
+    before, _, after = whole.partition(_entities.encode(_HERE))
+    yield before
+    yield from entity_octets(root)
+    yield after

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,12 @@ import msgspec
 from cryptography import x509
 
 from gateway import security
-from gateway.evidence.archives import Facts, Known, NoArchive, Row, read_archive, write_archive
-from gateway.evidence.entries import sha256
+from gateway.evidence.archives import Archive, Known, NoArchive, Row, read_archive
+from gateway.evidence.packing import Packing, write_archive
 from gateway.operations.repeating import repeat
+from gateway.operations.writing import digest_of, rename_durably, write_whole
 from gateway.storage import GroupCommit, Ledger, LedgerError, LedgerUnavailable, Overloaded
-from gateway.storage.retention import Changed
+from gateway.storage.retention import Changed, outline
 
 log = logging.getLogger("gateway.archive")
 
@@ -71,12 +71,12 @@ def archive(
         if not ids:
             continue
         at = now()
-        rows = ledger.dump(ids)
-        octets = write_archive(rows, ids, before, partial(key.sign, now=at), key.certificates, at)
-        digest = sha256(octets)
-        path = folder / f"{ids[0]}-{digest[:12]}.zip"
-        _write(path, octets)
-        _, kept = _read(path, digest, _just_signed)
+        ids, packing = _packed(ledger, ids, folder)
+        if not ids:
+            continue
+        pieces = write_archive(packing, ids, before, partial(key.sign, now=at), key.certificates, at)
+        path, digest = _write(folder, ids[0], pieces)
+        kept = outline(_read(path, digest, _just_signed).rows())
         try:
             ledger.remove(ids, kept, path.name, digest)
         except Changed:
@@ -87,6 +87,28 @@ def archive(
         yield Written(path, digest, len(ids))
     if not stop():
         _depart(ledger)
+
+
+def _packed(ledger: Ledger, ids: list[str], folder: Path) -> tuple[list[str], Packing]:
+    """Those whose rows can be read, with these: what was spoilt stays where the journal tells of it, and keeps
+    nobody else."""
+
+    def pack(rows: Iterator[Row]) -> Packing:
+        return Packing(folder).put(rows)
+
+    try:
+        return ids, ledger.dumped(ids, pack)
+    except ValueError:
+        log.warning("something stored cannot be read; each alone")
+    sound = []
+    for identity in ids:
+        try:
+            ledger.dumped([identity], pack)
+        except ValueError as error:
+            log.error("cannot be archived: %s", error, extra={"submission": identity})
+        else:
+            sound.append(identity)
+    return sound, ledger.dumped(sound, pack) if sound else Packing(folder)
 
 
 def _depart(ledger: Ledger) -> None:
@@ -124,44 +146,36 @@ def restore(ledger: Ledger, folder: Path, wanted: str, known: Known) -> list[str
     digests = {one.name: one.digest for one in ledger.archives()}
     if name not in digests:
         raise NotThere(f"{wanted} is in no archive")
-    facts, rows = _read(folder / name, digests[name], known)
-    ids = [wanted] if name != wanted else list(facts.submissions)
+    found = _read(folder / name, digests[name], known)
+    ids = [wanted] if name != wanted else list(found.facts.submissions)
     if not all(digests[name] in ledger.attested_digests(identity) for identity in ids):
         raise NotThere(f"{name}: the journal has another digest")
-    return ledger.restore(ids, rows)
+    return ledger.restore(ids, found.rows)
 
 
-def _write(path: Path, octets: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+def _write(folder: Path, first: str, pieces: Iterable[bytes]) -> tuple[Path, str]:
+    """An archive file that begins with a submission, called by that and by its own digest; and this."""
+    unnamed = folder / f"{first}.zip.new"
+    digest = write_whole(unnamed, pieces)
+    path = folder / f"{first}-{digest[:12]}.zip"
+    rename_durably(unnamed, path)
+    return path, digest
+
+
+def _read(path: Path, digest: str, known: Known) -> Archive:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _read(path: Path, digest: str, known: Known) -> tuple[Facts, list[Row]]:
-    try:
-        octets = path.read_bytes()
+        if digest_of(path) != digest:
+            raise NotThere(f"{path}: not the file that was written; {_where(path, known)}")
+        return read_archive(path, known)
     except OSError as error:
         raise NotThere(f"{path}: {error.strerror}") from error
-    if sha256(octets) != digest:
-        raise NotThere(f"{path}: not the file that was written; {_where(octets, known)}")
-    try:
-        return read_archive(octets, known)
     except NoArchive as error:
         raise NotThere(f"{path}: {error}") from error
 
 
-def _where(octets: bytes, known: Known) -> str:
+def _where(path: Path, known: Known) -> str:
     try:
-        read_archive(octets, known)
+        read_archive(path, known)
     except NoArchive as error:
         return str(error)
     return "another archive"

@@ -26,6 +26,8 @@ GIVES_WAY = 10
 LOOK_SECONDS = 2.0
 """How soon one is taken over that nobody works on any more."""
 SWEEP_SECONDS = 600.0
+LONG_SWEPT = timedelta(days=40)
+"""What is older was swept: by then what was held has been settled, or refused."""
 STRAY = timedelta(hours=6)
 """After this long nobody can still be about to store what he put away."""
 
@@ -84,10 +86,17 @@ def keep_ending(server: Server, reactor: Any, intake: Intake) -> None:
         while await ours.resume():
             pass
 
+    swept = False
+
     async def sweep() -> None:
-        before = identifier.new(now() - STRAY, bytes(identifier.RANDOM_OCTETS))
-        while await server.commits.call("sweep_slices", before):
+        """All there is at first; then what may have become one since."""
+        nonlocal swept
+        after, before = (
+            identifier.new(now() - span, bytes(identifier.RANDOM_OCTETS)) for span in (LONG_SWEPT, STRAY)
+        )
+        while await server.commits.call("sweep_slices", before, after if swept else ""):
             pass
+        swept = True
 
     server.on_stop(repeat(look, reactor, LOOK_SECONDS))
     server.on_stop(repeat(sweep, reactor, SWEEP_SECONDS))

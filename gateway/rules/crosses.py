@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, timedelta
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from gateway.rules.codes import CodeList
+from gateway.rules.gathered import twice
 from gateway.rules.judgement import Here, Judgement, Seen, pointer_of
 from gateway.rules.moments import Span, span_of
 from gateway.rules.numbers import EXACT, in_one_unit, number_of, plain, total
@@ -40,12 +42,13 @@ class Occurs(Row, frozen=True, kw_only=True):
         slots = [site.count(path) for path in self.paths]
 
         def cross(judgement: Judgement, here: Here) -> None:
-            entered = [place for slot in slots for place in judgement.entered[slot]]
-            found = str(len(entered))
-            if len(entered) < self.least:
+            count = sum(len(judgement.entered[slot]) for slot in slots)
+            found = str(count)
+            if count < self.least:
                 judgement.tell(self, here, self.paths[0], expected=f">= {self.least}", found=found)
-            elif self.most is not None and len(entered) > self.most:
-                place = entered[self.most]
+            elif self.most is not None and count > self.most:
+                entered = (place for slot in slots for place in judgement.entered[slot])
+                place = next(islice(entered, self.most, None))
                 judgement.tell(self, place, expected=f"<= {self.most}", found=found, code="RUL005")
 
         site.cross(cross)
@@ -80,7 +83,7 @@ class Sum(Row, frozen=True, kw_only=True):
             if not (judgement.gathered[header] and judgement.gathered[addends]):
                 return
             value, place = judgement.gathered[header][0]
-            values = (value, *(seen[0] for seen in judgement.gathered[addends]))
+            values = chain((value,), (seen[0] for seen in judgement.gathered[addends]))
             numbers = in_one_unit(values, masses)
             if not numbers:
                 return
@@ -125,18 +128,31 @@ class Unique(Row, frozen=True, kw_only=True):
         """Lay the rule into the plan."""
         slot = site.gather(self.path, deep=bool(self.also))
 
+        def with_others(seen: Seen) -> tuple[str, ...]:
+            return seen[0].text, *(seen[1][1].text(path) for path in self.also)
+
+        key_of = with_others if self.also else _by_itself
+
         def cross(judgement: Judgement, here: Here) -> None:
             first: dict[tuple[str, ...], Seen] = {}
-            for value, place in judgement.gathered[slot]:
+            among = None if judgement.whole else twice(map(key_of, judgement.gathered[slot]))
+            for seen in judgement.gathered[slot]:
                 if judgement.full:
                     return
-                key = (value.text, *(place[1].text(path) for path in self.also))
+                value, place = seen
+                key = key_of(seen)
+                if among is not None and hash(key) not in among:
+                    continue
                 before = first.setdefault(key, (value, place))
                 if before[0] is not value or before[1] is not place:
                     expected = f"!= {pointer_of(before[1], before[0])}"
                     judgement.tell(self, place, value, expected=expected, found=" ".join(key))
 
         site.cross(cross)
+
+
+def _by_itself(seen: Seen) -> tuple[str, ...]:
+    return (seen[0].text,)
 
 
 class Same(Row, frozen=True, kw_only=True):

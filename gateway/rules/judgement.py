@@ -103,6 +103,36 @@ class Judgement:
         self._more = True
 
 
+class Pointers:
+    """Texts of places: what is asked for is beside what was, below the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[
+            int, tuple[Here, str]
+        ] = {}  # by identity, which is nobody else's while it is held here
+
+    def of(self, here: Here) -> str:
+        """As pointer_of."""
+        known = self._known.get(id(here))
+        if known is not None:
+            return known[1]
+        around, entity, occurrence = here
+        own = _step(entity.name, occurrence)
+        text = own if around is None else f"{self.of(around)}/{own}"
+        if len(self._known) >= _POINTERS:
+            self._known.clear()
+        self._known[id(here)] = here, text
+        return text
+
+
+_POINTERS = 64
+
+
+def occurrence_of(here: Here, value: Value) -> int:
+    """Which it is of the values of its name, from 1."""
+    return _occurrence(here[1].values, value)
+
+
 def pointer_of(here: Here, value: Value | str = "") -> str:
     """The pointer of an entity, of one of its values, or of a path below it, with occurrences."""
     steps: list[str] = []

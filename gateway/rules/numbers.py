@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Context, Decimal
 from functools import lru_cache
 
@@ -58,14 +58,14 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def in_one_unit(values: Sequence[Value], masses: CodeList | None) -> list[Decimal]:
+def in_one_unit(values: Iterable[Value], masses: CodeList | None) -> list[Decimal]:
     """The values' numbers where they may be added and compared, otherwise none.
 
     With ``masses``, ``unitCode`` is turned to kilograms (none given: kilograms are meant).  Without it all
     values have to share their currency and unit.  Texts that are no numbers and units that are not known
     give none: other rules speak of those.
     """
-    first = values[0].attributes
+    first: tuple[tuple[str, str], ...] | None = None
     numbers: list[Decimal] = []
     for value in values:
         number = number_of(value.text)
@@ -77,7 +77,9 @@ def in_one_unit(values: Sequence[Value], masses: CodeList | None) -> list[Decima
                 return []
             number = number if factor == 1 else EXACT.multiply(number, factor)
         elif value.attributes != first:
-            return []
+            if first is not None:
+                return []
+            first = value.attributes
         numbers.append(number)
     return numbers
 

@@ -7,8 +7,8 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from gateway.model import Entity, Finding, Value
-from gateway.rules.gathered import Gathered, light
-from gateway.rules.judgement import Here, Judgement
+from gateway.rules.gathered import Entered, Gathered
+from gateway.rules.judgement import Here, Judgement, Pointers
 from gateway.rules.row import Holds, Row, When
 
 # Judges one value; decides fast and tells only what fails.
@@ -121,6 +121,7 @@ class Site:
 
     def __init__(self, plan: Plan, row: Row) -> None:
         self.plan = plan
+        self.each = row.each
         if row.when and all(condition.path.startswith("/") for condition in row.when):
             self.node = plan.root.branch(row.when).descend(row.each)
         else:
@@ -143,6 +144,7 @@ class Site:
         """
         slot = self.plan.values
         self.plan.values += 1
+        self.plan.each_value.append(self.each)
         if deep:
             self.plan.deep.add(slot)
         self.node.clears.append(slot)
@@ -157,6 +159,7 @@ class Site:
         """A slot in which every entity at the path stands when the start node's crosses are asked."""
         slot = self.plan.visits
         self.plan.visits += 1
+        self.plan.each_entity.append(self.each)
         self.node.forgets.append(slot)
         node = self.node.descend(path)
         node.entries = (*node.entries, slot)
@@ -176,20 +179,30 @@ class Site:
 class Plan:
     """The compiled rules of one kind and function: a tree of nodes and how many slots it gathers in."""
 
-    __slots__ = ("deep", "root", "values", "visits")
+    __slots__ = ("deep", "each_entity", "each_value", "root", "values", "visits")
 
     def __init__(self) -> None:
         self.root = Node()
         self.values = 0
         self.visits = 0
         self.deep: set[int] = set()  # slots of values whose neighbours are looked at too
+        # By slot, the path of the class with whose every occurrence it is emptied.
+        self.each_value: list[str] = []
+        self.each_entity: list[str] = []
 
     def judge(self, root: Entity, now: datetime, zone: tzinfo) -> tuple[Finding, ...]:
         """All findings about the tree, in the order of the walk."""
         judgement = Judgement(root, now, zone, self.values, self.visits)
         if not judgement.whole:
             entities: Any = root.entities
-            judgement.gathered = [Gathered(entities.folder, n in self.deep) for n in range(self.values)]
+            folder, pointers = entities.folder, Pointers()
+            long = {"", *entities.longs()}
+            for slot, each in enumerate(self.each_value):
+                if each in long:
+                    judgement.gathered[slot] = Gathered(folder, slot in self.deep, pointers)
+            for slot, each in enumerate(self.each_entity):
+                if each in long:
+                    judgement.entered[slot] = Entered(folder)
         _walk(judgement, self.root, (None, root, 1))
         return tuple(judgement.findings)
 
@@ -230,7 +243,7 @@ def _inside(judgement: Judgement, node: Node, here: Here) -> None:
                 for row, tail in rows:
                     judgement.tell(row, here, tail, expected=tail, found="")
     for slot in node.entries:
-        judgement.entered[slot].append(here if judgement.whole else light(here))
+        judgement.entered[slot].append(here)
     for holds, branch in node.branches:
         if holds(here[1], judgement.root):
             _walk(judgement, branch, here)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +21,14 @@ MAX_FINDINGS = 50
 MAX_EXPLAINED_ELEMENTS = 100_000
 
 _SIZE = etree.XPath("count(//*)")
+
+
+def bounded(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """At most MAX_FINDINGS and a note of more."""
+    told = list(islice(found, MAX_FINDINGS + 1))
+    if len(told) > MAX_FINDINGS:
+        told[MAX_FINDINGS:] = [Finding("XML035", Place(), str(MAX_FINDINGS), severity=Severity.NOTE)]
+    return tuple(told)
 
 
 class Grammar:
@@ -43,7 +52,7 @@ class Grammar:
         """
         files = closure(path, folder)
         grammar = cls(files[0])
-        grammar._schema()
+        grammar.schema()
         return grammar
 
     def prepare(self) -> None:
@@ -53,20 +62,16 @@ class Grammar:
 
     def judge(self, document: etree._Element) -> tuple[Finding, ...]:
         """() where the document is valid; else what is wrong, at most MAX_FINDINGS and a note of more."""
-        schema = self._schema()
+        schema = self.schema()
         if schema.validate(document):
             return ()
         told: list[Finding] = []
         if float(str(_SIZE(document))) <= MAX_EXPLAINED_ELEMENTS:
             told = self._explain(document)
-        if not told:
-            told = list(verdicts.findings(schema.error_log, document, MAX_FINDINGS + 1))
-        if len(told) > MAX_FINDINGS:
-            more = Finding("XML035", Place(), str(MAX_FINDINGS), severity=Severity.NOTE)
-            told[MAX_FINDINGS:] = [more]
-        return tuple(told)
+        return bounded(told or verdicts.findings(schema.error_log, document, MAX_FINDINGS + 1))
 
-    def _schema(self) -> etree.XMLSchema:
+    def schema(self) -> etree.XMLSchema:
+        """The deciding engine's, this thread's own."""
         schema: etree.XMLSchema | None = getattr(self._mine, "schema", None)
         if schema is None:
             try:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import msgspec
 from lxml import etree
+from msgspec.structs import replace
 
 from gateway.model import Finding, Kind, Place
 from gateway.safexml import xpath_of
-from gateway.schema.grammar import MAX_FINDINGS, Grammar
+from gateway.schema import verdicts
+from gateway.schema.grammar import MAX_FINDINGS, Grammar, bounded
 
 
 class SchemaEntry(msgspec.Struct, frozen=True):
@@ -136,6 +138,15 @@ class Schemas:
     def validate(self, document: etree._Element, entry: SchemaEntry) -> tuple[Finding, ...]:
         """Every way in which the document breaks its schema, at most MAX_FINDINGS; () where it is valid."""
         return self._grammars[entry.pack, entry.schema].judge(document)
+
+    def schema(self, entry: SchemaEntry) -> etree.XMLSchema:
+        """The entry's own, for a document that is judged while it is parsed; of this thread."""
+        return self._grammars[entry.pack, entry.schema].schema()
+
+    def told(self, log: Iterable[etree._LogEntry], lines: Iterable[int]) -> tuple[Finding, ...]:
+        """As `validate`, of what such a parser said, and on which lines."""
+        found = zip(verdicts.findings(log, None, MAX_FINDINGS + 1), lines, strict=False)
+        return bounded(replace(finding, place=Place(line=line)) for finding, line in found)
 
 
 def _read_pack(path: Path) -> Pack:

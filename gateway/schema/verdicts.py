@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from lxml import etree
 
@@ -42,12 +43,10 @@ _PREFIX = re.compile(r"Element '[^']*'(?:, attribute '[^']*')?: ")
 _EXPECTED = re.compile(r" Expected is (?:one of )?\(?\s*(.*?)\s*\)?\.$")
 
 
-def findings(log: etree._ListErrorLog, document: etree._Element, most: int) -> Iterator[Finding]:
-    """The log's errors, at most so many."""
-    for number, entry in enumerate(log):
-        if number >= most:
-            return
-        element = _element(document, entry.path, entry.line)
+def findings(log: Iterable[etree._LogEntry], document: etree._Element | None, most: int) -> Iterator[Finding]:
+    """The log's errors, at most so many; with names in place of places where there is no document."""
+    for entry in islice(log, most):
+        element = None if document is None else _element(document, entry.path, entry.line)
         place = Place(line=entry.line)
         if element is not None:
             place = Place(xpath=xpath_of(element), line=element.sourceline or entry.line)
@@ -57,7 +56,14 @@ def findings(log: etree._ListErrorLog, document: etree._Element, most: int) -> I
         if entry.type_name == "SCHEMAV_ELEMENT_CONTENT" and said.startswith("Missing"):
             code = explain.MISSING_ELEMENT
         said = _EXPECTED.sub("", said)
+        if document is None:
+            said = f"{_name(entry)}: {said}"
         yield Finding(code, place, wanted[1] if wanted else "", said[: 2 * explain.MAX_SHOWN])
+
+
+def _name(entry: etree._LogEntry) -> str:
+    """The element that is named where no place is."""
+    return _NAMESPACE.sub("", entry.message).partition("'")[2].partition("'")[0]
 
 
 def _element(document: etree._Element, path: str | None, line: int) -> etree._Element | None:

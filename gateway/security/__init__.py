@@ -22,7 +22,7 @@ from gateway.security.keystore.inventory import USES as KEY_USES
 from gateway.security.keystore.inventory import Use as KeyUse
 from gateway.security.keystore.keys import DecryptionKey, Signatory, SigningKey
 from gateway.security.keystore.store import Keystore
-from gateway.security.large import verify_file, whole
+from gateway.security.large import document, roomy, verify_file, whole
 from gateway.security.policy import (
     ENVELOPED,
     PURPOSES,
@@ -82,6 +82,7 @@ __all__ = [
     "WhenUnknown",
     "attest",
     "check_age",
+    "document",
     "encrypt_cms",
     "identifiers_of",
     "met_in",
@@ -90,6 +91,7 @@ __all__ = [
     "read_key",
     "references_of",
     "relearn",
+    "roomy",
     "sign_beside",
     "sign_canonical",
     "sign_cms",

@@ -1,7 +1,7 @@
-"""Verification of a body that stays in its file: as ``verification``, with an interchange in a CMS envelope never held.
+"""Verification of a body that stays in its file: as ``verification``, with what was signed never held.
 
-What cannot be proven in pieces (a document with a signature of its own, whose canonical form needs its tree;
-an encrypted message; quoted-printable) is read whole, up to the policy's bound of octets.
+What cannot be proven in pieces (a document whose canonical form, or whose signature, needs its tree; an encrypted
+message; quoted-printable) is read whole, up to the policy's bound of octets.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from lxml import etree
+from msgspec.structs import replace
 
+from gateway.longxml import Odd, outline
+from gateway.safexml import XmlLimits, XmlRefused
 from gateway.security import base64
 from gateway.security.certificates.trust import Trust
 from gateway.security.cms.hollow import hollow
 from gateway.security.cms.verifying import Signed, read_content_info, verify_beside_file
-from gateway.security.content import kind_named, kind_of
+from gateway.security.content import XML_TYPES, kind_named, kind_of
 from gateway.security.mime import Entity, MediaType, body_of, media_type, read_entity
 from gateway.security.parts import in_crlf, split_parts
 from gateway.security.policy import Policy
-from gateway.security.refused import refusal
-from gateway.security.stretch import Stretch
+from gateway.security.refused import Refused, refusal
+from gateway.security.stretch import Stretch, overlapping
 from gateway.security.verification import (
     CMS_TYPES,
     MAX_LAYERS,
@@ -33,11 +37,16 @@ from gateway.security.verification import (
     check_micalg,
     unwrapped,
 )
-from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, PKCS7_MIME, SEAL, Verified
+from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, PKCS7_MIME, SEAL, XML, XMLDSIG, Verified
+from gateway.security.xmldsig.plain import plain_in
+from gateway.security.xmldsig.v5 import is_v5
+from gateway.security.xmldsig.verifying import prove_in_file, read_document
 
 _AS_IT_IS = frozenset({"7bit", "8bit", "binary"})
 _BASE64_UNIT = 4
 _BLANK = b" \t\r\n\v\f"
+_SIGNATURES = (b"<Signature", b":Signature")
+"""How the start tags of elements begin that sign, whatever their namespace."""
 
 
 def verify_file(body: Path, content_type: str, layers: Layers) -> Verified:
@@ -47,6 +56,16 @@ def verify_file(body: Path, content_type: str, layers: Layers) -> Verified:
     is in ``Verified.stretch``.  Raises Refused, and OSError where there is no room.
     """
     return _Files(layers, body.parent).verify(Stretch.of_file(body), media_type(content_type))
+
+
+def document(stretch: Stretch, policy: Policy) -> etree._Element:
+    """The whole of a document.  Raises Refused (XML codes, SIG051)."""
+    return read_document(whole(stretch, policy), policy)
+
+
+def roomy(limits: XmlLimits, stretch: Stretch) -> XmlLimits:
+    """The limits of a document as large as the door let in: that was agreed with whoever sent it."""
+    return replace(limits, max_bytes=max(limits.max_bytes, stretch.size))
 
 
 def whole(stretch: Stretch, policy: Policy) -> bytes:
@@ -78,7 +97,23 @@ class _Files:
             found = opened(body, media, depth)
             if found is not None:
                 return found
+        if media.essence in XML_TYPES and depth == 1:
+            proven = self._signed_in_itself(body.solid(self._folder))
+            if proven is not None:
+                return proven
         return self._layers.open(whole(body, self._policy), media, depth)
+
+    def _signed_in_itself(self, body: Stretch) -> Verified | None:
+        """None where a document or its signature is such that its canonical form needs its tree."""
+        left = self._outline(body) if self._policy.engine == "fast" else None
+        plain = None if left is None or is_v5(left) else plain_in(body)
+        found = None if plain is None else prove_in_file(plain, *self._by)
+        if left is None or plain is None or found is None:
+            return None
+        left.remove(left[-1])
+        return Verified(
+            b"", XML, None, found[0], XMLDSIG, found[1], stretch=plain.unsigned(), outline=left, seal=SEAL
+        )
 
     def _parts(self, body: Stretch, media: MediaType, depth: int) -> Verified | None:
         """None where the signature is no CMS one."""
@@ -115,7 +150,8 @@ class _Files:
             if entity.media.essence in CMS_TYPES:
                 return carried(self._open(body, entity.media, depth + 1), signed)
             kind = kind_named(entity.media.essence, body.head(self._policy.mime.max_header))
-        if kind != EDIFACT:
+        left = None if kind != XML or may_hold_signature(body) else self._outline(body)
+        if kind != EDIFACT and left is None:
             held = Signed(whole(signed.content, self._policy), *msgspec.structs.astuple(signed)[1:])
             return self._layers.inside(held, envelope, depth)
         return Verified(
@@ -127,8 +163,22 @@ class _Files:
             signed.proof,
             findings=signed.findings,
             stretch=body,
+            outline=left,
             seal=SEAL,
         )
+
+    def _outline(self, body: Stretch) -> etree._Element | None:
+        """Of a document; None where that has to be read whole.  Raises Refused where it is too large for that."""
+        limits, size = roomy(self._policy.xml, body), body.size
+        try:
+            return outline(body.pieces(limits.piece), limits)
+        except XmlRefused as error:
+            if size > self._policy.max_bytes:
+                raise Refused(error.findings) from None
+        except Odd as odd:
+            if size > self._policy.max_bytes:
+                raise refusal("XML048", str(self._policy.max_bytes), odd.what, "content") from None
+        return None
 
     @property
     def _by(self) -> tuple[Trust, Policy, datetime]:
@@ -161,6 +211,12 @@ class _Files:
             return Stretch.of_pieces(_from_base64(text.pieces()), self._folder)
         except ValueError:
             raise refusal("SIG055", "base64", "", "Content-Transfer-Encoding") from None
+
+
+def may_hold_signature(body: Stretch) -> bool:
+    """Whether a document has, or could have, a signature of its own; in a stretch of one span."""
+    body_windows = overlapping(body, len(_SIGNATURES[0]))
+    return any(mark in window for _, window in body_windows for mark in _SIGNATURES)
 
 
 def _from_base64(pieces: Iterator[bytes]) -> Iterator[bytes]:

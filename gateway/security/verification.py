@@ -240,6 +240,7 @@ def carried(inner: Verified, outer: Signed[Any]) -> Verified:
         outer.proof,
         (*inner.findings, *outer.findings),
         stretch=inner.stretch,
+        outline=inner.outline,
         seal=SEAL,
     )
 

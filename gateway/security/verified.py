@@ -34,7 +34,8 @@ class Verified(msgspec.Struct, frozen=True):
     that was digested, without its signature, with the source lines of the sender's file.  ``signer``: of
     the innermost signature, who says what the content says; ``carrier``: of the one around it, if any.
     ``envelope``: ``xmldsig``, ``multipart/signed``, ``application/pkcs7-mime``, or ``edifact`` (its own
-    security).  ``stretch``: where the content is, in place of ``content``, where it stays in its file.
+    security).  ``stretch``: where the content is, in place of ``content``, where it stays in its file;
+    ``outline``: of a document there, in place of ``document``: of siblings with the same name the first only.
     ``findings``: what the signature claimed besides and was not believed, as a time stamp of an
     authority that nobody knows.
     """
@@ -49,6 +50,7 @@ class Verified(msgspec.Struct, frozen=True):
     carrier_proof: Proof = UNPROVEN
     findings: tuple[Finding, ...] = ()
     stretch: Stretch | None = None
+    outline: etree._Element | None = None
     seal: object = None
 
     def __post_init__(self) -> None:

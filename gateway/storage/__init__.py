@@ -6,6 +6,7 @@ from gateway.storage.correcting import Corrected, Original
 from gateway.storage.faults import LedgerError, LedgerMissing, LedgerUnavailable
 from gateway.storage.groupcommit import GroupCommit, Overloaded
 from gateway.storage.holding import Holding
+from gateway.storage.lanes import lane_of
 from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
 from gateway.storage.operating import Act, Carried, Letters, Line, Waits, Wanted
@@ -26,12 +27,13 @@ from gateway.storage.records import (
 )
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
-from gateway.storage.slices import WORKING, working
+from gateway.storage.slices import BODY, WORKING, working
 from gateway.storage.staging import Staging
 from gateway.storage.standing import Written
 from gateway.storage.writes import Writes
 
 __all__ = [
+    "BODY",
     "WORKING",
     "Act",
     "Addressed",
@@ -77,6 +79,7 @@ __all__ = [
     "carries_decision",
     "decision_due",
     "declaration_due",
+    "lane_of",
     "migrate",
     "working",
 ]

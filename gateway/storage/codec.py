@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-
-from gateway.model import Declaration, Entity
-from gateway.model.shelf import Long
 
 T = TypeVar("T")
 
@@ -42,21 +38,6 @@ def moment(value: int) -> datetime:
 def octets(value: object) -> bytes:
     """A model value as JSON, UTF-8."""
     return _encoder.encode(value)
-
-
-def octets_of(declaration: Declaration) -> Iterator[bytes]:
-    """The same of a declaration, in pieces; one that is not held together is not here either."""
-    root = declaration.root
-    if not isinstance(root, Long):
-        yield octets(declaration)
-        return
-    around = octets(msgspec.structs.replace(declaration, root=Entity(root.name, root.values)))
-    entities: Any = root.entities
-    before = around[:-2] + b',"entities":['
-    for entity in entities.octets:
-        yield before + entity
-        before = b","
-    yield b"]}}" if before == b"," else around
 
 
 def packed(value: object) -> str:

@@ -16,6 +16,7 @@ from gateway.model import Decision, Event
 from gateway.storage import attesting, correcting, matching, sending, slices, tables
 from gateway.storage.auditing import Audited, Breach, Progress
 from gateway.storage.codec import micros, moment, submission_of, unpacked
+from gateway.storage.compression import as_found
 from gateway.storage.matching import UNREADABLE, readable
 from gateway.storage.sending import Sent
 
@@ -66,7 +67,7 @@ def _told(connection: Connection, abouts: Sequence[str]) -> dict[str, list[Entry
 
 def _rows(connection: Connection, table: Table, column: str, ids: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for row in connection.execute(select(table).where(table.c[column].in_(ids))):
+    for row in connection.execute(select(*as_found(table.c)).where(table.c[column].in_(ids))):
         found.setdefault(getattr(row, column), []).append(row)
     return found
 
@@ -75,7 +76,7 @@ def _submissions(connection: Connection, ids: Sequence[str]) -> Iterator[Breach]
     told = _told(connection, ids)
     sent = [i for found in told.values() for e in found for i in e.of.sent]
     due = [i for found in told.values() for e in found for i in e.of.due]
-    of = dict(sending.of_submissions(connection, sorted({*ids, *map(submission_of, sent)})))
+    of = dict(sending.of_submissions(connection, sorted({*ids, *map(submission_of, sent)}), as_found))
     case = _Case(
         partial(slices.digest, connection),
         sending.waits(connection, [Sent(o.id, o.partner, o.about, nth) for o, nth in of.items()]),

@@ -13,18 +13,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
+from gateway.model.stored import opened
 from gateway.storage import attesting, correcting, past, publishing, sending, slices, tables
 from gateway.storage.claiming import MAX_ERROR, arrival, delivery_of, free, is_due, owned, to
 from gateway.storage.codec import message_id, micros, moment, submission_of, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
 from gateway.storage.settling import insert_deliveries, insert_events
+from gateway.storage.slices import Reader
 
 log = logging.getLogger("gateway.storage")
 
@@ -35,9 +38,14 @@ _d = tables.delivery.c
 _dead = _d.state == text(f"'{tables.DEAD}'")
 
 
-def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Handover]:
+HELD = 4 * 1_048_576
+"""Octets of declarations out of slices that are held together, of those that are read at once; what is more is read
+again each time that somebody goes through it."""
+
+
+def handovers(connection: Connection, deliveries: Sequence[Delivery], again: Reader) -> list[Handover]:
     """The declarations that these deliveries carry, in their order, each as it was corrected last; a delivery
-    whose payload is no accepted message is left out."""
+    whose payload is no accepted message is left out.  ``again``: reads later of what is not held together."""
     message, submission = tables.message.c, tables.submission.c
     rows = connection.execute(
         select(
@@ -57,10 +65,9 @@ def handovers(connection: Connection, deliveries: Sequence[Delivery]) -> list[Ha
     )
     found = {message_id(row.submission, row.ordinal): row for row in rows}
     instead = correcting.handed_over(connection, deliveries)
+    stored = _Stored(connection, [r for r in found.values() if not r.declaration], again)
     return [
-        _handover(connection, d, found[d.payload], instead.get(d.id))
-        for d in deliveries
-        if d.payload in found
+        _handover(stored, d, found[d.payload], instead.get(d.id)) for d in deliveries if d.payload in found
     ]
 
 
@@ -207,19 +214,40 @@ def _note(
             log.error("%s%s", what, more, extra={"delivery": identity})
 
 
+class _Stored:
+    """Declarations out of slices: read at once as long as there is room, else in pieces as they are gone through."""
+
+    def __init__(self, connection: Connection, rows: Sequence[Any], again: Reader) -> None:
+        self._connection = connection
+        self._again = again
+        self._rows = slices.rows(connection, [(row.submission, row.ordinal) for row in rows])
+        self._room = HELD
+
+    def declaration(self, row: Any) -> Declaration:
+        """Of a row of the message table."""
+        if row.declaration:
+            return unpacked(row.declaration, Declaration)
+        part = row.submission, row.ordinal
+        full = self._rows.get(part, 1) - 1
+        if (full + 1) * slices.SLICE > self._room and (full or self._room <= 0):
+            last = slices.one(self._connection, *part, full) or b""
+            size = full * slices.SLICE + len(last)
+            return opened(partial(slices.later, self._again, *part), size)
+        stored = slices.whole(self._connection, *part)
+        self._room -= len(stored)
+        return unpacked(stored, Declaration)
+
+
 def _handover(
-    connection: Connection, delivery: Delivery, row: Any, instead: correcting.Corrected | None
+    stored: _Stored, delivery: Delivery, row: Any, instead: correcting.Corrected | None
 ) -> Handover:
     declaration = None if instead is None else instead.declaration
-    if declaration is None:
-        stored = row.declaration or slices.whole(connection, row.submission, row.ordinal)
-        declaration = unpacked(stored, Declaration)
     return Handover(
         delivery=delivery.id,
         message=delivery.payload,
         filer=row.filer,
         principal=row.principal,
         received_at=moment(row.received_at),
-        declaration=declaration,
+        declaration=stored.declaration(row) if declaration is None else declaration,
         correction=None if instead is None else instead.correction,
     )

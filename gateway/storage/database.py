@@ -38,6 +38,9 @@ LOG_WAIT_MS = 500
 MAX_TRIES = 5
 """A transaction that lost a deadlock or its connection is repeated whole; every one of ours may be."""
 
+MAX_MENDED = 240
+"""Partitions that one transaction may miss and wait for: what is brought back from an archive may be of many months."""
+
 PAUSE_SECONDS = 0.02
 """Before the second try; doubled for each further one."""
 
@@ -145,7 +148,8 @@ class Database:
             self.write(lambda c: c.execute(select(func.pg_logical_emit_message(true(), "cvan", ""))).all())
 
     def _repeat(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        for tried in range(1, MAX_TRIES + 1):
+        tried = mended = 0
+        while True:
             self._unconfirmed.here = False
             try:
                 with engine.begin() as connection:
@@ -154,17 +158,18 @@ class Database:
                 if state_of(error) == READ_ONLY:
                     self.engine.dispose()  # the next connection may find who took over
                 homeless = homeless_key(error)
-                if tried == MAX_TRIES or not (passing(error) or (homeless and self.mend)):
-                    raise translated(error) from error
-                if homeless and self.mend:
+                if homeless and self.mend and mended < MAX_MENDED:
+                    mended += 1
                     self.mend(*homeless)
                     continue
+                tried += 1
+                if tried == MAX_TRIES or not passing(error):
+                    raise translated(error) from error
+                time.sleep(PAUSE_SECONDS * 2 ** (tried - 1))
             else:
                 if self._unconfirmed.here:
                     raise LedgerUnavailable("committed, and not known to be on the standby")
                 return result
-            time.sleep(PAUSE_SECONDS * 2 ** (tried - 1))
-        raise AssertionError("unreachable")
 
 
 class _Unconfirmed(threading.local):

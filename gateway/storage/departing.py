@@ -125,11 +125,12 @@ def _drop(connection: Connection, month: Month, page: Page) -> bool:
     gone = {table: leaving(table, month) for table in LEAVING if leaving(table, month) in there}
     differing = _differing(connection, there)
     late = [row.submission for row in differing]
+    # Some of it may have been brought back from its archive meanwhile.
     for table, name in gone.items() if late else ():
         columns = ", ".join(f'"{c.name}"' for c in tables.metadata.tables[table].columns)
         kept = text(
             f"INSERT INTO {table} ({columns}) "  # noqa: S608 - ours
-            f"SELECT {columns} FROM {name} WHERE submission = ANY(:late)"
+            f"SELECT {columns} FROM {name} WHERE submission = ANY(:late) ON CONFLICT DO NOTHING"
         )
         connection.execute(kept, {"late": late})
     reopen(connection, [row.submission for row in differing if row.rows is not None], page)

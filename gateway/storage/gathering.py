@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from gateway.evidence import checkpoints, entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, read_checkpoint
-from gateway.evidence.entries import Entry, read_entry, sha256
+from gateway.evidence.entries import Entry, read_entry
 from gateway.evidence.gathered import Carried, Gathered, Instead, Line, Read, Told
 from gateway.evidence.records import written
+from gateway.evidence.verify import Octets, Streamed, digest_of
 from gateway.model import Event, Signer
 from gateway.storage import attesting, correcting, past, sending, slices, tables
 from gateway.storage.checkpoints import exhibits, exhibits_of, sealed_of
 from gateway.storage.codec import moment, submission_of, unpacked
 from gateway.storage.reading import raw
+from gateway.storage.slices import Reader
 
 _j = tables.journal.c
 _p = tables.checkpoint.c
@@ -36,13 +40,15 @@ def submission_named(connection: Connection, identity: str) -> list[str]:
     return sorted(set(found))
 
 
-def gather(connection: Connection, submission: str) -> Gathered | None:
-    """Everything about a submission; None where it is not here."""
-    s = tables.submission
+def gather(connection: Connection, submission: str, again: Reader) -> Gathered | None:
+    """Everything about a submission; None where it is not here.  ``again``: reads, then and later, of what is in
+    slices."""
+    s, b = tables.submission, tables.octets.c
     row = connection.execute(select(s).where(s.c.id == submission)).first()
-    received = raw(connection, submission)
+    received = raw(connection, submission, whole=False)
     if row is None or received is None:
         return None
+    body = connection.scalar(select(b.body).where(b.submission == submission))
     proofs = _Proofs(connection)
     lines = _lines(connection, _j.about == submission, proofs)
     told = [read_entry(line.text) for line in lines]
@@ -57,9 +63,10 @@ def gather(connection: Connection, submission: str) -> Gathered | None:
     wanted.update(d for entry in told for d in exhibits_of(entry.of))
     return Gathered(
         submission=received,
+        body=bytes(body or b"") or _sliced(again, submission, slices.BODY),
         record=written(attesting.submission_record(tuple(row))),
         signer=None if row.certificate is None else unpacked(row.certificate, Signer),
-        messages=_messages(connection, submission),
+        messages=_messages(connection, submission, again),
         sent=_sent(connection, told),
         decisions=_decisions(connection, submission),
         corrections=_corrections(connection, submission),
@@ -141,17 +148,24 @@ def _register(connection: Connection, row: Any, told: Sequence[Entry], proofs: _
     return tuple(found)
 
 
-def _messages(connection: Connection, submission: str) -> tuple[Read, ...]:
+def _sliced(again: Reader, submission: str, part: int) -> Octets:
+    """A part's octets, held where they are one row."""
+    pieces = partial(slices.later, again, submission, part)
+    first = list(islice(pieces(), 2))
+    return Streamed(pieces) if len(first) > 1 else b"".join(first)
+
+
+def _messages(connection: Connection, submission: str, again: Reader) -> tuple[Read, ...]:
     m = tables.message
     rows = connection.execute(select(m).where(m.c.submission == submission).order_by(m.c.ordinal))
-    return tuple(_read(connection, row) for row in rows)
+    return tuple(_read(row, again) for row in rows)
 
 
-def _read(connection: Connection, row: Any) -> Read:
-    declaration = row.declaration
+def _read(row: Any, again: Reader) -> Read:
+    declaration: Octets | None = row.declaration
     if declaration == b"":
-        declaration = slices.whole(connection, row.submission, row.ordinal)
-    record = attesting.message_record(tuple(row), sha256(declaration) if declaration else "")
+        declaration = _sliced(again, row.submission, row.ordinal)
+    record = attesting.message_record(tuple(row), digest_of(declaration) if declaration else "")
     return Read(row.ordinal, written(record), declaration)
 
 

@@ -138,7 +138,7 @@ class Journal:
 
     def write(self, work: Callable[[Connection, Page], T]) -> T:
         """As Database.write; what the work adds to its page is committed with what it did."""
-        chain = self._free.pop() if self._free else Chain()
+        chain = self._taken()
         doubtful = False
 
         def whole(connection: Connection) -> tuple[T, Page]:
@@ -162,6 +162,12 @@ class Journal:
         self._remember(page)
         self._free.append(chain)
         return result
+
+    def _taken(self) -> Chain:
+        try:
+            return self._free.pop()
+        except IndexError:  # not looked before: another thread may take the last one in between
+            return Chain()
 
     def _remember(self, page: Page) -> None:
         if len(self._stored) + len(page.exhibits) > REMEMBERED:

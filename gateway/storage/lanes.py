@@ -1,4 +1,4 @@
-"""Lanes: of what waits about one declaration, only the first may be claimed.
+"""Lanes: what is filed about one declaration is in one, and only the first of what waits there may be claimed.
 
 A queue may begin with ten thousand deliveries of one lane: they are not looked at one by one.
 """
@@ -9,9 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, select, text
 
+from gateway.model import Delivery
 from gateway.storage import tables
+from gateway.storage.codec import message_id, message_key
+from gateway.storage.records import Settlement
 
 MORE = 10
 """Beyond what is wanted, looked at in the first window: some may wait behind another of their lane."""
@@ -20,8 +24,47 @@ LONG_PART = 8
 MAX_WINDOW = 1_000
 """Rows of the last windows: each is twice the one before it."""
 
-_d = tables.delivery.c
+_d, _n, _m, _s = tables.delivery.c, tables.decision.c, tables.message.c, tables.submission.c
 _first = tables.delivery.alias("head")
+
+
+def lane_of(principal: str, named: str) -> str:
+    """The lane of what is filed about a declaration under this name: a reference of its principal's, or customs'
+    number; "" for one without a name."""
+    return f"{principal} {named}" if named else ""
+
+
+def placed(connection: Connection, settlement: Settlement) -> tuple[Delivery, ...]:
+    """Its deliveries, each in its lane: one that names customs' number goes where the message went that got it."""
+    principal = settlement.verdict.route.principal
+    numbers = {
+        message_id(settlement.submission.id, m.ordinal): m.declaration.registration.strip()
+        for m in settlement.verdict.messages
+        if m.declaration is not None and m.declaration.registration.strip()
+    }
+    if not numbers:
+        return settlement.deliveries
+    lanes = {number: _of_number(connection, principal, number) for number in set(numbers.values())}
+    return tuple(
+        msgspec.structs.replace(d, lane=lanes[numbers[d.payload]]) if d.lane and d.payload in numbers else d
+        for d in settlement.deliveries
+    )
+
+
+def _of_number(connection: Connection, principal: str, number: str) -> str:
+    """The lane of the first message of the principal's that got this number, where it is here."""
+    got = (
+        select(_n.submission, _n.about)
+        .join(tables.submission, _s.id == _n.submission)
+        .where(tables.by_head(_n.registration, number), _n.registration != text("''"))
+        .where(_s.principal == principal)
+        .order_by(_n.submission, _n.about)
+        .limit(1)
+    )
+    row = connection.execute(got).first()
+    submission, ordinal = message_key("" if row is None else row.submission + row.about)
+    lrn = select(_m.lrn).where(_m.submission == submission, _m.ordinal == ordinal)
+    return lane_of(principal, connection.scalar(lrn) or number)
 
 
 def first(

@@ -55,6 +55,12 @@ _ATTACHED = text(
 )
 
 
+def id_at(at: datetime) -> str:
+    """What ids of that millisecond begin with."""
+    number = int(at.timestamp() * 1000)
+    return "".join(_DIGITS[number >> shift & 31] for shift in range(45, -1, -5))
+
+
 class Month(msgspec.Struct, frozen=True, order=True):
     """A month of UTC."""
 
@@ -69,8 +75,7 @@ class Month(msgspec.Struct, frozen=True, order=True):
     @property
     def begins(self) -> str:
         """What the ids of its first millisecond begin with: none of an earlier one sorts behind that."""
-        number = int(datetime(self.year, self.month, 1, tzinfo=UTC).timestamp() * 1000)
-        return "".join(_DIGITS[number >> shift & 31] for shift in range(45, -1, -5))
+        return id_at(datetime(self.year, self.month, 1, tzinfo=UTC))
 
     def __str__(self) -> str:
         return f"{self.year:04d}_{self.month:02d}"
@@ -86,6 +91,20 @@ def month_of(key: str) -> Month | None:
     if not _BEGINS[0] <= key < END:
         return None
     return _MONTHS[bisect.bisect_right(_BEGINS, key) - 1]
+
+
+def kept(connection: Connection, table: str, before: datetime) -> list[tuple[str, str]]:
+    """Ranges (from, to) of the ids before a time that may have rows in a table: not those whose months left it.
+    "" is no bound.
+
+    Who asks by another column than the id would look at every row of every month there ever was.
+    """
+    least, most = _BEGINS[0], id_at(before)
+    if connection.dialect.name == "postgresql":
+        months = (name.removeprefix(f"{table}_") for name in attached(connection) if name.startswith(table))
+        here = sorted(name for name in months if name[0].isdigit())
+        least = Month(int(here[0][:4]), int(here[0][5:])).begins if here else END
+    return [("", _BEGINS[0]), (least, most), (END, "")]
 
 
 def coming(now: datetime) -> list[Month]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, text, union
 
 from gateway.evidence import entries
 from gateway.model import (
@@ -70,8 +70,9 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
     )
 
 
-def raw(connection: Connection, submission: str) -> Submission | None:
-    """The submission as it arrived, octet for octet; archived octets are empty."""
+def raw(connection: Connection, submission: str, *, whole: bool = True) -> Submission | None:
+    """The submission as it arrived, octet for octet; archived octets are empty, and all others where it is not
+    to be ``whole``."""
     row = connection.execute(select(tables.submission).where(_s.id == submission)).first()
     if row is None:
         return None
@@ -80,7 +81,7 @@ def raw(connection: Connection, submission: str) -> Submission | None:
         partner=row.partner,
         channel=row.channel,
         media_type=row.media_type,
-        body=octets_of(connection, submission),
+        body=octets_of(connection, submission) if whole else b"",
         digest=row.digest,
         received_at=moment(row.received_at),
     )
@@ -99,9 +100,11 @@ def find(connection: Connection, partner: str, reference: str) -> list[Filed]:
     if not reference:
         return []
     ids = union(
-        select(_s.id).where(_heads(_s.reference, reference)),
-        select(_m.submission).where(_heads(_m.lrn, reference)),
-        select(_n.submission).where(_heads(_n.registration, reference), _n.registration != text("''")),
+        select(_s.id).where(tables.by_head(_s.reference, reference)),
+        select(_m.submission).where(tables.by_head(_m.lrn, reference)),
+        select(_n.submission).where(
+            tables.by_head(_n.registration, reference), _n.registration != text("''")
+        ),
     )
     found = select(_s.id, _s.reference, _s.claim, _s.outcome, _s.received_at).where(
         _s.id.in_(list(connection.scalars(ids)))
@@ -276,10 +279,3 @@ def _is_customs(connection: Connection, partner: str) -> bool:
         return False
     found = unpacked(body, Partner)
     return found.active and Role.CUSTOMS in found.roles
-
-
-def _heads(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
-    # The index holds the head only (tables.HEAD); the whole value decides.  Joined to nothing it is no
-    # constant to SQLite, which would put it into the head and then find no index.
-    head = func.substr(column, text("1"), text(str(tables.HEAD)))
-    return and_(head == value[: tables.HEAD], column.concat(text("''")) == value)

@@ -8,13 +8,16 @@ millions of rows would write as much again as they are.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, or_, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.evidence import entries
 from gateway.evidence.archives import Row, Value
@@ -23,7 +26,7 @@ from gateway.storage import tables
 from gateway.storage.codec import micros, moment, submission_of
 from gateway.storage.faults import LedgerError
 from gateway.storage.journal import Page
-from gateway.storage.months import month_of
+from gateway.storage.months import kept, month_of
 
 _s, _a, _d, _o, _w = (
     t.c for t in (tables.submission, tables.archived, tables.delivery, tables.outgoing, tables.waiting)
@@ -38,8 +41,18 @@ CUT = (
     tables.correction,
 )
 """What is in months, a row for each submission or many; beside it what waits in queues."""
+AT_ONCE = 4
+"""Rows in memory, of which one may have a MB or some."""
+MOST_OCTETS = 1 << 28
+"""Octets of slices, as they are kept, in one archive file, where more than one submission has them: a file is copied,
+and read back, as one."""
 AFTER_POINT = "/"
 """The character that sorts next to the point: an id's own ids are between it and the id with this."""
+
+
+CLOCKS = timedelta(days=1)
+"""By which the time in an id may be off that of its arrival: the clock was set between them.  One that is off by
+more is archived so much later."""
 
 
 class Archived(msgspec.Struct, frozen=True):
@@ -62,13 +75,28 @@ def old(connection: Connection, before: datetime, after: str, limit: int) -> tup
         select(_s.id)
         .outerjoin(tables.archived, _a.submission == _s.id)
         .where(_s.received_at < micros(before), _a.submission.is_(None), _s.id > after)
+        .where(or_(*_between(kept(connection, tables.octets.name, before + CLOCKS))))
         .order_by(_s.id)
         .limit(limit)
     )
     ids = list(connection.scalars(page))
-    return [i for i in ids if not owes(connection, i, f"{i}{AFTER_POINT}")], ids[-1] if len(
-        ids
-    ) == limit else ""
+    fit = _fitting(connection, ids)
+    after = ids[fit - 1] if fit and (fit < len(ids) or len(ids) == limit) else ""
+    return [i for i in ids[:fit] if not owes(connection, i, f"{i}{AFTER_POINT}")], after
+
+
+def _fitting(connection: Connection, ids: Sequence[str]) -> int:
+    """How many of the first are not too much for one file; one at least."""
+    s = tables.slice.c
+    of = select(s.submission, func.sum(func.length(s.octets))).where(s.submission.in_(ids))
+    octets = {row[0]: int(row[1]) for row in connection.execute(of.group_by(s.submission))}
+    sums = accumulate(octets.get(i, 0) for i in ids)
+    return max(sum(1 for total in sums if total <= MOST_OCTETS), min(len(ids), 1))
+
+
+def _between(ranges: Iterable[tuple[str, str]]) -> Iterator[ColumnElement[bool]]:
+    for first, end in ranges:
+        yield and_(_s.id >= first, _s.id < end) if end else _s.id >= first
 
 
 def owes(connection: Connection, first: str, end: str) -> bool:
@@ -77,47 +105,121 @@ def owes(connection: Connection, first: str, end: str) -> bool:
     return connection.scalar(due.limit(1)) is not None
 
 
-def dump(connection: Connection, ids: Sequence[str]) -> list[Row]:
-    """The rows that leave with these submissions, table by table."""
-    rows: list[Row] = []
-    for table, which in _leaving(connection, ids):
-        found = connection.execute(select(table).where(which).order_by(*table.primary_key.columns))
-        rows += [Row(str(table.name), _columns(row)) for row in found]
-    return rows
+class Outline(msgspec.Struct, frozen=True):
+    """What tells whether rows are the same: the SHA-256 of them all, of slices without their octets.  ``counts``: rows
+    that are in months, by submission; ``queued``: those that are not, themselves."""
+
+    digest: str
+    counts: dict[str, int]
+    queued: tuple[Row, ...]
+
+
+def outline(rows: Iterable[Row]) -> Outline:
+    """Of rows in their order.
+
+    Octets of slices are left out, which there are is not: nobody changes any of what is stored, and to read hundreds
+    of MB again would keep all others from writing.
+    """
+    made, counts, queued = hashlib.sha256(), Counter[str](), list[Row]()
+    for row in rows:
+        told: dict[str, object] = dict(row.columns)
+        if row.table == tables.slice.name:
+            told.pop("octets", None)
+        made.update(msgspec.msgpack.encode((row.table, told)))
+        if tables.metadata.tables[row.table] in CUT:
+            counts[_whose(row)] += 1
+        else:
+            queued.append(row)
+    return Outline(made.hexdigest(), dict(counts), tuple(queued))
+
+
+def dump(connection: Connection, ids: Sequence[str]) -> Iterator[Row]:
+    """The rows that leave with these submissions, table by table; some are in memory at a time."""
+    for table, _ in _leaving(connection, ids):
+        yield from _of_table(connection, ids, table, list(table.columns))
+
+
+def _outlined(connection: Connection, ids: Sequence[str]) -> Outline:
+    """Of what is here now."""
+    s = tables.slice.c
+
+    def rows() -> Iterator[Row]:
+        for table, _ in _leaving(connection, ids):
+            columns: list[Any] = list(table.columns)
+            if table is tables.slice:
+                columns = [s.submission, s.part, s.number]
+            yield from _of_table(connection, ids, table, columns)
+
+    return outline(rows())
+
+
+def _of_table(connection: Connection, ids: Sequence[str], table: Table, columns: list[Any]) -> Iterator[Row]:
+    which = dict(_leaving(connection, ids))[table]
+    wanted = select(*columns).where(which).order_by(*table.primary_key.columns)
+    with connection.execute(wanted, execution_options={"yield_per": AT_ONCE}) as found:
+        yield from (Row(str(table.name), _columns(row)) for row in found)
 
 
 def remove(
-    connection: Connection, ids: Sequence[str], rows: Sequence[Row], name: str, digest: str, page: Page
+    connection: Connection, ids: Sequence[str], kept: Outline, name: str, digest: str, page: Page
 ) -> None:
-    """Take these submissions out, where they still are as the archive has them.  Raises Changed."""
-    if dump(connection, ids) != list(rows):
+    """Take these submissions out, where they still are as the archive has them.  Raises Changed.
+
+    Once more with the same archive nothing happens: the commit may have been made and not heard of.
+    """
+    if _are_in(connection, ids, digest):
+        return
+    if _outlined(connection, ids) != kept:
         raise Changed(f"{name}: a submission changed meanwhile")
     at = micros(page.at)
     alone = ids if connection.dialect.name == "sqlite" else [i for i in ids if month_of(i) is None]
     for table, which in _leaving(connection, ids):
-        if table not in CUT:
-            connection.execute(delete(table).where(which))
+        if table in CUT:
+            continue
+        gone = connection.execute(delete(table).where(which).returning(*table.columns)).all()
+        # On PostgreSQL others commit between our statements: what came since is still to do, and in no archive.
+        if _by_key(table, map(_columns, gone)) != _by_key(table, _of(table, kept.queued)):
+            raise Changed(f"{name}: something is to do meanwhile")
     for table in CUT if alone else ():
         connection.execute(delete(table).where(table.c.submission.in_(alone)))
     for identity in ids:
         page.add(entries.ARCHIVED, identity, Attested(record=digest, note=name))
-    counted = Counter(_whose(row) for row in rows if tables.metadata.tables[row.table] in CUT)
     connection.execute(
         insert(tables.archived),
-        [{"submission": i, "archive": name, "digest": digest, "at": at, "rows": counted[i]} for i in ids],
+        [
+            {"submission": i, "archive": name, "digest": digest, "at": at, "rows": kept.counts.get(i, 0)}
+            for i in ids
+        ],
     )
 
 
-def restore(connection: Connection, ids: Sequence[str], rows: Sequence[Row], page: Page) -> list[str]:
-    """Bring archived submissions back, with their rows out of the archive; those that were away."""
+def _are_in(connection: Connection, ids: Sequence[str], digest: str) -> bool:
+    found = select(func.count()).where(_a.submission.in_(ids), _a.digest == digest)
+    return connection.scalar(found) == len(ids)
+
+
+def _of(table: Table, rows: Iterable[Row]) -> Iterator[dict[str, Value]]:
+    return (row.columns for row in rows if row.table == table.name)
+
+
+def _by_key(table: Table, rows: Iterable[dict[str, Value]]) -> dict[tuple[Value, ...], dict[str, Value]]:
+    names = [column.name for column in table.primary_key.columns]
+    return {tuple(row[name] for name in names): row for row in rows}
+
+
+def restore(connection: Connection, ids: Sequence[str], rows: Iterable[Row], page: Page) -> list[str]:
+    """Bring archived submissions back, with their rows out of the archive; those that were away.
+
+    What is here by now stays as it is: all of a month that did not leave, some of one that is leaving, and what
+    was sent once more.
+    """
     away = list(connection.scalars(select(_a.submission).where(_a.submission.in_(ids))))
-    here = set(
-        connection.scalars(select(tables.octets.c.submission).where(tables.octets.c.submission.in_(away)))
-    )
+    into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     for row in rows:
-        table, whose = tables.metadata.tables[row.table], _whose(row)
-        if whose in away and not (whose in here and table in CUT):
-            connection.execute(insert(table), _placed(connection, table, row))
+        if _whose(row) in away:
+            table = tables.metadata.tables[row.table]
+            back = into(table).values(_placed(connection, table, row))
+            connection.execute(back.on_conflict_do_nothing())
     reopen(connection, away, page)
     return away
 

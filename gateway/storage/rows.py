@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, create_engine
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.storage.compression import Compressed, compressed
+
 _POSTGRESQL = create_engine("postgresql+psycopg://", paramstyle="format").dialect
 
 
@@ -23,6 +25,7 @@ class Rows:
     ) -> None:
         """``generated``: columns that the rows leave out."""
         names = [c.name for c in table.columns if c.name not in generated]
+        self._compressed = [n for n, name in enumerate(names) if isinstance(table.c[name].type, Compressed)]
         in_sqlite, in_postgresql = sqlite.insert(table), postgresql.insert(table)
         if on_conflict_do_nothing:
             in_sqlite = in_sqlite.on_conflict_do_nothing()
@@ -36,4 +39,13 @@ class Rows:
         """Insert tuples in the order of the table's columns; how many rows that made."""
         if not rows:
             return 0
+        if self._compressed:
+            rows = [self._smaller(row) for row in rows]
         return connection.exec_driver_sql(self._statements[connection.dialect.name], list(rows)).rowcount
+
+    def _smaller(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = list(row)
+        for at in self._compressed:
+            if values[at] is not None:
+                values[at] = compressed(values[at])
+        return tuple(values)

@@ -5,15 +5,16 @@ An id begins with the id of the submission that the message is about: who asks f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, literal, select, tuple_
+from sqlalchemy import Connection, LargeBinary, and_, delete, func, literal, select, text, tuple_
 
 from gateway.model import Outgoing
 from gateway.storage import arrival, tables
 from gateway.storage.codec import OF_RECEIPT, micros, moment, part_of, receipt_id, submission_of
+from gateway.storage.compression import FRAME_HEAD, size_of
 from gateway.storage.records import Settlement
 from gateway.storage.rows import Rows
 
@@ -24,6 +25,9 @@ OF_PUSH = ".p"
 _s, _o, _w = tables.submission.c, tables.outgoing.c, tables.waiting.c
 _outgoings = Rows(tables.outgoing)
 _waiting = Rows(tables.waiting, on_conflict_do_nothing=True)
+
+
+Columns = Callable[[Iterable[Any]], list[Any]]
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -115,23 +119,34 @@ def outgoings(connection: Connection, ids: Iterable[str]) -> dict[str, Outgoing]
 
 
 def without_bodies(connection: Connection, ids: Iterable[str]) -> Iterator[tuple[Outgoing, int]]:
-    """Messages to partners with empty bodies, and how many octets these have."""
+    """Messages to partners with empty bodies, and how many octets these have; 0 where somebody spoilt them: who
+    fetches that one hears of it, and the others are listed."""
     answers, receipts = _split(ids)
-    size = func.length(_o.body).label("size")
+    head = func.substr(_o.body, text("1"), text(str(FRAME_HEAD)), type_=LargeBinary).label("head")
     columns = [c if c.name != "body" else literal(b"").label("body") for c in tables.outgoing.c]
-    for row in _answers(connection, (*columns, size), answers):
-        yield outgoing_of(row), row.size
-    size = func.length(_s.receipt).label("size")
+    for row in _answers(connection, (*columns, head), answers):
+        yield outgoing_of(row), _size(row)
+    head = func.substr(_s.receipt, text("1"), text(str(FRAME_HEAD)), type_=LargeBinary).label("head")
     columns = [c if c.name != "receipt" else literal(b"").label("receipt") for c in RECEIPT_COLUMNS]
-    for row in _receipts(connection, (*columns, size), receipts):
-        yield receipt_of(row), row.size
+    for row in _receipts(connection, (*columns, head), receipts):
+        yield receipt_of(row), _size(row)
 
 
-def of_submissions(connection: Connection, ids: Sequence[str]) -> Iterator[tuple[Outgoing, int]]:
-    """All that was sent about submissions, each with its position."""
-    for row in connection.execute(select(tables.outgoing).where(_o.submission.in_(ids))):
+def _size(row: Any) -> int:
+    try:
+        return size_of(bytes(row.head))
+    except ValueError:
+        return 0
+
+
+def of_submissions(
+    connection: Connection, ids: Sequence[str], columns: Columns = list
+) -> Iterator[tuple[Outgoing, int]]:
+    """All that was sent about submissions, each with its position.  ``columns``: how they are read
+    (`compression.as_found`)."""
+    for row in connection.execute(select(*columns(tables.outgoing.c)).where(_o.submission.in_(ids))):
         yield outgoing_of(row), row.position
-    for row in connection.execute(select(*RECEIPT_COLUMNS).where(_s.id.in_(ids))):
+    for row in connection.execute(select(*columns(RECEIPT_COLUMNS)).where(_s.id.in_(ids))):
         yield receipt_of(row), row.position
 
 

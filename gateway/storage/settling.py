@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from gateway.evidence import entries
 from gateway.evidence.records import RefusalRecord
 from gateway.model import Answer, Delivery, Event, Judged, Outcome
-from gateway.storage import arrival, attesting, tables
+from gateway.storage import arrival, attesting, lanes, tables
 from gateway.storage.admitting import outdated
 from gateway.storage.codec import claim_of, micros, moment, octets, packed, part_of, submission_of
 from gateway.storage.faults import LedgerError
@@ -157,7 +157,7 @@ def _insert_parts(connection: Connection, fresh: Sequence[Settlement], page: Pag
         attesting.received(page, settlement, row, of_one)
     wait(connection, [(s.receipt.partner, n, s.receipt.id) for s, n in zip(fresh, positions, strict=True)])
     insert_outgoings(connection, [o for s in fresh for o in s.answers])
-    insert_deliveries(connection, [d for s in fresh for d in s.deliveries])
+    insert_deliveries(connection, [d for s in fresh for d in lanes.placed(connection, s)])
 
 
 def _taken_over(connection: Connection, batch: Sequence[Settlement]) -> set[str]:

@@ -8,9 +8,10 @@ was are swept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import count
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from gateway.model import Finding
 from gateway.storage import tables
@@ -23,6 +24,8 @@ SLICE = 262_144
 BODY = 0
 """The part that is a submission's own octets; those above are its messages' declarations, by ordinal."""
 LAST = 2**31 - 1
+BEHIND = " "
+"""An id with this is the next after it: no id has anything that sorts before."""
 AT_ONCE = 64
 """Rows that are dropped in one transaction."""
 
@@ -34,6 +37,8 @@ _rows = Rows(tables.slice)
 
 Row = tuple[str, int, int, bytes]
 """Submission, part, number from 0, octets."""
+Reader = Callable[[str, int, int], bytes | None]
+"""Reads a row, in a transaction of its own: submission, part, number; None behind the last."""
 
 
 def cut(submission: str, part: int, octets: bytes) -> Iterator[Row]:
@@ -60,7 +65,9 @@ def check_owned(connection: Connection, submission: str, owner: str) -> None:
 def owned(connection: Connection, submission: str, owner: str) -> bool:
     """Whether a submission waits, and is worked on by this owner; or neither waits nor is stored, where none
     is named."""
-    row = connection.execute(select(_h.became, _h.findings).where(_h.id == submission)).first()
+    of = select(_h.became, _h.findings).where(_h.id == submission)
+    # Until this transaction ends nobody else becomes the owner, and relies on what is there.
+    row = connection.execute(of.with_for_update(read=True)).first()
     if not owner:
         stored = select(tables.submission.c.id).where(tables.submission.c.id == submission)
         return (row is None or row.became != "") and connection.scalar(stored) is None
@@ -87,6 +94,28 @@ def each(connection: Connection, submission: str, part: int) -> Iterator[bytes]:
         number += 1
 
 
+def rows(connection: Connection, parts: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """How many rows each of these parts (submission, part) has: all but the last are full."""
+    if not parts:
+        return {}
+    counted = (
+        select(_c.submission, _c.part, func.count())
+        .where(_c.submission.in_({submission for submission, _ in parts}))
+        .where(tuple_(_c.submission, _c.part).in_(list(parts)))
+        .group_by(_c.submission, _c.part)
+    )
+    return {(submission, part): count for submission, part, count in connection.execute(counted)}
+
+
+def later(again: Reader, submission: str, part: int) -> Iterator[bytes]:
+    """The octets of a part, row by row, each in a transaction of its own."""
+    for number in count():
+        octets = again(submission, part, number)
+        if octets is None:
+            return
+        yield octets
+
+
 def whole(connection: Connection, submission: str, part: int) -> bytes:
     """All octets of a part."""
     return b"".join(each(connection, submission, part))
@@ -111,14 +140,16 @@ def drop(connection: Connection, submission: str, first: int = BODY, last: int =
     return len(found)
 
 
-def strays(connection: Connection, before: str, limit: int) -> list[str]:
-    """Submissions with slices and nothing else: neither stored nor held; of ids below ``before``."""
+def stray(connection: Connection, after: str, before: str) -> str:
+    """A submission with slices and nothing else: neither stored nor held; of ids from ``after`` to below ``before``.
+    "" where there is none."""
     stored = select(tables.submission.c.id).where(tables.submission.c.id == _c.submission).exists()
     waits = select(tables.held.c.id).where(tables.held.c.id == _c.submission, tables.held.c.became == "")
     found = (
         select(_c.submission)
-        .where(_c.part == BODY, _c.number == 0, _c.submission < before, ~stored, ~waits.exists())
+        .where(_c.part == BODY, _c.number == 0, ~stored, ~waits.exists())
+        .where(_c.submission >= after, _c.submission < before)
         .order_by(_c.submission)
-        .limit(limit)
+        .limit(1)
     )
-    return list(connection.scalars(found))
+    return connection.scalar(found) or ""

@@ -10,9 +10,9 @@ from functools import partial
 import msgspec
 
 from gateway.model import Declaration
+from gateway.model.shelf import octets_of
 from gateway.model.tree import Entity
 from gateway.storage import slices
-from gateway.storage.codec import octets_of
 from gateway.storage.ledger import Ledger
 from gateway.storage.slices import Row
 
@@ -47,13 +47,14 @@ class Staging:
         self._held = 0
         self._digests: dict[int, str] = {}
 
-    def keep_body(self, pieces: Iterable[bytes]) -> None:
-        """Put the submission's own octets away.  Raises LedgerError."""
-        self._put(slices.BODY, pieces)
+    def keep_body(self, pieces: Iterable[bytes]) -> int:
+        """Put the submission's own octets away; in how many rows.  Raises LedgerError."""
+        _, count = self._put(slices.BODY, pieces)
         self._write()
+        return count
 
-    def _put(self, part: int, pieces: Iterable[bytes]) -> str:
-        """Hex SHA-256 of the part."""
+    def _put(self, part: int, pieces: Iterable[bytes]) -> tuple[str, int]:
+        """Hex SHA-256 of the part, and its rows."""
         number, held, made = 0, bytearray(), hashlib.sha256()
         for piece in pieces:
             made.update(piece)
@@ -63,7 +64,7 @@ class Staging:
                 number += 1
                 del held[: slices.SLICE]
         self._add(part, number, bytes(held))
-        return made.hexdigest()
+        return made.hexdigest(), number + 1
 
     def begin(self) -> None:
         """Forget what an earlier attempt put away.  Raises LedgerError where another one works on it now."""
@@ -72,7 +73,7 @@ class Staging:
 
     def take(self, ordinal: int, declaration: Declaration) -> Declaration:
         """Put a message's declaration away; what stands for it: its own values without what is below them."""
-        self._digests[ordinal] = self._put(ordinal, octets_of(declaration))
+        self._digests[ordinal], _ = self._put(ordinal, octets_of(declaration))
         root = declaration.root
         return msgspec.structs.replace(declaration, root=Entity(root.name, root.values))
 

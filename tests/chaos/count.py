@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import zstandard
+
 from tests.chaos.clients import Held
 from tests.chaos.databases import Books
 from tests.chaos.receiver import Taken
@@ -55,7 +57,7 @@ def _stored(made: Count, holds: list[Held], books: Books) -> None:
     """Every acknowledged submission is there as it was sent, once, with the receipt as it was sent."""
     query = "select s.id, partner, body, receipt from submission s join octets o on o.submission = s.id"
     rows = books.each(books.ledger, query)
-    kept = {id_: (partner, _digest(body), _digest(receipt)) for id_, partner, body, receipt in rows}
+    kept = {i: (partner, _kept(body), _kept(receipt)) for i, partner, body, receipt in rows}
     lost, whole = [], 0
     for one in holds:
         partner, digest, receipt = kept.get(one.submission, ("", "", ""))
@@ -104,7 +106,7 @@ def _answered(
         "select d.id, o.submission || '.' || o.name, o.body from decision d "
         "join outgoing o on o.submission = d.submission and o.name = d.outgoing"
     )
-    sent = {id_: (out, _digest(body)) for id_, out, body in books.each(books.ledger, query)}
+    sent = {id_: (out, _kept(body)) for id_, out, body in books.each(books.ledger, query)}
     missing, reached = [], set()
     for id_, decision in taken.items():
         out, digest = sent.get(id_, ("", ""))
@@ -125,5 +127,6 @@ def _answered(
     made.doubled += made.note("a decision that the office never took", strangers)
 
 
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(bytes(body)).hexdigest()
+def _kept(frame: bytes) -> str:
+    """The digest of what a compressed column holds."""
+    return hashlib.sha256(zstandard.ZstdDecompressor().decompress(bytes(frame))).hexdigest()

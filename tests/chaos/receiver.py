@@ -34,12 +34,18 @@ class _Server(http.server.ThreadingHTTPServer):
         """A caller that went away, or was cut, is what this is about."""
 
 
+IN_A_ROW = 4
+"""Harmed requests, one after the other."""
+
+
 class PushedTo:
     """Serves in threads of its own.  ``harm``: what to do to the next requests: "before", their connection
-    is cut in the middle of the request; "after", the message is taken and the answer is not sent."""
+    is cut in the middle of the request; "after", the message is taken and the answer is not sent.  After IN_A_ROW
+    that were harmed the next one is served: who harms all is away, and asked once a minute."""
 
     def __init__(self, key: Path, certificate: Path) -> None:
         self.harm: deque[str] = deque()
+        self._harmed = 0
         self.taken: dict[str, Taken] = {}
         self._lock = threading.Lock()
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -78,7 +84,9 @@ class PushedTo:
 
     def post(self, handler: Any) -> None:
         """One message."""
-        harm = self.harm.popleft() if self.harm else ""
+        with self._lock:
+            harm = self.harm.popleft() if self.harm and self._harmed < IN_A_ROW else ""
+            self._harmed = self._harmed + 1 if harm else 0
         length = int(handler.headers["content-length"])
         body = handler.rfile.read(length // 2 if harm == "before" else length)
         if harm != "before":

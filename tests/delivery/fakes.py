@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from gateway.adapter import BackendUnavailable, Handover
 from gateway.delivery import Undeliverable
 from gateway.model import Decision, Outgoing, Partner
-from gateway.storage import Ledger, Settlement
+from gateway.storage import Ledger, Overloaded, Settlement
 from tests.operations.knowledge import NOW
 
 
@@ -56,6 +56,8 @@ class InlineCommits:
 
     def call(self, work: str, *args: Any) -> Deferred[Any]:
         self.called.append(work)
+        if isinstance(self.failing.get(work), Overloaded):
+            raise self.failing[work]  # at once, as the real one
         return maybeDeferred(self._do, work, *args)
 
     def settle(self, settlement: Settlement) -> Deferred[Any]:

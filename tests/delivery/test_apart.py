@@ -20,13 +20,14 @@ from gateway.delivery.breaker import CLOSED, LONGEST_PROBE, RUN, RUN_ILL
 from gateway.delivery.publishing import LONGEST_WAIT, WAITS_UNREADABLE
 from gateway.model import Outgoing, Partner
 from gateway.storage import Ledger
+from gateway.storage.compression import compressed
 from tests.delivery.conftest import File
 from tests.delivery.fakes import InlineCommits, PaperOffice, Postman, StillReactor, away
 from tests.delivery.test_backend import Desk, decided
 from tests.delivery.test_breaker import Post, told
 from tests.delivery.test_publishing import Desk as Broker
 from tests.evidence.kit import clean
-from tests.operations.knowledge import TRADER, World
+from tests.operations.knowledge import OTHER, TRADER, World
 
 OFFICE = "backend:office"
 UNKNOWN = b'{"kind":"NEW","root":{}}'
@@ -259,7 +260,7 @@ def test_a_declaration_of_another_version_holds_up_no_other(
     filed = [file() for _ in range(5)]
     office.outbox.append(decided(filed[0]))
     sql = "UPDATE message SET declaration = ? WHERE submission = ?"
-    write(ledger, sql, UNKNOWN, filed[1].id)
+    write(ledger, sql, compressed(UNKNOWN), filed[1].id)
     desk.round()
     assert len(office.taken) == 4
     assert office.confirmed == ["d1"]
@@ -268,6 +269,31 @@ def test_a_declaration_of_another_version_holds_up_no_other(
     write(ledger, "UPDATE delivery SET attempts = ? WHERE state = 'due'", GIVE_UP_AFTER - 1)
     rounds(desk, reactor, 4)
     assert [letter.id for letter in ledger.dead_letters(OFFICE, 9)] == [f"{filed[1].id}.1"]
+
+
+NEWER_CORRECTION = (
+    "INSERT INTO correction (submission, delivery, number, how, at, who, why, original, address, changes) "
+    "SELECT substr(id, 1, instr(id, '.') - 1), id, 1, 'NEW', 0, '', '', '', '', '[]' FROM delivery "
+    "WHERE destination = ? ORDER BY position LIMIT 1"
+)
+SPOILT_BODY = (
+    "UPDATE outgoing SET body = x'00' WHERE submission || '.' || name = "
+    "(SELECT payload FROM delivery WHERE destination = ? ORDER BY position LIMIT 1)"
+)
+
+
+@pytest.mark.parametrize("sql", [NEWER_CORRECTION, SPOILT_BODY], ids=["of another version", "spoilt"])
+def test_what_cannot_be_read_holds_up_no_other_push(
+    post: Post, postman: Postman, ledger: Ledger, quiet: None, sql: str
+) -> None:
+    post.put(TRADER.id, 6)
+    post.put(OTHER.id, 2)
+    write(ledger, sql, f"push:{TRADER.id}")
+    post.rounds(1)
+    assert len(postman.to(OTHER.id)) == 2
+    assert len(postman.to(TRADER.id)) == 5
+    (waits,) = ledger.due(f"push:{TRADER.id}", 9)
+    assert (waits.attempts, waits.error) == (1, "unreadable: ValueError")
 
 
 def test_a_route_that_cannot_be_read_holds_up_no_other_decision(
@@ -287,7 +313,7 @@ def test_a_publication_that_cannot_be_read_holds_up_the_others_for_minutes_at_mo
     desk = Broker(delivery_world, commits, reactor)
     first, bad, last = desk.file(), desk.file(), desk.file()
     sql = "UPDATE message SET declaration = ? WHERE submission = ?"
-    write(desk.ledger, sql, UNKNOWN, bad.partition(".")[0])
+    write(desk.ledger, sql, compressed(UNKNOWN), bad.partition(".")[0])
     for _ in range(WAITS_UNREADABLE):
         while desk.round():
             pass

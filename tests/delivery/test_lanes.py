@@ -14,11 +14,11 @@ from sqlalchemy import insert
 
 from gateway.intake.journey import _lane
 from gateway.model import Declaration, Entity, Judged, Kind, Outcome, Value
-from gateway.storage import Ledger, migrate, tables
+from gateway.storage import Ledger, Settlement, migrate, tables
 from gateway.storage.codec import micros
 from tests.delivery.conftest import File
 from tests.operations.knowledge import TRADER
-from tests.storage.making import BACKEND, LEASE, NOW, SECOND, settlement
+from tests.storage.making import BACKEND, LEASE, NOW, SECOND, recorded, settlement
 
 CLAIMERS = ("one", "two")
 
@@ -72,6 +72,43 @@ def test_a_lane_is_the_numbers_where_there_is_one_and_else_the_references() -> N
     assert lane("26VN1", "L2") == lane(" 26VN1 ", "L3")
     assert len({lane("", "L1"), lane("26VN1", "L1"), lane("", "L1", "T2"), lane("", "")}) == 4
     assert lane("", "") == ""
+
+
+def filed(identity: str, lrn: str, number: str = "", principal: str = "TRADER1") -> Settlement:
+    """A message about a declaration, under a reference, and by customs' number where it names one."""
+    made = settlement(identity, signer=principal)
+    judged, rejected = made.verdict.messages
+    assert judged.declaration is not None
+    root = Entity("Declaration", (Value("ID", number),) if number else ())
+    judged = msgspec.structs.replace(judged, lrn=lrn, declaration=Declaration(Kind.IMPORT, root))
+    verdict = msgspec.structs.replace(made.verdict, messages=(judged, rejected))
+    due = tuple(msgspec.structs.replace(d, lane=_lane(principal, judged)) for d in made.deliveries)
+    return msgspec.structs.replace(made, verdict=verdict, deliveries=due)
+
+
+def test_what_names_customs_number_follows_what_names_the_reference(ledger: Ledger) -> None:
+    ledger.settle([filed("a0", "L1")])
+    assert claimed(ledger) == ["a0.1"]
+    ledger.done(["a0.1"], NOW)
+    ledger.record([recorded("d1", "a0.1", registration="26VN1")])
+    by_reference, by_number = filed("a1", "L1"), filed("a2", "OTHER", "26VN1 ")
+    ledger.settle([by_reference])
+    ledger.settle([by_number, filed("a3", "L9", "26VN1", "TRADER2"), filed("a4", "L8", "26VN7")])
+    assert claimed(ledger) == ["a1.1", "a3.1", "a4.1"]
+    ledger.done(["a1.1"], NOW)
+    ledger.record([recorded("d2", "a1.1", registration="26VN1")])
+    ledger.settle([filed("a5", "L1")])
+    assert claimed(ledger) == ["a2.1"]
+    ledger.done(["a2.1"], NOW)
+    assert claimed(ledger) == ["a5.1"]
+
+
+def test_who_files_the_original_is_the_one_who_orders_it(ledger: Ledger) -> None:
+    """A number that another one's message got is no name for what is filed here."""
+    ledger.settle([filed("b0", "L1", principal="TRADER2")])
+    ledger.record([recorded("d1", "b0.1", registration="26VN2")])
+    ledger.settle([filed("b1", "L1"), filed("b2", "L5", "26VN2")])
+    assert claimed(ledger) == ["b0.1", "b1.1", "b2.1"]
 
 
 acts = st.lists(

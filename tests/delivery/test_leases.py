@@ -14,7 +14,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.delivery import PushCourier
-from gateway.delivery.leases import LEASE, RENEW_SECONDS
+from gateway.delivery.leases import LEASE, RENEW_SECONDS, Leases
 from gateway.storage import LedgerUnavailable
 from tests.delivery.conftest import File
 from tests.delivery.fakes import InlineCommits, Postman, StillReactor, away
@@ -190,3 +190,20 @@ def test_what_a_killed_process_had_under_way_is_taken_over_in_time(
             if child is not None and child.process.poll() is None:
                 child.kill()
     assert timedelta(seconds=at - killed) <= LEASE + timedelta(seconds=1)
+
+
+def test_what_was_claimed_anew_while_leases_were_renewed_is_ours(
+    commits: InlineCommits, reactor: StillReactor
+) -> None:
+    """The answer is about the hold that ended meanwhile."""
+    leases = Leases(commits, reactor, reactor.now, "me")  # type: ignore[arg-type]
+    leases.hold("d1")
+    leases.hold("d2")
+
+    def anew() -> None:
+        leases.let_go("d1")
+        leases.hold("d1")
+
+    commits.before["renew"] = anew
+    reactor.advance(RENEW_SECONDS)
+    assert (leases.ours("d1"), leases.ours("d2")) == (True, False)

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from sqlalchemy import Connection, select
 
 from adapters.jetstream.stream import TAIL
 from gateway.adapter import BackendUnavailable, Publication, Unpublishable
@@ -19,7 +20,8 @@ from gateway.delivery.publishing import BATCH, LEASE, LONGEST_WAIT
 from gateway.intake import settlement, work
 from gateway.intake.journey import Numbers
 from gateway.model import Decision, DecisionKind
-from gateway.storage import Ledger, LedgerUnavailable, Recorded, decision_due
+from gateway.model.shelf import Long
+from gateway.storage import Ledger, LedgerUnavailable, Recorded, courier, decision_due, tables
 from tests.delivery import schemas
 from tests.delivery.fakes import InlineCommits, InlinePool, PaperOffice, StillReactor, done
 from tests.operations.knowledge import NOW, TRADER, World, declaration
@@ -37,6 +39,12 @@ class PaperBroker:
         self.away = self.deaf = False
         self.never: set[str] = set()
         self.loses: int | None = None
+        self.most = 1 << 20
+
+    def largest(self) -> int:
+        if self.away:
+            raise BackendUnavailable("the broker is away")
+        return self.most
 
     def publish(self, batch: Sequence[Publication]) -> None:
         self.batches.append([p.id for p in batch])
@@ -310,6 +318,53 @@ def test_what_the_broker_will_never_take_is_dead_and_holds_nobody_up(desk: Desk)
     desk.round()
     assert len(desk.broker.kept) == 3
     assert desk.dead() == []
+
+
+def into_slices(desk: Desk, message: str) -> bytes:
+    """As a declaration of a large submission is stored; its octets."""
+    m, submission = tables.message, message.partition(".")[0]
+    mine = m.c.submission == submission
+
+    def move(connection: Connection) -> bytes:
+        octets = bytes(connection.scalars(select(m.c.declaration).where(mine)).one())
+        connection.execute(m.update().where(mine).values(declaration=b""))
+        connection.execute(tables.slice.insert().values((submission, 1, 0, octets)))
+        return octets
+
+    return desk.ledger._write(move)
+
+
+def test_a_very_long_one_is_measured_before_it_is_put_together(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a broker takes is bounded: what it will never take is told as that, and holds nobody up."""
+    monkeypatch.setattr(courier, "HELD", 0)
+    messages = [desk.file() for _ in range(4)]
+    sizes = [len(into_slices(desk, message)) for message in messages[1:3]]
+    desk.broker.away = True
+    assert desk.round() is False
+    desk.reactor.advance(LONGEST_WAIT.total_seconds() * 2)
+    desk.broker.away, desk.broker.most = False, min(sizes) - 1
+    assert desk.round() is True
+    assert desk.dead() == [f"{message}.pub" for message in messages[1:3]]
+    assert list(desk.broker.kept) == [f"{messages[0]}.pub", f"{messages[3]}.pub"]
+    letter = desk.ledger.dead_letters(DESTINATION, 1)[0]
+    assert letter.error.startswith(f"{sizes[0]} octets; the broker takes {desk.broker.most}: ")
+    assert desk.due() == 0
+
+
+def test_a_very_long_one_is_published_as_if_it_were_short(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = desk.file()
+    into_slices(desk, message)
+    delivery = desk.ledger.due(DESTINATION, 1)[0]
+    (held,) = desk.ledger.handovers([delivery])
+    whole = Naming("cvan", "/gateway").declaration(delivery, held)
+    monkeypatch.setattr(courier, "HELD", 0)
+    assert isinstance(desk.ledger.handovers([delivery])[0].declaration.root, Long)
+    assert desk.round() is True
+    assert desk.broker.kept[f"{message}.pub"] == whole
 
 
 def test_what_carries_nothing_is_dead(desk: Desk) -> None:

@@ -282,6 +282,9 @@ def main() -> int:
     parser.add_argument("drills", nargs="*", default=list(DRILLS), metavar="DRILL", help=", ".join(DRILLS))
     parser.add_argument("--count", type=int, default=200, help="declarations before, and after")
     given = parser.parse_args()
+    unknown = [name for name in given.drills if name not in DRILLS]
+    if unknown:
+        parser.error(f"no drill {', '.join(unknown)}; there are {', '.join(DRILLS)}")
     failed = False
     for name in given.drills:
         root = Path(tempfile.mkdtemp(prefix="cvan-drill-"))

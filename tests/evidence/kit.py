@@ -18,7 +18,8 @@ from sqlalchemy import select
 
 from gateway import handbook as handbooks
 from gateway import outbound, safexml, security
-from gateway.evidence.bundle import bundle
+from gateway.evidence import verify
+from gateway.evidence.bundle import members
 from gateway.evidence.entries import Entry, read_entry
 from gateway.intake import Worked, settlement, work
 from gateway.model import (
@@ -224,8 +225,9 @@ class Stage:
         gathered = self.ledger.gather(submission)
         assert gathered is not None
         at = self.tick()
-        return bundle(
-            gathered, lambda octets: self.own.sign(octets, at), self.own.certificates, (self.anchor,), at
+        own = self.own
+        return verify.pack(
+            members(gathered, lambda octets: own.sign(octets, at), own.certificates, (self.anchor,), at)
         )
 
 

@@ -7,20 +7,23 @@ import random
 import signal
 import subprocess
 import time
+import tracemalloc
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from gateway.evidence import verify
-from gateway.evidence.archives import NoArchive, read_archive
+from gateway.evidence.archives import Archive, Known, NoArchive, read_archive
 from gateway.evidence.entries import ARCHIVED, FIRST, Attested, Entry, entry_hash
 from gateway.model import Answer, Event
 from gateway.operations import archiving
-from gateway.storage import Clash, Ledger, tables
+from gateway.storage import Clash, Ledger, retention, tables
+from gateway.storage.slices import SLICE
 from tests.storage.making import settlement
 
 from .kit import AN_PHAT, Stage, clean, stage
@@ -53,6 +56,13 @@ def everything(made: Stage) -> dict[str, list[Any]]:
     return made.ledger._read(
         lambda c: {t.name: [tuple(r) for r in c.execute(select(t).order_by(*t.primary_key))] for t in TABLES}
     )
+
+
+def read(made: Stage, octets: bytes, known: Known = ours) -> Archive:
+    """An archive file of these octets."""
+    path = made.root / "some.zip"
+    path.write_bytes(octets)
+    return read_archive(path, known)
 
 
 def run(made: Stage, before: datetime) -> list[archiving.Written]:
@@ -109,6 +119,14 @@ def test_what_owes_something_stays(lived: Stage) -> None:
     assert lived.ledger.archive_of(done) != ""
 
 
+def test_what_was_spoilt_stays_and_keeps_no_other(lived: Stage) -> None:
+    days = [lived.day() for _ in range(3)]
+    spoil = text("UPDATE octets SET body = :spoilt WHERE submission = :id")
+    lived.ledger._write(lambda c: c.execute(spoil, {"spoilt": b"no frame", "id": days[1]}))
+    assert [one.submissions for one in run(lived, lived.now + timedelta(days=1))] == [2]
+    assert [bool(lived.ledger.archive_of(day)) for day in days] == [True, False, True]
+
+
 def test_a_changed_octet_of_an_archive_is_found(lived: Stage) -> None:
     lived.day()
     (made,) = run(lived, lived.now + timedelta(days=1))
@@ -117,7 +135,7 @@ def test_a_changed_octet_of_an_archive_is_found(lived: Stage) -> None:
         changed = bytearray(octets)
         changed[chance.randrange(len(octets))] ^= chance.randrange(1, 256)
         with pytest.raises(NoArchive):
-            read_archive(bytes(changed), ours)
+            read(lived, bytes(changed))
     made.file.write_bytes(octets[:-1])
     assert [bool(why) for _, why in archiving.check(lived.ledger, made.file.parent, ours)] == [True]
     with pytest.raises(archiving.NotThere, match="not the file"):
@@ -134,16 +152,16 @@ def test_an_archive_of_another_key_is_not_restored(lived: Stage) -> None:
     files = verify.unpack(made.file.read_bytes())
     forged = verify.pack(files | {"archive.json": files["archive.json"] + b" "})
     with pytest.raises(NoArchive, match=r"archive\.json"):
-        read_archive(forged, ours)
+        read(lived, forged)
     other = lived.issue("Forger", lived.root / "forger")
     changed = files | {"archive.json": files["archive.json"].replace(b"archive 1", b"archive 1"), "x": b""}
     changed["certificates/1.pem"] = (lived.root / "forger" / "signing.crt.pem").read_bytes()
     changed[verify.MANIFEST] = verify.manifest_of(changed)
     changed[verify.SEAL] = other.sign(changed[verify.MANIFEST], lived.now)
     octets = verify.pack(changed)
-    assert read_archive(octets, ours)
+    assert read(lived, octets)
     with pytest.raises(NoArchive, match="a stranger"):
-        read_archive(octets, lambda chain, at: "" if chain[0] == lived.own.certificates[0] else "a stranger")
+        read(lived, octets, lambda chain, at: "" if chain[0] == lived.own.certificates[0] else "a stranger")
     made.file.write_bytes(octets)
     digest = verify.sha256(octets)
     lived.ledger._write(lambda c: c.execute(tables.archived.update().values(digest=digest)))
@@ -156,9 +174,10 @@ def test_a_change_meanwhile_keeps_it_here(lived: Stage, monkeypatch: pytest.Monk
     lived.deliver()
     written = archiving._write
 
-    def late(path: Path, octets: bytes) -> None:
-        written(path, octets)
+    def late(*what: Any) -> Any:
+        path = written(*what)
         lived.decide(one)
+        return path
 
     monkeypatch.setattr(archiving, "_write", late)
     assert run(lived, lived.now + timedelta(days=1)) == []
@@ -263,3 +282,54 @@ def test_an_archive_that_there_is_not(lived: Stage) -> None:
     lived.ledger._write(forge)
     lived.seal()  # the gateway itself signs over it
     assert any("knows no such archive" in breach.why for breach in clean(lived.ledger))
+
+
+def test_a_very_long_one_goes_and_comes_in_pieces(lived: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices of 10 MB that nothing compresses, and never more of them in memory than some."""
+    monkeypatch.setattr(retention, "MOST_OCTETS", 41 * SLICE)
+    ids = [lived.day() for _ in range(3)]
+    chance = random.Random(1)
+    rows = [(one, 1, n, chance.randbytes(SLICE)) for one in ids[:2] for n in range(40)]
+    lived.ledger._write(lambda c: [c.execute(tables.slice.insert().values(row)) for row in rows])
+    rows.clear()
+    before = outline_of(lived)
+    tracemalloc.start()
+    try:
+        made = run(lived, lived.now + timedelta(days=1))
+        for one in made:
+            archiving.restore(lived.ledger, one.file.parent, one.file.name, ours)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [one.submissions for one in made] == [1, 2]  # a file has no more than there may be in one
+    assert outline_of(lived) == before
+    assert most < 16 * SLICE, f"{most} octets"
+    assert verify.members_of(*opened(made[0].file)).keys() == verify.unpack(made[0].file.read_bytes()).keys()
+
+
+def test_a_slice_that_is_gone_meanwhile_keeps_it_here(lived: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = lived.day()
+    lived.ledger._write(lambda c: c.execute(tables.slice.insert().values((one, 1, 0, b"some"))))
+    written = archiving._write
+
+    def late(*what: Any) -> Any:
+        lived.ledger._write(lambda c: c.execute(tables.slice.delete()))
+        return written(*what)
+
+    monkeypatch.setattr(archiving, "_write", late)
+    assert run(lived, lived.now + timedelta(days=1)) == []
+
+
+def outline_of(made: Stage) -> str:
+    """The digest of every slice."""
+    rows = made.ledger._read(
+        lambda c: c.execute(select(tables.slice).order_by(*tables.slice.primary_key)).all()
+    )
+    return verify.sha256(
+        repr([(r.submission, r.part, r.number, verify.sha256(r.octets)) for r in rows]).encode()
+    )
+
+
+def opened(path: Path) -> tuple[Callable[[int, int], bytes], int]:
+    octets = path.read_bytes()
+    return lambda at, size: octets[at : at + size], len(octets)

@@ -248,3 +248,31 @@ def test_the_recipe_has_a_second_proof(kinds: dict[str, bytes], name: str, tmp_p
     failed = [commands[int(n)] for n in re.findall(r"FAILED (\d+)", done.stdout)]
     assert failed[0].lstrip().startswith("sha256sum")
     assert len(failed) >= 2
+
+
+def test_members_in_pieces_make_the_same_file() -> None:
+    files: dict[str, bytes] = {"evidence.json": b"{}", "MANIFEST.sig": b"", "a/b": b"abc" * 99, "c": b""}
+    streamed = {
+        n: verify.Streamed(lambda o=o: (o[i : i + 7] for i in range(0, len(o), 7))) for n, o in files.items()
+    }
+    assert pack(streamed) == pack(files)
+    assert verify.manifest_of(streamed) == verify.manifest_of(files)
+    data = pack(files)
+    found = verify.members_of(lambda at, size: data[at : at + size], len(data))
+    assert {n: b"".join(s.pieces()) for n, s in found.items()} == files
+    changing = iter([[b"a"], [b"b"]])
+    with pytest.raises(ValueError, match="other octets than a moment before"):
+        pack({"a": verify.Streamed(lambda: next(changing))})
+
+
+def test_a_changed_octet_is_found_in_pieces_too() -> None:
+    data = pack({"evidence.json": b"{}", "MANIFEST": b"x", "MANIFEST.sig": b"", "a/b": b"abc"})
+    for place in range(len(data)):
+        for flip in (1, 0x80):
+            changed = bytearray(data)
+            changed[place] ^= flip
+            with pytest.raises(verify.Damaged):
+                verify.members_of(lambda at, size, c=bytes(changed): c[at : at + size], len(changed))
+    for cut in (data[:-1], data + b"x"):
+        with pytest.raises(verify.Damaged):
+            verify.members_of(lambda at, size, c=cut: c[at : at + size], len(cut))

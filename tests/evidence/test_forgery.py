@@ -304,9 +304,21 @@ def another_correction(files: Files) -> Files:
     return {name: files[name].replace(b'"61"', b'"62"')}
 
 
-def a_correction_more(files: Files) -> Files:
+def another_reason(files: Files) -> Files:
+    """Of a correction whose declaration stays as it is."""
     name = "corrections/0001/record.json"
-    return {name.replace("1/", "2/"): files[name].replace(b"agreed", b"agrees")}
+    assert b"agreed" in files[name]
+    return {name: files[name].replace(b"agreed", b"agrees")}
+
+
+def a_correction_more(files: Files) -> Files:
+    """With its declaration."""
+    folder = "corrections/0002"
+    declared = files["corrections/0001/declaration.json"]
+    return {
+        f"{folder}/declaration.json": declared,
+        f"{folder}/record.json": next(iter(another_reason(files).values())),
+    }
 
 
 def a_line_twice(files: Files) -> Files:
@@ -339,8 +351,8 @@ def any_file(files: Files) -> Files:
 
 @pytest.mark.parametrize(
     "told",
-    [facts, more_in_the_index, a_message_more, a_decision_more, another_correction, a_correction_more,
-     an_entry_of_another, a_line_twice, a_head,
+    [facts, more_in_the_index, a_message_more, a_decision_more, another_correction,
+     another_reason, a_correction_more, an_entry_of_another, a_line_twice, a_head,
      another_state, a_certificate_more, a_proof_more, a_stamp_more, any_file],
 )  # fmt: skip
 def test_nothing_is_believed_that_the_journal_does_not_vouch_for(
@@ -350,6 +362,17 @@ def test_nothing_is_believed_that_the_journal_does_not_vouch_for(
     steps = verify.verify(sealed({**genuine, **told(genuine)}, lived.own, lived.now))
     assert wrong(steps), steps
     assert SEAL not in wrong(steps)
+
+
+@pytest.mark.parametrize("folder", ["messages/", "corrections/", "decisions/", "sent/0001/", "sent/0002/"])
+def test_nothing_that_the_journal_vouches_for_is_left_out(lived: Stage, genuine: Files, folder: str) -> None:
+    left = {n: o for n, o in genuine.items() if not n.startswith(folder)}
+    assert left != genuine
+    left[INDEX] = index_of(
+        left,
+        sent={k: v for k, v in json.loads(left[INDEX])["sent"].items() if not f"{k}/".startswith(folder)},
+    )
+    assert wrong(verify.verify(sealed(left, lived.own, lived.now)))
 
 
 def test_every_signature_that_the_record_speaks_of_is_verified(lived: Stage, carried: Files) -> None:

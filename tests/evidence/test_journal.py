@@ -167,6 +167,18 @@ for n in range(100000):
 """
 
 
+def test_the_last_free_chain_is_taken_by_another_thread(ledger: Ledger) -> None:
+    class Free(list[object]):
+        """Has one, until somebody wants it."""
+
+        def __len__(self) -> int:
+            return 1
+
+    vars(ledger._attest.__self__)["_free"] = Free()  # type: ignore[attr-defined]
+    ledger.refuse("VAN1", "https", "SIG001", "00" * 32, NOW)
+    assert ledger.counts().refusals == {"SIG001": 1}
+
+
 def test_killed_anywhere_the_journal_is_whole(database_url: str, tmp_path: Path) -> None:
     """Two nodes, each killed in the midst of its work, thrice."""
     for round_ in range(3):

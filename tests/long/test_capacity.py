@@ -48,3 +48,23 @@ def test_the_figures_that_come_along_are_read_and_a_plan_is_told(capsys: pytest.
     assert capacity.measured().door_us > 0
     assert capacity.main(["--declarations", "700000", "--peak-share", "0.15"]) == 0
     assert "29.2 declarations/s, 146 messages/s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["--year", "nowhere.json"], "No such file"),
+        (["--year", __file__], "--year: "),
+        (["--declarations", "0"], "more than none"),
+        (["--peak-share", "15"], "0.15 is 15 %"),
+        (["--cores", "1"], "two cores"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_planned_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], given: list[str], why: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        capacity.main(given)
+    assert ended.value.code == 2
+    assert why in capsys.readouterr().err.splitlines()[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from lxml import etree
 
 from gateway import safexml
 from gateway.mapping import tree_walk
-from gateway.mapping.tree_walk import Walk, plain_reader
+from gateway.mapping.tree_walk import Walk, class_reader
 from gateway.model import Declaration, Entity, Kind, Value
 from tests.mapping.test_tree import DEC, entities, parsed, sample
 
@@ -21,7 +22,7 @@ _plain = tree_walk.compiled
 pytestmark = pytest.mark.skipif(_plain is None, reason="there was no compiler at installation")
 
 ROOT = DEC._outline.root
-READ = plain_reader(ROOT)
+READ = partial(class_reader(ROOT), row=ROOT)
 XSI = safexml.XSI_NS
 Edit = Callable[[etree._Element], None]
 

@@ -50,6 +50,8 @@ def test_a_partner_learns_why_and_is_shut_out(gateway: Process, home: Path, tmp_
     assert cvan_alone("mailbox", "fetch", entry["id"], "--as", folder, "-o", receipt).code == 0
     assert cvan("verify", receipt, home=home).code == 0
     assert cvan_alone("mailbox", "ack", entry["id"], "--as", folder).text == "acknowledged: 1\n"
+    slip = cvan_alone("mailbox", "ack", entry["id"], "01m8", "--as", folder)
+    assert (slip.code, slip.text) == (1, "acknowledged: 1; 1 are no messages of this mailbox\n")
 
     assert cvan("partner", "suspend", "anphat", home=home).code == 0
     out = _until(lambda: cvan_alone("mailbox", "--as", folder), lambda said: said.code == 2)

@@ -143,6 +143,11 @@ def test_nothing_is_overwritten(kept: Path, tmp_path: Path) -> None:
     file.write_bytes(b"somebody's")
     refused = cvan("backup", file, home=kept)
     assert (refused.code, file.read_bytes()) == (2, b"somebody's")
+    assert f"{file} is there already, and nothing is overwritten" in refused.err
+    nowhere = cvan("backup", tmp_path / "no" / "b.tar", "--with-keys", home=kept)
+    assert (nowhere.code, nowhere.err) == (2, f"cvan: no backup: there is no folder {tmp_path / 'no'}\n")
+    spoilt = cvan("restore", file, tmp_path / "new")
+    assert (spoilt.code, len(spoilt.err.splitlines())) == (2, 1)
     file.unlink()
     _good(cvan("backup", file, home=kept))
     refused = cvan("restore", file, kept)
@@ -352,7 +357,9 @@ def _copied(paths: list[Path], folder: Path) -> None:
         for path, connection in zip(paths, seen, strict=True):
             copy(connection, folder / path.name, QUIET)
             with closing(sqlite3.connect(folder / path.name)) as copied:
-                newest.append(copied.execute("SELECT max(n), count(*) FROM t WHERE n > 0").fetchone())
+                newest.append(
+                    copied.execute("SELECT coalesce(max(n), 0), count(*) FROM t WHERE n > 0").fetchone()
+                )
     (first, one), (second, other) = newest
     assert (first, second) == (one, other), "gaps"
     assert first - second in (0, 1)

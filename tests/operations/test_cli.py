@@ -14,6 +14,8 @@ import pytest
 from lxml import etree
 
 from gateway.operations.cli import cvan as root
+from gateway.security.certificates.authority import Authority
+from tests.journeys.responders import crl_of
 from tests.operations.conftest import SAMPLES
 from tests.operations.shell import Said, cvan, cvan_alone
 
@@ -110,9 +112,29 @@ def test_what_is_missing_is_said_in_one_line(arguments: tuple[object, ...]) -> N
     complaint(cvan(*arguments))
 
 
+def test_a_home_named_behind_the_command_is_told_where_it_stands() -> None:
+    said = cvan("partner", "list", "--home", SAMPLES)
+    assert (said.code, "cvan --home HOME ..." in said.err) == (2, True)
+    assert "Did you mean" not in said.err
+
+
+def test_a_home_without_keys_says_what_comes_before_its_run(tmp_path: Path) -> None:
+    lines = cvan("init", "--no-development", tmp_path / "home").text.splitlines()
+    assert [word in line for word, line in zip(("keys new", "trust", "run"), lines[1:], strict=True)] == [
+        True
+    ] * 3
+
+
 def test_a_folder_that_is_no_home(tmp_path: Path) -> None:
     assert "cvan init" in complaint(cvan("partner", "list", home=tmp_path))
     complaint(cvan("check", IMPORT, home=tmp_path))
+
+
+def test_a_ledger_that_is_none_is_named(home: Path) -> None:
+    (home / "ledger.db").write_text("letters", "utf-8")
+    assert f"the ledger {home / 'ledger.db'} cannot be opened: " in complaint(
+        cvan("partner", "list", home=home)
+    )
 
 
 def test_broken_knowledge_is_named(home: Path) -> None:
@@ -126,9 +148,30 @@ def test_a_place_that_cannot_be_written(made_home: Path, tmp_path: Path) -> None
     complaint(cvan("init", "/proc/home"))
     key = made_home / "keystore" / "own"
     signer = ("--key", key / "signing.key.pem", "--certificate", key / "signing.crt.pem")
-    complaint(cvan("sign", IMPORT, *signer, "-o", nowhere))
-    said = cvan("translate", IMPORT, "--to", "json", "-o", nowhere)
-    assert (said.code, said.err.splitlines()[-1][:6]) == (2, "cvan: ")
+    for words in (
+        ("sign", IMPORT, *signer),
+        ("translate", IMPORT, "--to", "json"),
+        ("send", IMPORT, "--as", made_home),  # nothing is sent whose receipt could not be kept
+        ("mailbox", "fetch", "01m8", "--as", made_home),
+        ("evidence", "make", "01m8"),
+        ("keys", "csr", "--use", "tls"),
+    ):
+        said = complaint(cvan(*words, "-o", nowhere, home=made_home))
+        assert f"there is no folder {nowhere.parent}" in said
+
+
+def test_a_list_of_revoked_certificates_that_is_none(home: Path, tmp_path: Path) -> None:
+    assert "import.xml: no CRL in DER or PEM" in complaint(cvan("revocation", "import", IMPORT, home=home))
+    other = Authority.create(tmp_path / "elsewhere", "Elsewhere")
+    (tmp_path / "list.crl").write_bytes(crl_of(other))
+    said = complaint(cvan("revocation", "import", tmp_path / "list.crl", home=home))
+    assert "SIG331 The certificate revocation list is of CN=Elsewhere, not of" in said
+
+
+def test_a_file_that_is_not_there_is_named_without_numbers(tmp_path: Path) -> None:
+    said = complaint(cvan("send", IMPORT, "--as", tmp_path))
+    assert f"{tmp_path / 'partner.toml'}: No such file or directory" in said
+    assert "Errno" not in said + complaint(cvan("init", "/proc/home"))
 
 
 # -- check -------------------------------------------------------------------------------------------
@@ -235,6 +278,17 @@ def test_check_speaks_to_people_in_both_languages() -> None:
     assert "rejected" in english.text
     assert re.search("[ạảấầậắặếềệốồộớờợứừựđ]", vietnamese.text)
     assert english.text != vietnamese.text
+
+
+def test_every_command_that_tells_findings_speaks_both(tmp_path: Path, monkeypatch: Any) -> None:
+    unsigned, english = "Tài liệu chưa được ký", "The document is not signed"
+    assert english in cvan("verify", IMPORT).text
+    assert unsigned in cvan("verify", IMPORT, "--language", "vi").text
+    monkeypatch.setenv("CVAN_LANGUAGE", "vi")
+    assert unsigned in cvan("verify", IMPORT).text
+    assert english in cvan("verify", IMPORT, "--language", "en").text
+    for words in (("send",), ("status",), ("mailbox",), ("mailbox", "fetch"), ("translate",), ("check",)):
+        assert "--language [en|vi]" in cvan(*words, "--help").text
 
 
 def test_check_with_many_files_shows_no_progress_in_json(tmp_path: Path) -> None:
@@ -482,6 +536,8 @@ def test_mandates_are_added_listed_and_revoked(home: Path) -> None:
     assert cvan("mandate", "revoke", mandate["id"], home=home).code == 0
     assert "revoked" in cvan("mandate", "list", home=home).text
     assert "not registered: nobody" in complaint(cvan("mandate", "add", "van", "nobody", home=home))
+    over = ("mandate", "add", "van", "trader", "--until", "2020-01-01")
+    assert "is over: nobody could act by this mandate" in complaint(cvan(*over, home=home))
     assert "no mandate" in complaint(cvan("mandate", "revoke", "nothing", home=home))
     assert cvan("partner", "show", "van", "--json", home=home).json()["mandates"][0]["id"] == mandate["id"]
 

@@ -125,6 +125,13 @@ def test_where_a_message_is() -> None:
     assert "no directory holds CUSXYZ" in complaint(cvan("directory", "list", "--message", "CUSXYZ"))
 
 
+def test_a_directory_that_is_none_is_told_with_those_there_are() -> None:
+    assert "there is no directory D.99Z; CUSCAR is in D.94B-" in complaint(
+        cvan("directory", "show", "CUSCAR", "D.99Z")
+    )
+    assert "cvan directory list" in complaint(cvan("directory", "show", "CUSXYZ", "D.99Z"))
+
+
 def test_a_message_is_shown() -> None:
     lines = cvan("directory", "show", "CUSCAR", "d95b").text.splitlines()
     assert lines[0] == "CUSCAR D.95B (UN)"
@@ -164,7 +171,7 @@ def test_a_directory_is_shown() -> None:
     [
         (("CUSCAR",), "in which directory? CUSCAR is in D.94B-D.24A"),
         (("D.88A",), "D.88A is neither a directory nor a message"),
-        (("CUSCAR", "D.88A"), "there is no directory D.88A; there are:"),
+        (("CUSCAR", "D.88A"), "there is no directory D.88A; CUSCAR is in D.94B-"),
         (("GOVCBR", "D.95B"), "GOVCBR is not in D.95B; supported are D.09A-D.24A"),
         (("CUSCAR", "D.95B", "D.96A"), "say a message and a directory"),
     ],

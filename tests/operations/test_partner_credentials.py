@@ -93,6 +93,31 @@ def test_a_certificate_proves_one_partner_only(home: Path, tmp_path: Path) -> No
     assert (said.code, "belongs to partner anphat" in said.err) == (2, True)
 
 
+def test_a_certificate_is_registered_only_for_what_it_is_made_for(home: Path, tmp_path: Path) -> None:
+    """Doors and proofs would refuse it, and its registration would shut out who is proven by subject."""
+    cvan(*ADD, home=home)
+    tls = tmp_path / "tls.pem"
+    homes.authority(home).issue("CN=tls", tmp_path / "tls.key", tls, 365, "p256", ("van.example",))
+    said = cvan("partner", "certify", "anphat", tls, "--use", "sign", home=home)
+    assert said.code == 2
+    assert "cannot be used for sign: by its extended key usage it is for tls, push" in said.err
+    assert cvan("partner", "certify", "anphat", tls, "--json", home=home).json()["uses"] == ["tls"]
+    assert cvan("partner", "certify", "anphat", tls, "--use", "push", home=home).code == 0
+    add = (
+        "partner",
+        "add",
+        "b",
+        "--name",
+        "B",
+        "--role",
+        "van",
+        "--certificate",
+        issued(home, tmp_path, "s"),
+    )
+    assert cvan(*add, home=home).code == 0
+    assert cvan("partner", "show", "b", home=home).text.count(") tls sign: active") == 1
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -106,6 +131,34 @@ def test_registrations_that_cannot_be(home: Path, tmp_path: Path, more: tuple[st
     assert (said.code, why in said.err) == (2, True)
     (tmp_path / "none.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert "no certificate" in cvan("partner", "certify", "anphat", tmp_path / "none.pem", home=home).err
+
+
+@pytest.mark.parametrize(
+    ("slip", "why"),
+    [
+        (("--message", "CUSCARR"), "no message is called CUSCARR; there are CONV, CRE"),
+        (("--message", "CUSCAR:D:99Z"), "CUSCAR is not in D.99Z; it is in D.94B-"),
+        (("--outward", "import"), "no message is called import"),
+        (("--channel", "http"), "there is no channel http; there are https"),
+        (("--envelope", "xades"), "there is no envelope xades; there are xmldsig"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+def test_terms_that_nothing_could_meet(home: Path, slip: tuple[str, ...], why: str) -> None:
+    cvan(*ADD, home=home)
+    said = cvan("partner", "terms", "anphat", *slip, home=home)
+    assert (said.code, why in said.err) == (2, True), said.err
+    sound = (
+        "--message",
+        "CUSCAR:D:95B:UN",
+        "--message",
+        "camt.054",
+        "--message",
+        "RES",
+        "--outward",
+        "CUSRES",
+    )
+    assert cvan("partner", "terms", "anphat", *sound, home=home).code == 0
 
 
 def test_terms_are_agreed_and_replaced(home: Path, books: Ledger) -> None:

@@ -53,6 +53,19 @@ EDIFACT = (
 )
 
 
+class Trader:
+    """One sender with a key of each algorithm, certified by an authority that is trusted."""
+
+    def __init__(self, home: Path) -> None:
+        authority = Authority.create(home / "authority", "Trader's Authority")
+        self.trust = Trust([authority.certificate])
+        self.keys = {}
+        for algorithm in ("rsa", "p256"):
+            key, certificate = home / f"{algorithm}.key", home / f"{algorithm}.pem"
+            authority.issue(f"CN={algorithm}", key, certificate, algorithm=algorithm)  # type: ignore[arg-type]
+            self.keys[algorithm] = SigningKey.load(key, certificate)
+
+
 @dataclass(frozen=True)
 class Party:
     """A signer: its key, its certificate, where they lie."""
@@ -115,17 +128,17 @@ def refused(body: bytes, trust: Trust, policy: Policy = FAST, media_type: str = 
     """The code that a body is refused with; the test fails where it is verified."""
     with pytest.raises(Refused) as caught:
         verify(body, media_type, trust, policy, NOW)
-    if media_type != XML:
+    if policy.engine == "fast" or media_type != XML:
         with pytest.raises(Refused) as in_file:
             verified_in_file(body, trust, policy, media_type)
         assert in_file.value.code == caught.value.code
+        assert media_type != XML or in_file.value.findings == caught.value.findings
     return caught.value.code
 
 
 def verified(body: bytes, trust: Trust, policy: Policy = FAST, media_type: str = XML) -> Verified:
     found = verify(body, media_type, trust, policy, NOW)
-    if media_type != XML:
-        same(verified_in_file(body, trust, policy, media_type), found)
+    same(verified_in_file(body, trust, policy, media_type), found)
     return found
 
 
@@ -139,10 +152,14 @@ def verified_in_file(body: bytes, trust: Trust, policy: Policy, media_type: str)
 
 def same(in_file: Verified, found: Verified) -> None:
     """What was proven of a body in a file is what is proven of it in memory."""
-    assert b"".join(in_file.pieces()) == found.content
+    octets = b"".join(in_file.pieces())
+    if in_file.outline is not None and in_file.envelope == "xmldsig":
+        assert octets.strip().endswith(found.content)  # behind the XML declaration
+    else:
+        assert octets == found.content
     for name in ("media_type", "signer", "envelope", "proof", "carrier", "carrier_proof", "findings"):
         assert getattr(in_file, name) == getattr(found, name), name
-    assert (in_file.document is None) == (found.document is None)
+    assert (in_file.document is None and in_file.outline is None) == (found.document is None)
 
 
 def judge(name: str) -> str:

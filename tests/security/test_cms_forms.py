@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.security import Policy, Refused, SigningKey, Trust, sign_cms, verify
-from gateway.security.certificates.authority import Authority
+from gateway.security import Policy, Refused, SigningKey, sign_cms, verify
 from gateway.security.cms import verifying
 from gateway.security.cms.claim import Claim, claim_of
 from gateway.security.cms.forms import FORMS, Forms, _split
@@ -22,22 +20,13 @@ from gateway.security.cms.verifying import _decoded, read_content_info
 from gateway.security.mime import MimeLimits, body_of, media_type, read_entity, split_signed
 
 from . import cms_kit
-from .signing_kit import EDIFACT, NOW
+from .signing_kit import EDIFACT, NOW, Trader
 
 ATTACHED, DETACHED = "application/pkcs7-mime", "multipart/signed"
 
 
-class Town:
-    """A trader with its certificates, and what it signs."""
-
-    def __init__(self, home: Path) -> None:
-        authority = Authority.create(home / "authority", "Forms Authority")
-        self.trust = Trust([authority.certificate])
-        self.keys = {}
-        for algorithm in ("rsa", "p256"):
-            key, certificate = home / f"{algorithm}.key", home / f"{algorithm}.pem"
-            authority.issue(f"CN={algorithm}", key, certificate, algorithm=algorithm)  # type: ignore[arg-type]
-            self.keys[algorithm] = SigningKey.load(key, certificate)
+class Town(Trader):
+    """A trader, and the interchanges it signs."""
 
     def signed(self, number: int = 0, algorithm: str = "rsa", envelope: str = ATTACHED) -> tuple[str, bytes]:
         """An interchange of the trader's, with the type that it is sent with."""

@@ -4,6 +4,9 @@ proven is read as the slow way reads it."""
 from __future__ import annotations
 
 import base64
+import re
+import string
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,14 +17,16 @@ from lxml import etree
 from msgspec.structs import replace
 
 from gateway.safexml import XmlRefused, parse
-from gateway.security import Policy, Refused, SigningKey, Trust, sign_xml, verify
-from gateway.security.certificates.authority import Authority
+from gateway.security import Policy, Refused, sign_xml, verify
+from gateway.security.stretch import Stretch
 from gateway.security.xmldsig import verifying
-from gateway.security.xmldsig.canonical import EXCLUSIVE, INCLUSIVE, canonical
+from gateway.security.xmldsig.canonical import EXCLUSIVE, INCLUSIVE, canonical, canonical_part
 from gateway.security.xmldsig.forms import FORMS, Forms
-from gateway.security.xmldsig.plain import compiled, plain_of
+from gateway.security.xmldsig.plain import Plain, compiled, plain_in, plain_of
 from gateway.security.xmldsig.shapes import _detach
 from gateway.security.xmldsig.signature import only_signature, read_signature
+
+from .signing_kit import Trader
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="there was no compiler at installation")
 
@@ -109,6 +114,7 @@ def judged(body: bytes) -> bool:
     except Refused:
         return False
     plain = plain_of(body, root, signature)
+    _judged_in_windows(body, plain)
     if plain is None:
         return False
     alone = parse(plain.signature())
@@ -120,6 +126,27 @@ def judged(body: bytes) -> bool:
         if plain.is_canonical(method):
             assert plain.content() == canonical(root, method)
     return True
+
+
+def _judged_in_windows(body: bytes, plain: Plain | None) -> None:
+    """It is the same document in a file; whatever else is called a signature is left to its tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        stretch = Stretch.of_pieces([body], Path(folder))
+        for size in (60, 250, len(body)):
+            found = plain_in(stretch, size)
+            if found is not None:
+                assert plain is not None
+                assert [getattr(found, name) for name in PLACES] == [getattr(plain, name) for name in PLACES]
+                assert b"".join(found.content().pieces()) == plain.content()
+                unsigned, hollow = parse(b"".join(found.unsigned().pieces())), parse(found.hollow())
+                assert canonical(unsigned, INCLUSIVE) == plain.content()
+                assert hollow[-1].sourceline == parse(body)[-1].sourceline
+                for method in (EXCLUSIVE, INCLUSIVE):
+                    assert canonical_part(hollow[-1], method) == canonical_part(parse(body)[-1], method)
+        assert (found is None) <= (plain is None or len(re.findall(rb"<(?:\w+:)?Signature[ />]", body)) > 1)
+
+
+PLACES = ("opening", "start", "end", "closing", "idle")
 
 
 @SETTLED
@@ -203,17 +230,8 @@ def test_octets_cut_anywhere_are_answered(data: st.DataObject) -> None:
     )
 
 
-class Town:
-    """A trader with its certificate, and what it signs."""
-
-    def __init__(self, home: Path) -> None:
-        authority = Authority.create(home / "authority", "Plain Authority")
-        self.trust = Trust([authority.certificate])
-        self.keys = {}
-        for algorithm in ("rsa", "p256"):
-            key, certificate = home / f"{algorithm}.key", home / f"{algorithm}.pem"
-            authority.issue(f"CN={algorithm}", key, certificate, algorithm=algorithm)  # type: ignore[arg-type]
-            self.keys[algorithm] = SigningKey.load(key, certificate)
+class Town(Trader):
+    """A trader, and the documents it signs."""
 
     def signed(self, text: str = "1", algorithm: str = "rsa") -> bytes:
         """A document of the trader's."""
@@ -353,6 +371,20 @@ def test_a_form_is_learnt_only_where_it_stands_by_itself(town: Town, monkeypatch
     assert len(forms) == 0
     moved = body[:start].replace(b'"urn:r"', f'"urn:r" xmlns:ds="{DS}"'.encode()) + outside + b"</r>"
     assert isinstance(town.told(moved, Policy()), tuple)
+
+
+@pytest.mark.parametrize("value", ["Digest", "Signature"])
+def test_a_second_text_of_the_same_octets_is_refused_where_the_form_is_known(
+    town: Town, taught: Forms, value: str
+) -> None:
+    """Bits that padding leaves unused are zero: else two readers could differ."""
+    body = town.signed()
+    held, padding, rest = re.split(f"(=+</ds:{value}Value>)".encode(), body)
+    letters = (string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/").encode()
+    twin = letters[letters.index(held[-1]) + 1 :][:1]
+    changed = held[:-1] + twin + padding + rest
+    assert isinstance(town.told(body, Policy()), tuple)
+    assert town.told(changed, Policy())[0][0] == "SIG013"  # type: ignore[index]
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=1, max_size=300), st.sampled_from([0, 64, 76]))

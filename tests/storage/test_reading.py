@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from gateway.model import Answer, DecisionKind, Outcome, Partner, Role
 from gateway.storage import Ledger, Settlement
@@ -169,3 +170,13 @@ def test_counts_tell_what_waits(ledger: Ledger) -> None:
     assert counts.dead == {BACKEND: 1}
     assert counts.oldest_due_at[BACKEND] == NOW
     assert counts.unacknowledged == 3
+
+
+def test_a_message_that_was_spoilt_hides_no_other(ledger: Ledger) -> None:
+    ledger.settle([settlement("s1"), settlement("s2")])
+    spoil = text("UPDATE submission SET receipt = :spoilt WHERE id = 's1'")
+    ledger._write(lambda c: c.execute(spoil, {"spoilt": b"no frame"}))
+    assert [(e.id, e.size > 0) for e in ledger.mailbox("VAN1", "", 9)] == [("s1.r", False), ("s2.r", True)]
+    with pytest.raises(ValueError, match="not written here"):
+        ledger.fetch("VAN1", "s1.r")
+    assert ledger.acknowledge("VAN1", ["s1.r"]) == 1

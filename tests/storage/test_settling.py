@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Answer, Event, Outcome
-from gateway.storage import Clash, Ledger, LedgerError, Settlement
+from gateway.storage import Clash, Ledger, LedgerError, Settlement, Stale, working
 from gateway.storage.settling import MAX_REFUSALS
 
 from .making import NOW, SECOND, outgoing, settlement
@@ -253,3 +253,25 @@ def _judge(
     if claim:
         by_claim[claim] = (submission.id, submission.body)
     return answer(one)
+
+
+def test_what_another_one_works_on_by_now_is_not_stored(ledger: Ledger) -> None:
+    """Nor beside something that was sent twice, when the batch is gone through one by one."""
+    ledger.settle([settlement("s1")])
+    mine = msgspec.structs.replace(settlement("s2"), owner="me")
+    ledger.hold(mine.submission, (working("you"),), (), NOW, ())
+    again = settlement("s3", body=settlement("s1").submission.body)
+    assert ledger.settle([mine]) == [Stale()]
+    assert ledger.settle([again, mine])[1] == Stale()
+    assert ledger.status("VAN1", "s2") is None
+    yours = msgspec.structs.replace(mine, owner="you")
+    assert ledger.settle([yours]) == [Answer("s2", mine.verdict.outcome, mine.receipt)]
+
+
+def test_a_lease_is_renewed_by_its_owner_alone(ledger: Ledger) -> None:
+    submission = settlement("s1").submission
+    ledger.hold(submission, (working("you"),), (), NOW, ())
+    assert not ledger.renew_held("s1", "me", NOW + 60 * SECOND)
+    assert ledger.renew_held("s1", "you", NOW + SECOND)
+    assert ledger.take_over("me", NOW + SECOND, NOW + 5 * SECOND) is not None
+    assert not ledger.renew_held("s1", "you", NOW + 60 * SECOND)

@@ -183,3 +183,22 @@ def test_a_drain_is_measured_only_while_others_wait():
 def test_larger_costs_more():
     assert cost_of(0) == 1
     assert cost_of(10_485_760) > 100 * cost_of(16_384)
+
+
+def test_where_the_line_does_not_end_only_the_urgent_wait_for_long() -> None:
+    line: Line[str] = Line(at_work=1, target=1.0, patience=5.0)
+
+    def comes(name: str, rank: Rank, now: float) -> None:
+        line.join(Waiting(name, "VAN1", rank, now), now)
+
+    comes("first", Rank.B, 0.0)
+    assert line.overdue(4.0) == []  # a burst: all may wait
+    for name, rank, now in [
+        ("a", Rank.A, 4.5),
+        ("b", Rank.B, 4.5),
+        ("c", Rank.C, 4.5),
+        ("late", Rank.B, 5.5),
+    ]:
+        comes(name, rank, now)
+    assert sorted(one.what for one in line.overdue(6.0)) == ["b", "c", "first"]
+    assert [one.what for one in line.overdue(9.6)] == ["a", "late"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 
 MANIFEST, SEAL = "MANIFEST", "MANIFEST.sig"
@@ -20,6 +21,7 @@ _CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
 _END = struct.Struct("<4sHHHHLLH")
 _DATE = 0x21  # 1980-01-01
 _MODE = 0o100644 << 16
+_PIECE = 1 << 18
 
 
 class Damaged(Exception):
@@ -31,19 +33,44 @@ class Damaged(Exception):
         self.reason = reason
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive: members stored, in order of name, without times, comments or extra fields.
+class Streamed:
+    """Octets of a member that are not held: gone through piece by piece, the same each time.
 
-    Raises ValueError for a name or a size that it cannot hold.
+    ``size``: how many; ``check``: their CRC-32; ``digest``: hex SHA-256.
     """
-    body, central = bytearray(), bytearray()
+
+    def __init__(self, pieces: Callable[[], Iterable[bytes]]) -> None:
+        self.pieces = pieces
+        self.size, self.check, digest = 0, 0, hashlib.sha256()
+        for piece in pieces():
+            self.size += len(piece)
+            self.check = zlib.crc32(piece, self.check)
+            digest.update(piece)
+        self.digest = digest.hexdigest()
+
+
+Octets = bytes | Streamed
+
+
+def pack(files: Mapping[str, Octets]) -> bytes:
+    """As `packed`, in one."""
+    return b"".join(packed(files))
+
+
+def packed(files: Mapping[str, Octets]) -> Iterator[bytes]:
+    """A zip archive: members stored, in order of name, without times, comments or extra fields; in pieces.
+
+    Raises ValueError for a name or a size that it cannot hold, or where a member is not the same twice.
+    """
+    central, at = bytearray(), 0
     if len(files) > MOST_MEMBERS:
         raise ValueError(f"{len(files)} members")
     for name in sorted(files):
         octets = files[name]
-        if NAME.fullmatch(name) is None or len(octets) + len(body) > MOST_OCTETS:
-            raise ValueError(f"cannot be a member: {name}, {len(octets)} octets")
-        check, size, label = zlib.crc32(octets), len(octets), name.encode("ascii")
+        size, check = _measured(octets)
+        if NAME.fullmatch(name) is None or size + at > MOST_OCTETS:
+            raise ValueError(f"cannot be a member: {name}, {size} octets")
+        label = name.encode("ascii")
         central += _CENTRAL.pack(
             b"PK\x01\x02",
             0x314,
@@ -61,13 +88,68 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             0,
             0,
             _MODE,
-            len(body),
+            at,
         )
         central += label
-        body += _LOCAL.pack(b"PK\x03\x04", 20, 0, 0, 0, _DATE, check, size, size, len(label), 0)
-        body += label + octets
-    end = _END.pack(b"PK\x05\x06", 0, 0, len(files), len(files), len(central), len(body), 0)
-    return bytes(body + central + end)
+        local = _LOCAL.pack(b"PK\x03\x04", 20, 0, 0, 0, _DATE, check, size, size, len(label), 0)
+        yield local + label
+        yield from _pieces(name, octets)
+        at += len(local) + len(label) + size
+    end = _END.pack(b"PK\x05\x06", 0, 0, len(files), len(files), len(central), at, 0)
+    yield bytes(central + end)
+
+
+def _measured(octets: Octets) -> tuple[int, int]:
+    """How many, and their CRC-32."""
+    if isinstance(octets, Streamed):
+        return octets.size, octets.check
+    return len(octets), zlib.crc32(octets)
+
+
+def _pieces(name: str, octets: Octets) -> Iterator[bytes]:
+    if not isinstance(octets, Streamed):
+        yield octets
+        return
+    check, size = 0, 0
+    for piece in octets.pieces():
+        check, size = zlib.crc32(piece, check), size + len(piece)
+        yield piece
+    if (check, size) != (octets.check, octets.size):
+        raise ValueError(f"{name}: other octets than a moment before")
+
+
+def members_of(read: Callable[[int, int], bytes], size: int) -> dict[str, Streamed]:
+    """The members of an archive of so many octets, as `unpack`, and not held: ``read`` gives octets from a place.
+
+    Raises Damaged.
+    """
+    files: dict[str, Streamed] = {}
+    starts: list[tuple[int, str]] = []
+    at, last = 0, ""
+    while (local := read(at, _LOCAL.size))[:4] == b"PK\x03\x04" and len(local) == _LOCAL.size:
+        fields = _LOCAL.unpack(local)
+        start = at + _LOCAL.size + fields[9]
+        name = read(at + _LOCAL.size, fields[9]).decode("ascii", "replace")
+        if NAME.fullmatch(name) is None or name <= last or start + fields[8] > size:
+            break
+        starts.append((at, name))
+        files[name], last = Streamed(_part(read, start, start + fields[8])), name
+        at = start + fields[8]
+    place = 0
+    for piece in packed(files):
+        if read(place, len(piece)) != piece:
+            before = [name for begin, name in starts if begin <= place]
+            raise Damaged(
+                before[-1] if before and place < at else CONTAINER, f"octet {place} of the container"
+            )
+        place += len(piece)
+    if place != size:
+        raise Damaged(CONTAINER, f"octet {place} of the container")
+    return files
+
+
+def _part(read: Callable[[int, int], bytes], start: int, end: int) -> Callable[[], Iterator[bytes]]:
+    return lambda: (read(at, min(_PIECE, end - at)) for at in range(start, end, _PIECE))
 
 
 def unpack(data: bytes) -> dict[str, bytes]:

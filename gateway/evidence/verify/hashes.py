@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from .container import MANIFEST, SEAL
+from .container import MANIFEST, SEAL, Octets, Streamed
 
 
 def sha256(octets: bytes) -> str:
@@ -13,10 +13,15 @@ def sha256(octets: bytes) -> str:
     return hashlib.sha256(octets).hexdigest()
 
 
-def manifest_of(files: Mapping[str, bytes]) -> bytes:
+def digest_of(octets: Octets) -> str:
+    """Hex SHA-256, of a member."""
+    return octets.digest if isinstance(octets, Streamed) else sha256(octets)
+
+
+def manifest_of(files: Mapping[str, Octets]) -> bytes:
     """What ``sha256sum`` prints for every file that is not the manifest or its signature."""
     named = sorted(name for name in files if name not in (MANIFEST, SEAL))
-    return "".join(f"{sha256(files[name])}  {name}\n" for name in named).encode()
+    return "".join(f"{digest_of(files[name])}  {name}\n" for name in named).encode()
 
 
 def climb(entry: bytes, path: str) -> str:

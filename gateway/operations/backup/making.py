@@ -58,12 +58,16 @@ class Asked(msgspec.Struct, frozen=True):
 def make(home: Path, target: Path, asked: Asked, progress: Progress = lambda what, done, whole: None) -> Made:
     """Write a backup of a home to a file, or under a name of its moment into a folder.
 
-    Raises FileExistsError where there is one, Busy, Unable, Broken, OSError; then nothing is left.
+    Raises Unable (also where there is one), Busy, Broken, OSError; then nothing is left.
     """
     chosen = settings.load(home)
     folder = target if target.is_dir() else target.parent
     if folder.resolve().is_relative_to(home.resolve()):
         raise Unable(f"{folder} is in the home: a backup has to be where the home can be lost")
+    if not folder.is_dir():
+        raise Unable(f"there is no folder {folder}")
+    if target.exists() and not target.is_dir():
+        raise Unable(f"{target} is there already, and nothing is overwritten: give it another name")
     with tempfile.TemporaryDirectory(prefix=".cvan-backup-", suffix=".new", dir=folder) as working:
         _check_links(Path(working))
         # Before the databases: a checkpoint is noted after it is stored, so they have what the note says.
@@ -277,8 +281,11 @@ def _check_links(working: Path) -> None:
 
 
 def _name(fresh: Path, name: Path) -> None:
-    """Give a whole backup its name, for good.  Raises FileExistsError: none is ever replaced."""
-    os.link(fresh, name)
+    """Give a whole backup its name, for good.  Raises Unable where one has it: none is ever replaced."""
+    try:
+        os.link(fresh, name)
+    except FileExistsError as error:
+        raise Unable(f"{name} is there by now, and nothing is overwritten: begin again") from error
     folder = os.open(name.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -109,7 +109,8 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path, "r:*") as tar:
             yield tar
     except SPOILT as error:
-        raise Broken(f"{path}: not a whole backup: {error}") from error
+        why = str(error).partition(":\n")[0]  # what each kind of compression says of it is of no use
+        raise Broken(f"{path}: not a whole backup: {why}") from error
 
 
 def check(path: Path) -> Manifest:

@@ -48,12 +48,12 @@ def backup(
     cvan --home HOME backup /backups/monday.tar.gz --with-keys
     """
     home = need_home(context)
-    if with_keys:
-        click.echo("cvan: private keys are in this backup: keep it as you keep them", err=True)
     try:
         made = backups.make(home, target, Asked(with_keys, archives), _progress(in_json))
     except NOT_MADE as error:
         raise Trouble(f"no backup: {error}") from error
+    if with_keys:
+        click.echo("cvan: private keys are in this backup: keep it as you keep them", err=True)
     manifest, where = made.manifest, made.manifest.position
     value = {
         "file": made.file,

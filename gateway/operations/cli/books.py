@@ -21,7 +21,7 @@ def ledger(context: click.Context) -> Iterator[Ledger]:
     try:
         books = Ledger.open(url, create=True)
     except (LedgerError, LedgerUnavailable, ValueError) as error:
-        raise Trouble(f"the ledger cannot be opened: {error}") from error
+        raise Trouble(f"the ledger{_file(url)} cannot be opened: {error}") from error
     try:
         yield books
     except LedgerUnavailable as error:
@@ -30,6 +30,11 @@ def ledger(context: click.Context) -> Iterator[Ledger]:
         raise Trouble(str(error)) from error
     finally:
         books.close()
+
+
+def _file(url: str) -> str:
+    """Which file it is; a server's answer names itself."""
+    return f" {url.removeprefix('sqlite:///')}" if url.startswith("sqlite:///") else ""
 
 
 def registered(books: Ledger, identity: str) -> Partner:

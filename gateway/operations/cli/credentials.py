@@ -13,14 +13,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import routing
-from gateway.model import Credential, Deadline, Partner, Terms, Use
+from gateway.handbook import Handbook
+from gateway.model import Credential, Deadline, Kind, Partner, Terms, Use
 from gateway.operations.cli.books import ledger, registered
+from gateway.operations.cli.files import knowledge
 from gateway.operations.cli.say import Trouble, as_json, emit
-from gateway.operations.enrolling.checks import Broken, checked_partner
+from gateway.operations.enrolling.checks import Broken, checked_partner, uses_of
 from gateway.operations.expiring import WARNED
 from gateway.storage import Ledger
+from gateway.transport.api import CHANNEL
 
 USES = [use.value for use in Use]
+CHANNELS = (CHANNEL,)
+ENVELOPES = ("xmldsig", "multipart/signed", "application/pkcs7-mime", "edifact")
+"""As a Verified has them."""
 _DEADLINE = re.compile(
     r"([A-Za-z][A-Za-z0-9.:]*|\*)=(answer|before-arrival|before-departure):([0-9]{1,6})([mhd])"
 )
@@ -33,7 +39,11 @@ SHORTEST = 8
 @click.argument("identity")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--use", "uses", multiple=True, type=click.Choice(USES), help="What it proves; default: tls and sign."
+    "--use",
+    "uses",
+    multiple=True,
+    type=click.Choice(USES),
+    help="What it proves; default: tls and sign, as its key usage says.",
 )
 @click.option("--from", "since", type=click.DateTime(), help="UTC; default: at once.")
 @click.option("--until", type=click.DateTime(), help="UTC; default: until it ends itself.")
@@ -62,14 +72,15 @@ def certify(
     cvan --home HOME partner certify vanlink receiver.pem --use push
     """
     now = datetime.now(UTC)
+    octets = certificate_of(path)
     new = Credential(
         fingerprint="",
-        uses=tuple(Use(u) for u in uses) or (Use.TLS, Use.SIGN),
+        uses=registered_uses(path, octets, uses),
         active_from=since.replace(tzinfo=UTC) if since else None,
         active_to=until.replace(tzinfo=UTC) if until else None,
         algorithms=algorithms,
         note=note,
-        certificate=certificate_of(path),
+        certificate=octets,
     )
     with ledger(context) as books:
         before = registered(books, identity)
@@ -187,6 +198,7 @@ def terms(
     cvan --home HOME partner terms oceanline --deadline CRI=before-arrival:24h --deadline CRI=answer:2h
     """
     agreed = Terms(messages, channels, envelopes, profiles, outward, _deadlines(deadlines))
+    _check(knowledge(context.obj), agreed)
     with ledger(context) as books:
         _put(books, msgspec.structs.replace(registered(books, identity), terms=agreed))
     words = {
@@ -201,6 +213,25 @@ def terms(
     emit(
         in_json, {"id": identity, "terms": agreed}, [f"{identity}: agreed", *(lines or ["  nothing special"])]
     )
+
+
+def _check(book: Handbook, agreed: Terms) -> None:
+    """Raises Trouble for a name that nothing has: by a slip a partner could send nothing at all."""
+    kinds = {kind.value for kind in Kind} | {entry.type for entry in book.schemas.entries()}
+    for name in (*agreed.messages, *agreed.outward):
+        type_, *version = name.split(":")
+        held = book.directories.holding(type_)
+        if name not in kinds and not held:
+            raise Trouble(f"no message is called {name}; there are {', '.join(sorted(kinds))}, and EDIFACT's")
+        if len(version) > 1 and book.directories.message(type_, *version[:2], *version[2:3]) is None:
+            raise Trouble(f"{type_} is not in {'.'.join(version[:2])}; it is in {held}")
+    for what, named, known in (
+        ("channel", agreed.channels, CHANNELS),
+        ("envelope", agreed.envelopes, ENVELOPES),
+    ):
+        for name in named:
+            if name not in known:
+                raise Trouble(f"there is no {what} {name}; there are {', '.join(known)}")
 
 
 def _deadlines(told: Iterable[str]) -> tuple[Deadline, ...]:
@@ -227,6 +258,14 @@ def certificate_of(path: Path) -> bytes:
         return x509.load_der_x509_certificate(data).public_bytes(Encoding.DER)
     except ValueError as error:
         raise Trouble(f"{path}: no certificate in PEM or DER") from error
+
+
+def registered_uses(path: Path, octets: bytes, named: Iterable[str] = ()) -> tuple[Use, ...]:
+    """What the certificate in the file is registered for.  Raises Trouble."""
+    try:
+        return uses_of(octets, [Use(name) for name in named])
+    except Broken as error:
+        raise Trouble(f"{path}: {error}") from error
 
 
 def _checked(partner: Partner) -> Partner:

@@ -94,7 +94,9 @@ def show(context: click.Context, what: tuple[str, ...], agency: str, segments: b
         )
     directory = _directory(found, what[-1], agency)
     if directory is None:
-        raise Trouble(f"there is no directory {what[-1]}; there are: {found.expected('', None)}")
+        held = found.holding(what[0].upper()) if len(what) == 2 else ""
+        known = f"{what[0].upper()} is in {held}" if held else "cvan directory list shows all"
+        raise Trouble(f"there is no directory {what[-1]}; {known}")
     if len(what) == 1:
         kinds = list(directory.messages)
         emit(in_json, {"name": directory.name, "agency": directory.agency, "messages": kinds}, kinds)

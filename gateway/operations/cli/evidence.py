@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import security
 from gateway.evidence import verify as verifier
-from gateway.evidence.bundle import NoEvidence, bundle
+from gateway.evidence.bundle import NoEvidence, members
 from gateway.evidence.entries import sha256
 from gateway.evidence.gathered import Gathered, Sealed
 from gateway.operations import notary, settings
-from gateway.operations.cli.say import Trouble, as_json, emit, need_home
+from gateway.operations.cli.say import Trouble, Written, as_json, complaint, emit, need_home
 from gateway.operations.witnessing import ELSEWHERE, Gateway, Witness, told
+from gateway.operations.writing import write_whole
 from gateway.storage import Breach, Ledger, LedgerError
 
 SHOWN = 50
@@ -37,7 +38,7 @@ class Books:
             self.keys = settings.keystore(home, self.settings)
             self.ledger = Ledger.open(settings.database_url(home, self.settings.database.ledger))
         except (LedgerError, ValueError, OSError) as error:
-            raise Trouble(str(error)) from error
+            raise Trouble(complaint(error)) from error
         self.policy = settings.policy(self.settings)
         self.witness = Witness(home)
 
@@ -125,7 +126,7 @@ def evidence() -> None:
 
 @evidence.command()
 @click.argument("identity")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("-o", "--output", type=Written(), required=True)
 @as_json
 @click.pass_context
 def make(context: click.Context, identity: str, output: Path, in_json: bool) -> None:
@@ -141,15 +142,15 @@ def make(context: click.Context, identity: str, output: Path, in_json: bool) -> 
     books.cover()
     gathered, key, at = books.gather(identity), books.key, now()
     try:
-        octets = bundle(gathered, lambda data: key.sign(data, at), key.certificates, books.anchors, at)
-    except (NoEvidence, ValueError) as error:
+        files = members(gathered, lambda data: key.sign(data, at), key.certificates, books.anchors, at)
+        digest = write_whole(output, verifier.packed(files), 0o666)
+    except (NoEvidence, LedgerError, ValueError, OSError) as error:
         raise Trouble(str(error)) from error
-    output.write_bytes(octets)
     prints = sha256(key.der[0])
     value = {
         "file": str(output),
         "submission": gathered.submission.id,
-        "sha256": sha256(octets),
+        "sha256": digest,
         "fingerprint": prints,
     }
     emit(in_json, value, [f"{output}: {gathered.submission.id}, sealed by {prints}"])
@@ -187,7 +188,7 @@ def verify(
             trust, gateway = (*trust, *_trusted(home)), (*gateway, *_own(home))
         steps = verifier.verify(path.read_bytes(), trust, gateway)
     except (OSError, ValueError, LedgerError) as error:
-        raise Trouble(str(error)) from error
+        raise Trouble(complaint(error)) from error
     code = verifier.code_of(steps)
     said = [{"state": state, "what": what, "why": why} for state, what, why in steps]
     emit(in_json, {"code": code, "steps": said}, verifier.lines(steps))

@@ -19,11 +19,13 @@ from gateway.operations import home as homes
 from gateway.operations import reading, settings, translating
 from gateway.operations.cli.say import (
     Trouble,
+    Written,
     as_json,
     emit,
     finding_json,
     finding_lines,
     folded_lines,
+    in_language,
     need_home,
 )
 
@@ -56,10 +58,10 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--language", type=click.Choice(["en", "vi"]), default="en", help="Language of the texts.")
+@in_language
 @as_json
 @click.pass_context
-def check(context: click.Context, paths: tuple[Path, ...], language: str, in_json: bool) -> None:
+def check(context: click.Context, paths: tuple[Path, ...], in_json: bool) -> None:
     """Check messages as customs would, without sending them.
 
     Takes EDIFACT interchanges and WCO or ISO 20022 XML, signed or not (the signature is not proven
@@ -74,7 +76,7 @@ def check(context: click.Context, paths: tuple[Path, ...], language: str, in_jso
     files = expand(paths)
     if not files and not in_json:
         raise Trouble(f"no file in {', '.join(map(str, paths))}")
-    results = list(_check_all(files, book, language, quiet=in_json))
+    results = list(_check_all(files, book, quiet=in_json))
     single = len(files) == 1 and not paths[0].is_dir()
     if in_json:
         values = [_check_json(p, r, book, named=not single) for p, r in results]
@@ -82,13 +84,13 @@ def check(context: click.Context, paths: tuple[Path, ...], language: str, in_jso
         emit(True, values[0] if single else {"accepted": whole, "files": values}, ())
     else:
         for path, result in results:
-            for line in _check_lines(path, result, book, language):
+            for line in _check_lines(path, result, book):
                 click.echo(line)
     sys.exit(max((_exit_code(r) for _, r in results), default=2))
 
 
 def _check_all(
-    files: Sequence[Path], book: handbooks.Handbook, language: str, quiet: bool
+    files: Sequence[Path], book: handbooks.Handbook, quiet: bool
 ) -> Iterator[tuple[Path, reading.Checked]]:
     """Check files one after the other, with progress and the first errors on standard error while it lasts."""
     now = datetime.now(UTC)
@@ -97,7 +99,7 @@ def _check_all(
     columns = (*Progress.get_default_columns(), DownloadColumn(binary_units=False))
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not long) as progress:
         bar = progress.add_task("checking", total=total)
-        told = _Early(progress, book, language) if long and not quiet else None
+        told = _Early(progress, book) if long and not quiet else None
         for path in files:
             yield (
                 path,
@@ -114,17 +116,16 @@ def _check_all(
 class _Early:
     """The first errors, told while the check goes on; the report at the end has them all."""
 
-    def __init__(self, progress: Progress, book: handbooks.Handbook, language: str) -> None:
+    def __init__(self, progress: Progress, book: handbooks.Handbook) -> None:
         self._progress = progress
         self._book = book
-        self._language = language
         self._left = EARLY
 
     def tell(self, finding: Finding) -> None:
         if finding.severity is not Severity.ERROR or self._left <= 0:
             return
         self._left -= 1
-        for line in finding_lines(finding, self._book.catalogue, self._language):
+        for line in finding_lines(finding, self._book.catalogue):
             self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
         if not self._left:
             self._progress.console.print(f"  ... the report has all, these were the first {EARLY} errors")
@@ -161,34 +162,31 @@ def _reference(message: Judged, examined: Examined) -> str:
     return message.reference or message.lrn or examined.reference
 
 
-def _check_lines(
-    path: Path, result: reading.Checked, book: handbooks.Handbook, language: str
-) -> Iterator[str]:
+def _check_lines(path: Path, result: reading.Checked, book: handbooks.Handbook) -> Iterator[str]:
     if result.examined is None:
         yield f"{path}: could not be read"
-        yield from folded_lines(result.findings, book.catalogue, language)
+        yield from folded_lines(result.findings, book.catalogue)
     for examined in result.all:
         name = f"{path}: interchange {examined.reference}" if result.more else str(path)
         yield f"{name}: {outcome(examined).value}"
-        yield from _examined_lines(examined, book, language)
+        yield from _examined_lines(examined, book)
 
 
-def _examined_lines(examined: Examined, book: handbooks.Handbook, language: str) -> Iterator[str]:
-    yield from folded_lines(examined.findings, book.catalogue, language)
+def _examined_lines(examined: Examined, book: handbooks.Handbook) -> Iterator[str]:
+    yield from folded_lines(examined.findings, book.catalogue)
     for message in examined.messages:
         if message.findings or len(examined.messages) == 1:
             name = f"{message.type} {_reference(message, examined)}".rstrip()
             yield f"  {name}: {message.outcome.value}"
-        yield from folded_lines(message.findings, book.catalogue, language)
+        yield from folded_lines(message.findings, book.catalogue)
 
 
 @click.command()
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--to", "target", type=click.Choice(["json", "xml", "edifact"]), required=True)
 @click.option("--directory", default="", help="EDIFACT directory to write, e.g. D.96B; default: a usual one.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output."
-)
+@click.option("-o", "--output", type=Written(), help="Default: standard output.")
+@in_language
 @as_json
 @click.pass_context
 def translate(

@@ -19,7 +19,7 @@ from gateway.operations.cli.keyroom import (
     keystore,
     secret_source,
 )
-from gateway.operations.cli.say import as_json, emit, need_home
+from gateway.operations.cli.say import Written, as_json, emit, need_home
 from gateway.security import KeyUse
 from gateway.security.keystore import inventory, making
 from gateway.security.keystore.files import write_whole
@@ -148,7 +148,7 @@ def _tell_new(
 @click.option("--generation", type=int, help="Default: the one that awaits its certificate, else the active.")
 @click.option("--subject", default="", help="RFC 4514; default: as of the newest certificate.")
 @click.option("--name", "names", multiple=True, help="TLS: host name or address; repeatable.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: printed.")
+@click.option("-o", "--output", type=Written(), help="Default: printed.")
 @as_json
 @click.pass_context
 def keys_csr(

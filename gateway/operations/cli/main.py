@@ -28,7 +28,7 @@ from gateway.operations.cli import (
     server,
     signatures,
 )
-from gateway.operations.cli.say import Trouble
+from gateway.operations.cli.say import Trouble, complaint
 from gateway.operations.interrupt import INTERRUPTED
 
 
@@ -84,6 +84,8 @@ def main() -> None:
     except click.exceptions.Exit as wanted:
         sys.exit(wanted.exit_code)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name == "--home":
+            error = click.UsageError("--home stands before the command: cvan --home HOME ...", error.ctx)
         error.show()
         sys.exit(2)
     except BrokenPipeError:
@@ -91,5 +93,5 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(2)
     except (Trouble, settings.BadSettings, homes.NotEmpty, OSError) as error:
-        click.echo(f"cvan: {error}", err=True)
+        click.echo(f"cvan: {complaint(error)}", err=True)
         sys.exit(2)

@@ -77,6 +77,8 @@ def mandate_add(
         offices=offices,
         form=Form(form),
     )
+    if new.valid_to is not None and new.valid_to <= datetime.now(UTC):
+        raise Trouble(f"--until {new.valid_to:%Y-%m-%d %H:%M} UTC is over: nobody could act by this mandate")
     try:
         new = checked_mandate(new)
     except Broken as error:

@@ -62,7 +62,12 @@ def desk(context: click.Context) -> Iterator[Office]:
         yield office
     except BackendUnavailable as error:
         raise Trouble(f"the office's database is not to be had: {error}") from error
-    except (Unknown, NotAllowed, ValueError) as error:
+    except NotAllowed as error:
+        able = ", ".join(COMMAND_OF[move] for move in error.allowed if move in COMMAND_OF) or "nothing more"
+        raise Trouble(
+            f"{error.registration} is in state {error.state}, where this cannot be done; an officer may now: {able}"
+        ) from error
+    except (Unknown, ValueError) as error:
         raise Trouble(str(error)) from error
     finally:
         office.close()

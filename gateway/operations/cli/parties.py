@@ -18,7 +18,7 @@ from gateway.model.register import body_of
 from gateway.operations import home as homes
 from gateway.operations.cli import rolls
 from gateway.operations.cli.books import ledger, registered
-from gateway.operations.cli.credentials import certificate_of
+from gateway.operations.cli.credentials import certificate_of, registered_uses
 from gateway.operations.cli.say import Trouble, as_json, emit, need_home
 from gateway.operations.enrolling.checks import Broken, checked_partner, is_proven
 from gateway.operations.expiring import PAST, WARNED
@@ -108,7 +108,7 @@ def partner_add(
         types=types,
         limits=Limits(max_bytes=max_bytes, per_minute=per_minute, in_flight=in_flight),
         language=language,
-        credentials=tuple(Credential("", certificate=certificate_of(path)) for path in certificates),
+        credentials=tuple(_credential_in(path) for path in certificates),
     )
     known = _sound(known, issue is not None)
     if issue is not None:
@@ -136,6 +136,12 @@ def _sound(known: Partner, proven: bool) -> Partner:
         return checked_partner(known, proven=proven)
     except Broken as error:
         raise Trouble(str(error)) from error
+
+
+def _credential_in(path: Path) -> Credential:
+    """The certificate in a file, for what it can prove.  Raises Trouble."""
+    octets = certificate_of(path)
+    return Credential("", registered_uses(path, octets), certificate=octets)
 
 
 def _done(known: Partner, before: Partner | None) -> str:
@@ -282,9 +288,14 @@ def _fields(told: dict[str, Any], within: str = "") -> Iterator[str]:
         elif isinstance(value, bool):
             yield f"{within}{name}: {'yes' if value else 'no'}"
         elif isinstance(value, list):
-            yield f"{within}{name}: {', '.join(map(str, value))}"
+            yield f"{within}{name}: {', '.join(map(_item, value))}"
         else:
             yield f"{within}{name}: {value}"
+
+
+def _item(value: object) -> str:
+    """One of several: of what was agreed about times, each time in minutes."""
+    return " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _credential(known: Credential, now: datetime) -> str:

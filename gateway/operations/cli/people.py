@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 import tomllib
@@ -15,7 +16,7 @@ import msgspec
 
 from gateway import transport
 from gateway.operations import reading
-from gateway.operations.cli.say import Trouble, as_json, emit, said_lines
+from gateway.operations.cli.say import Trouble, Written, as_json, complaint, emit, in_language, said_lines
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -50,7 +51,7 @@ def account(folder: Path | None, url: str) -> Account:
     try:
         told = tomllib.loads((folder / "partner.toml").read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise Trouble(f"{folder} is no partner folder: {error}") from error
+        raise Trouble(f"{folder} is no partner folder: {complaint(error)}") from error
     token = os.environ.get("CVAN_TOKEN", "")
     return Account(_secure(url or str(told.get("url", "")), folder), folder, token)
 
@@ -72,7 +73,8 @@ def _secure(url: str, folder: Path) -> str:
 
 
 def as_partner(command: F) -> F:
-    """Add ``--as`` and ``--url`` to a command."""
+    """Add ``--as``, ``--url`` and ``--language`` to a command."""
+    command = in_language(command)
     command = click.option(
         "--url", default="", envvar="CVAN_URL", help="The gateway; default: partner.toml's."
     )(command)
@@ -131,9 +133,7 @@ def _declined(declined: transport.Declined) -> str:
 @click.command()
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--media-type", default="", help="Content-Type of the file; guessed where not given.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Keep the signed receipt."
-)
+@click.option("-o", "--output", type=Written(), help="Keep the signed receipt.")
 @as_partner
 @as_json
 def send(
@@ -150,8 +150,6 @@ def send(
     receipt, told = ask(
         account(folder, url), lambda client: _submit(client, body, media_type or reading.media_type(body))
     )
-    if output is not None:
-        output.write_bytes(reading.as_file(receipt.media_type, receipt.body))
     again = " (as before)" if receipt.repeated else ""
     value = {
         "submission": receipt.submission,
@@ -162,7 +160,19 @@ def send(
         "messages": told.messages if told else (),
     }
     emit(in_json, value, [f"{receipt.submission}: {receipt.outcome}{again}", *_why(told)])
+    if output is not None:
+        _keep(output, receipt)
     sys.exit(0 if receipt.outcome == "accepted" else 1)
+
+
+def _keep(output: Path, receipt: transport.Receipt) -> None:
+    """Write the receipt.  Raises Trouble: what was sent is with the gateway all the same."""
+    try:
+        output.write_bytes(reading.as_file(receipt.media_type, receipt.body))
+    except OSError as error:
+        raise Trouble(
+            f"the receipt is not kept: {complaint(error)}; send the same file again to get the same receipt"
+        ) from error
 
 
 async def _submit(
@@ -253,14 +263,12 @@ def _account(who: Who, folder: Path | None, url: str) -> Account:
 
 @mailbox.command()
 @click.argument("identity")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output."
-)
+@click.option("-o", "--output", type=Written(), help="Default: standard output.")
 @as_partner
 @as_json
 @click.pass_obj
 def fetch(who: Who, identity: str, output: Path | None, folder: Path | None, url: str, in_json: bool) -> None:
-    """Fetch one message as it was signed.
+    """Fetch one message as it was signed; with --json and no file its octets are in base64.
 
     \b
     cvan mailbox fetch ID --as partners/anphat -o decision.xml
@@ -269,6 +277,8 @@ def fetch(who: Who, identity: str, output: Path | None, folder: Path | None, url
     if output is not None:
         output.write_bytes(reading.as_file(message.media_type, message.body))
     value = {"id": message.id, "kind": message.kind, "media_type": message.media_type}
+    if output is None:
+        value["content"] = base64.b64encode(message.body).decode()
     if in_json or output is not None:
         emit(in_json, value, [f"{output}: {message.kind}, {message.media_type}"])
     else:
@@ -284,10 +294,14 @@ def ack(who: Who, identities: tuple[str, ...], folder: Path | None, url: str, in
     """Say that these messages are safely received.
 
     \b
+    Exit code: 0 all, as often as it is said; 1 some are no messages of this mailbox.
     cvan mailbox ack ID ID --as partners/anphat
     """
     count = ask(_account(who, folder, url), lambda client: client.acknowledge(identities))
-    emit(in_json, {"acknowledged": count}, [f"acknowledged: {count}"])
+    wrong = len(set(identities)) - count
+    more = f"; {wrong} are no messages of this mailbox" if wrong else ""
+    emit(in_json, {"acknowledged": count}, [f"acknowledged: {count}{more}"])
+    sys.exit(1 if wrong else 0)
 
 
 COMMANDS = (send, status, mailbox)

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import security
+from gateway.model.finding import load_catalogue
 from gateway.operations import settings
 from gateway.operations.cli.books import ledger
 from gateway.operations.cli.say import Trouble, as_json, emit, need_home
@@ -122,24 +123,25 @@ def take_in(context: click.Context, file: Path, issuer: Path | None, in_json: bo
     home = need_home(context)
     chosen = settings.load(home)
     policy, now = settings.policy(chosen), datetime.now(UTC)
-    der = _der(file.read_bytes())
+    der = _der(file)
     with ledger(context) as books:
         trust = security.Trust.load(home / chosen.keys.trust)
         met = books.certificates(SHOWN, now)
-        made = _read(der, _issuers(trust, issuer, met), policy, now)
+        made = _read(der, _issuers(trust, issuer, met), policy, now, home)
         books.learn([_learned(kept, now, file.name) for kept in _kept(made, met)])
     ended = "" if made.until > now else "; it has ended, and tells only what was revoked"
     value = {"entries": len(made), "until": made.until, "number": made.number}
     emit(in_json, value, [f"{len(made)} revoked certificates, until {made.until:%Y-%m-%d %H:%M}{ended}"])
 
 
-def _der(octets: bytes) -> bytes:
-    if b"-----BEGIN X509 CRL-----" not in octets:
-        return octets
+def _der(file: Path) -> bytes:
+    """The list in it, whoever signed it.  Raises Trouble."""
+    octets = file.read_bytes()
+    load = x509.load_pem_x509_crl if b"-----BEGIN X509 CRL-----" in octets else x509.load_der_x509_crl
     try:
-        return x509.load_pem_x509_crl(octets).public_bytes(Encoding.DER)
+        return load(octets).public_bytes(Encoding.DER)
     except ValueError as error:
-        raise Trouble(f"no readable CRL: {error}") from error
+        raise Trouble(f"{file}: no CRL in DER or PEM") from error
 
 
 def _kept(made: asked.RevokedList, met: Sequence[Known]) -> Iterator[asked.Kept]:
@@ -172,7 +174,7 @@ def _issuers(trust: security.Trust, named: Path | None, met: Sequence[Known]) ->
 
 
 def _read(
-    der: bytes, issuers: Iterable[x509.Certificate], policy: security.Policy, now: datetime
+    der: bytes, issuers: Iterable[x509.Certificate], policy: security.Policy, now: datetime, home: Path
 ) -> asked.RevokedList:
     """The list by that issuer who signed it; the complaint is of the last one that has its name."""
     fault: security.Refused | None = None
@@ -182,10 +184,10 @@ def _read(
         except security.Refused as refused:
             if fault is None or refused.code != "SIG331":
                 fault = refused
-    found = fault.findings[0] if fault is not None else None
-    raise Trouble(
-        "no anchor" if found is None else f"{found.code}: found {found.found}, wanted {found.expected}"
-    )
+    if fault is None:
+        raise Trouble("there is no anchor in the home that could have signed it; name its issuer: --issuer")
+    catalogue = load_catalogue(home / "mappings" / "findings")
+    raise Trouble("; ".join(f"{found.code} {catalogue.say(found)}" for found in fault.findings))
 
 
 def _told(known: Known, revocations: security.Revocations, policy: security.Policy, now: datetime) -> Told:

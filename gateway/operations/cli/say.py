@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from gateway.model import Catalogue, Finding, Place
 from gateway.model.finding import Severity
+from gateway.model.stored import Stored
 from gateway.transport import Said
 
 ALIKE = 5
 """Findings that are alike and are told one by one to a person."""
+
+LANGUAGES = ("en", "vi")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,24 +29,73 @@ class Trouble(Exception):
     """Something the person at the keyboard can mend; the text says what."""
 
 
+class Written(click.Path):
+    """A file that the command writes in the end: a place where it cannot be is told before anything is done."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.  Raises Trouble."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            raise Trouble(f"{path} cannot be written: there is no folder {path.parent}")
+        if not path.exists() and not os.access(path.parent, os.W_OK):
+            raise Trouble(f"{path} cannot be written: the folder {path.parent} lets you write nothing")
+        return path
+
+
+def complaint(error: Exception) -> str:
+    """What an error says to a person: of one of the system's the file and why, not its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
+
+
 def as_json(command: F) -> F:
     """Add ``--json`` to a command."""
     return click.option("--json", "in_json", is_flag=True, help="Print one JSON value instead.")(command)
 
 
+def in_language(command: F) -> F:
+    """Add ``--language`` to a command: the language in which said_lines and finding_lines speak."""
+    return click.option(
+        "--language",
+        type=click.Choice(LANGUAGES),
+        default=LANGUAGES[0],
+        envvar="CVAN_LANGUAGE",
+        expose_value=False,
+        callback=_speak,
+        help="Language of the texts; or set CVAN_LANGUAGE.",
+    )(command)
+
+
+def _speak(context: click.Context, option: click.Parameter, language: str) -> None:
+    if context.get_parameter_source(str(option.name)) is not ParameterSource.DEFAULT:
+        context.meta[__name__] = language  # of a group it holds for its commands
+
+
+def spoken() -> str:
+    """The language that the command was asked to speak."""
+    context = click.get_current_context(silent=True)
+    return LANGUAGES[0] if context is None else context.meta.get(__name__, LANGUAGES[0])
+
+
 def emit(in_json: bool, value: object, lines: Iterable[str]) -> None:
     """Print the value as JSON, or the lines."""
     if in_json:
-        encoded = msgspec.json.encode(value, enc_hook=_path)
+        encoded = msgspec.json.encode(value, enc_hook=_plain)
         click.echo(msgspec.json.format(encoded, indent=2).decode())
         return
     for line in lines:
         click.echo(line)
 
 
-def _path(value: object) -> str:
+def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Stored):
+        return list(value)
     raise TypeError(f"no JSON is made of a {type(value).__name__}")
 
 
@@ -68,7 +122,7 @@ def finding_json(finding: Finding, catalogue: Catalogue) -> dict[str, object]:
     }
 
 
-def folded_lines(findings: Sequence[Finding], catalogue: Catalogue, language: str = "en") -> Iterator[str]:
+def folded_lines(findings: Sequence[Finding], catalogue: Catalogue) -> Iterator[str]:
     """Findings for a person; of those that are alike, the first few and how many more.
 
     Errors are alike that differ in their segment only; warnings also where what was found differs.
@@ -77,7 +131,7 @@ def folded_lines(findings: Sequence[Finding], catalogue: Catalogue, language: st
     for finding in sorted(findings, key=lambda finding: finding.place.offset):
         met[_kind(finding)] += 1
         if met[_kind(finding)] <= ALIKE:
-            yield from finding_lines(finding, catalogue, language)
+            yield from finding_lines(finding, catalogue)
     for (code, tag, *_), number in met.items():
         if number > ALIKE:
             yield f"          ... and {number - ALIKE} more {code} like this in {tag}"
@@ -89,11 +143,11 @@ def _kind(finding: Finding) -> tuple[str, ...]:
     return finding.code, where_, finding.expected, finding.found if finding.severity is Severity.ERROR else ""
 
 
-def finding_lines(finding: Finding, catalogue: Catalogue, language: str = "en") -> list[str]:
+def finding_lines(finding: Finding, catalogue: Catalogue) -> list[str]:
     """A finding for a person: severity, code and place on one line, the sentence below."""
     return [
         f"  {finding.severity.value:7} {finding.code:8} {where(finding.place)}".rstrip(),
-        f"          {catalogue.say(finding, language)}",
+        f"          {catalogue.say(finding, spoken())}",
     ]
 
 
@@ -101,7 +155,7 @@ def said_lines(said: Said) -> list[str]:
     """A finding that a gateway told, as finding_lines prints our own."""
     return [
         f"  {said.severity.value:7} {said.code:8} {where(said.place)}".rstrip(),
-        f"          {said.text}",
+        f"          {said.text_vi if spoken() == 'vi' else said.text}",
     ]
 
 

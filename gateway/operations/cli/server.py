@@ -14,7 +14,7 @@ from adapters.clearance import ConfigBroken, SchemaTooNew
 from gateway import transport
 from gateway.adapter import BackendUnavailable
 from gateway.operations import home as homes
-from gateway.operations.cli.say import Trouble, as_json, emit, need_home
+from gateway.operations.cli.say import Trouble, as_json, complaint, emit, need_home
 from gateway.storage import LedgerError
 
 UNSTARTABLE = (
@@ -45,11 +45,15 @@ def init(folder: Path, development: bool, in_json: bool) -> None:
     cvan init /var/lib/cvan
     """
     homes.create(folder, development=development)
-    lines = [f"{folder}: ready", f"next: cvan --home {folder} run"]
+    lines = [f"{folder}: ready"]
     if development:
-        lines.insert(
-            1, "keys are from a development authority made just now: for trying out, not for production"
+        lines.append(
+            "keys are from a development authority made just now: for trying out, not for production"
         )
+    else:
+        lines.append(f"next: cvan --home {folder} keys new --use signing, and --use tls; have them certified")
+        lines.append(f"then: authorities of partners into {folder / 'keystore' / 'trust'}")
+    lines.append(f"next: cvan --home {folder} run" if development else f"then: cvan --home {folder} run")
     emit(in_json, {"home": str(folder), "development": development}, lines)
 
 
@@ -82,7 +86,7 @@ def run(context: click.Context, door: int | None, verbose: bool) -> None:
         else:
             processes.serve_door(home, reactor, door)
     except (*UNSTARTABLE, processes.NotOpened) as error:
-        click.echo(f"cvan: the gateway cannot start: {error}", err=True)
+        click.echo(f"cvan: the gateway cannot start: {complaint(error)}", err=True)
         # Nothing was taken in yet; threads that were begun before the failure would keep the process.
         os._exit(2)
 

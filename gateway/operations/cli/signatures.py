@@ -16,7 +16,17 @@ from gateway.model.finding import load_catalogue
 from gateway.operations import home as homes
 from gateway.operations import reading, settings, stamping
 from gateway.operations.cli.files import knowledge
-from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, finding_lines, need_home
+from gateway.operations.cli.say import (
+    Trouble,
+    Written,
+    as_json,
+    complaint,
+    emit,
+    finding_json,
+    finding_lines,
+    in_language,
+    need_home,
+)
 
 
 @click.command()
@@ -35,6 +45,7 @@ from gateway.operations.cli.say import Trouble, as_json, emit, finding_json, fin
 @click.option(
     "--decrypt", is_flag=True, help="Open what is encrypted, with the decryption keys of the home's keystore."
 )
+@in_language
 @as_json
 @click.pass_context
 def verify(
@@ -147,7 +158,7 @@ def _decrypting(home: Path) -> tuple[security.DecryptionKey, ...]:
     type=click.Path(exists=True, path_type=Path),
     help="Anchors of that authority: a PEM file, or a folder of them; default: the home's keystore/tsa.",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("-o", "--output", type=Written(), required=True)
 @as_json
 @click.pass_context
 def sign(
@@ -186,7 +197,7 @@ def sign(
         octets = path.read_bytes()
         media_type, body = reading.sign(octets, signing, envelope, now, profile, stamp, xades or "", material)
     except (OSError, ValueError, stamping.NotStamped) as error:
-        raise Trouble(f"{path} cannot be signed: {error}") from error
+        raise Trouble(f"{path} cannot be signed: {complaint(error)}") from error
     except safexml.XmlRefused as refused:
         catalogue = load_catalogue(homes.shipped() / "mappings" / "findings")
         why = "; ".join(f"line {f.place.line}: {catalogue.say(f)}" for f in refused.findings)

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway import security, transport
-from gateway.model import Credential, Kind, Mandate, Partner
+from gateway.model import Credential, Kind, Mandate, Partner, Use
 from gateway.security.policy import ALGORITHMS
 
 IDENTITY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -33,6 +34,15 @@ MAX_TEXT = 500
 
 MAX_MINUTES = 366 * 1_440
 """Of a deadline: a year."""
+
+
+_ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
+_PURPOSES = {
+    Use.TLS: frozenset({ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string, _ANY}),
+    Use.SIGN: security.PURPOSES,
+    Use.PUSH: frozenset({ExtendedKeyUsageOID.SERVER_AUTH.dotted_string, _ANY}),
+}
+"""Extended key usages, one of which a certificate with any must have, as doors and proofs ask for them."""
 
 
 class Broken(ValueError):
@@ -115,6 +125,33 @@ def _within_its_life(credential: Credential) -> None:
             f"certificate {credential.fingerprint[:16]}: its window {wrong} UTC, "
             f"the certificate itself ends at {end:%Y-%m-%d %H:%M} UTC"
         )
+
+
+def fit_for(certificate: bytes) -> tuple[Use, ...]:
+    """What a certificate (DER) can prove, by its extended key usage.  Raises Broken."""
+    try:
+        extensions = x509.load_der_x509_certificate(certificate).extensions
+        found = {p.dotted_string for p in extensions.get_extension_for_class(x509.ExtendedKeyUsage).value}
+    except x509.ExtensionNotFound:
+        return tuple(Use)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise Broken(f"no certificate in DER: {error}") from error
+    return tuple(use for use, wanted in _PURPOSES.items() if not wanted.isdisjoint(found))
+
+
+def uses_of(certificate: bytes, named: Iterable[Use] = ()) -> tuple[Use, ...]:
+    """What a certificate is registered for: the uses that are named, else TLS and signatures as far as it
+    is made for them.  Raises Broken where it is not: doors would refuse it, and no subject would help."""
+    fit = fit_for(certificate)
+    chosen = tuple(named) or tuple(use for use in (Use.TLS, Use.SIGN) if use in fit)
+    unfit = [use.value for use in chosen if use not in fit]
+    if unfit or not chosen:
+        made = ", ".join(use.value for use in fit) or "nothing of that"
+        wanted = ", ".join(unfit) or "tls or sign"
+        raise Broken(
+            f"the certificate cannot be used for {wanted}: by its extended key usage it is for {made}"
+        )
+    return chosen
 
 
 def described(credential: Credential) -> Credential:

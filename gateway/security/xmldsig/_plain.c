@@ -8,6 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_SCOPES 32
@@ -21,12 +22,15 @@ typedef struct {
 typedef struct {
     Name prefix, uri;
     Py_ssize_t depth;
+    char *held; /* the octets of both, where they outlive the window that they came in */
 } Scope;
 
 typedef struct {
     const char *at, *end;
     bool idle; /* some namespace is declared where nothing uses it */
     Py_ssize_t depth; /* of the element whose content is being read; the root's is 1 */
+    bool in_windows;
+    Py_ssize_t opening, inside; /* where the root's start tag begins and ends, in the first window */
     int count;
     Scope scopes[MAX_SCOPES];
 } Scan;
@@ -187,8 +191,28 @@ declare(Scan *scan, Name prefix, Name uri)
             break;
         }
     }
-    scan->scopes[scan->count++] = (Scope){prefix, uri, scan->depth};
+    char *held = NULL;
+    if (scan->in_windows) {
+        held = malloc((size_t)(prefix.size + uri.size));
+        if (held == NULL) {
+            return false;
+        }
+        memcpy(held, prefix.at, (size_t)prefix.size);
+        memcpy(held + prefix.size, uri.at, (size_t)uri.size);
+        prefix.at = held;
+        uri.at = held + prefix.size;
+    }
+    scan->scopes[scan->count++] = (Scope){prefix, uri, scan->depth, held};
     return true;
+}
+
+/* What an element declared means nothing behind it. */
+static void
+forget(Scan *scan, Py_ssize_t depth)
+{
+    while (scan->count > 0 && scan->scopes[scan->count - 1].depth >= depth) {
+        free(scan->scopes[--scan->count].held);
+    }
 }
 
 /* Whether a prefix was declared; none needs to be. */
@@ -272,44 +296,81 @@ skip(Scan *scan)
     return open == 0;
 }
 
-/* The root and all in it; where the Signature, its last child, begins and ends. */
+/* Whether the next tag begins the root's Signature. */
+static bool
+is_signature(Scan *scan)
+{
+    const char *tag = scan->at;
+    Name prefix, local;
+    bool found = scan->depth == 1 && TAKE(scan, "<") && name(scan, &prefix, &local) && is(local, "Signature", 9);
+    scan->at = tag;
+    return found;
+}
+
+/* The next tag; of a start tag in a window that it is no other Signature's: whoever has the document whole asks its
+   tree. */
+static bool
+tag(Scan *scan)
+{
+    Name prefix, local;
+    if (TAKE(scan, "</")) {
+        if (!pass(scan, STOPS_NAME) || !TAKE(scan, ">")) {
+            return false;
+        }
+        forget(scan, scan->depth--);
+        return true;
+    }
+    if (!TAKE(scan, "<") || !name(scan, &prefix, &local) || local.at[0] == '!' || local.at[0] == '?') {
+        return false;
+    }
+    if (scan->in_windows && is(local, "Signature", 9)) {
+        return false;
+    }
+    scan->depth++;
+    return attributes(scan, prefix);
+}
+
+/* All from the root's start tag on; where the Signature, its last child, begins and ends. */
 static bool
 root(Scan *scan, const char **start, const char **end)
 {
     *start = *end = NULL;
     do {
-        const char *tag = scan->at;
-        if (TAKE(scan, "</")) {
-            if (!pass(scan, STOPS_NAME) || !TAKE(scan, ">")) {
-                return false;
-            }
-            while (scan->count > 0 && scan->scopes[scan->count - 1].depth == scan->depth) {
-                scan->count--;
-            }
-            scan->depth--;
-            continue;
-        }
-        Name prefix, local;
-        if (!TAKE(scan, "<") || (scan->depth == 1 && *start != NULL) || !name(scan, &prefix, &local)) {
-            return false;
-        }
-        if (scan->depth == 1 && is(local, "Signature", 9)) {
-            *start = scan->at = tag;
+        if (*start == NULL && is_signature(scan)) {
+            *start = scan->at;
             if (!skip(scan)) {
                 return false;
             }
             *end = scan->at;
-            continue;
         }
-        if (local.at[0] == '!' || local.at[0] == '?') {
-            return false;
-        }
-        scan->depth++;
-        if (!attributes(scan, prefix)) {
+        else if ((*start != NULL && !begins(scan, "</", 2)) || !tag(scan)) {
             return false;
         }
     } while (scan->depth > 0 && text(scan));
     return scan->depth == 0 && *start != NULL;
+}
+
+/* What stands before the root. */
+static bool
+prolog(Scan *scan)
+{
+    if (begins(scan, "<?xml ", 6)) {
+        const char *end = memchr(scan->at, '>', (size_t)(scan->end - scan->at));
+        if (end == NULL) {
+            return false;
+        }
+        scan->at = end + 1;
+    }
+    pass_blank(scan);
+    return true;
+}
+
+/* What stands behind it, and nothing else does. */
+static bool
+epilog(Scan *scan)
+{
+    pass_blank(scan);
+    return scan->at == scan->end;
 }
 
 static PyObject *
@@ -322,19 +383,11 @@ find(PyObject *module, PyObject *octets)
     Py_ssize_t size = PyBytes_GET_SIZE(octets);
     const char *whole = PyBytes_AS_STRING(octets), *start = NULL, *end = NULL;
     Scan scan = {.at = whole, .end = whole + size};
-    bool found = true;
-    if (begins(&scan, "<?xml ", 6)) {
-        found = (scan.at = memchr(scan.at, '>', (size_t)size)) != NULL;
-        scan.at += found;
-    }
-    if (found) {
-        pass_blank(&scan);
-    }
+    bool found = prolog(&scan);
     const char *opening = scan.at, *closing = NULL;
     if (found && (found = root(&scan, &start, &end))) {
         closing = scan.at;
-        pass_blank(&scan);
-        found = scan.at == scan.end;
+        found = epilog(&scan);
     }
     if (!found) {
         Py_RETURN_NONE;
@@ -343,8 +396,102 @@ find(PyObject *module, PyObject *octets)
     return Py_BuildValue("nnnnO", opening - whole, start - whole, end - whole, closing - whole, idle);
 }
 
+#define CAPSULE "gateway.security.xmldsig._plain.scan"
+
+static void
+drop(PyObject *capsule)
+{
+    Scan *scan = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (scan != NULL) {
+        forget(scan, 0);
+        free(scan);
+    }
+}
+
+static PyObject *
+begin(PyObject *module, PyObject *none)
+{
+    Scan *scan = calloc(1, sizeof(Scan));
+    if (scan == NULL) {
+        return PyErr_NoMemory();
+    }
+    scan->in_windows = true;
+    PyObject *capsule = PyCapsule_New(scan, CAPSULE, drop);
+    if (capsule == NULL) {
+        free(scan);
+    }
+    return capsule;
+}
+
+/* The scan, on a window; NULL with an exception where these are none. */
+static Scan *
+on_window(PyObject *args, const char **whole)
+{
+    PyObject *capsule, *octets;
+    if (!PyArg_ParseTuple(args, "OS", &capsule, &octets)) {
+        return NULL;
+    }
+    Scan *scan = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (scan != NULL) {
+        scan->at = *whole = PyBytes_AS_STRING(octets);
+        scan->end = *whole + PyBytes_GET_SIZE(octets);
+    }
+    return scan;
+}
+
+static PyObject *
+go(PyObject *module, PyObject *args)
+{
+    const char *whole;
+    Scan *scan = on_window(args, &whole);
+    if (scan == NULL) {
+        return NULL;
+    }
+    if (scan->inside == 0) {
+        bool found = prolog(scan);
+        scan->opening = scan->at - whole;
+        found = found && tag(scan);
+        scan->inside = scan->at - whole;
+        if (!found || (!text(scan) && scan->at < scan->end)) {
+            Py_RETURN_NONE;
+        }
+    }
+    while (scan->at < scan->end && !is_signature(scan)) {
+        if (!tag(scan) || scan->depth <= 0 || (!text(scan) && scan->at < scan->end)) {
+            Py_RETURN_NONE;
+        }
+    }
+    return PyLong_FromSsize_t(scan->at - whole);
+}
+
+static PyObject *
+end(PyObject *module, PyObject *args)
+{
+    const char *whole;
+    Scan *scan = on_window(args, &whole);
+    if (scan == NULL) {
+        return NULL;
+    }
+    const char *start, *behind;
+    Py_ssize_t depth = scan->depth;
+    if (depth != 1 || !is_signature(scan) || !root(scan, &start, &behind)) {
+        Py_RETURN_NONE;
+    }
+    Py_ssize_t closing = scan->at - whole;
+    if (!epilog(scan)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *idle = scan->idle ? Py_True : Py_False;
+    return Py_BuildValue("nnnnO", scan->opening, scan->inside, behind - whole, closing, idle);
+}
+
 static PyMethodDef methods[] = {
     {"find", find, METH_O, "where the document begins, its signature begins and ends, the document ends; idle"},
+    {"begin", begin, METH_NOARGS, "a scan of a document in windows"},
+    {"go", go, METH_VARARGS, "how much of a window comes before the signature; None: it is not plain"},
+    {"end", end, METH_VARARGS,
+     "of what begins with the signature: where the root's start tag begins and ends, the signature and the document "
+     "end; idle"},
     {NULL, NULL, 0, NULL},
 };
 

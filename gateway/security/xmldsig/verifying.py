@@ -30,7 +30,7 @@ from gateway.security.refused import Refused, refusal
 from gateway.security.verified import EDIFACT, MULTIPART_SIGNED, SEAL, XML, XMLDSIG, Verified
 from gateway.security.xmldsig.canonical import canonical, canonical_part
 from gateway.security.xmldsig.forms import FORMS
-from gateway.security.xmldsig.plain import Plain, plain_of
+from gateway.security.xmldsig.plain import Plain, PlainStretch, plain_of
 from gateway.security.xmldsig.properties import Qualifying, read_properties
 from gateway.security.xmldsig.qualified import judge_qualified
 from gateway.security.xmldsig.shapes import (
@@ -131,6 +131,23 @@ def prove(
     return Proven(judged.content, place.shape, signer, judged.proof, judged.findings)
 
 
+def prove_in_file(
+    plain: PlainStretch, trust: Trust, policy: Policy, now: datetime
+) -> tuple[Signer, Proof] | None:
+    """As `prove`, of a document that is canonical as it came, by a signature of the whole and without properties;
+    None for any other.  What was proven is ``plain.content()``.  Raises Refused."""
+    root = read_document(plain.hollow(), policy)
+    signature = read_signature(only_signature(root), policy)
+    profile = signature.profile
+    if not profile.whole or signature.objects or not plain.is_canonical(c14n_of_target(profile.targets[0])):
+        return None
+    signer, proof, _ = _signed_by(signature, ENVELOPED, trust, policy, now, check_by_key)
+    target = profile.targets[0]
+    if plain.content().digest(target.digest) != signature.digests[0]:
+        raise refusal("SIG011", part="DigestValue", found=target.uri)
+    return signer, proof
+
+
 def _prove_simple(
     root: etree._Element,
     signature: XmlSignature,
@@ -144,8 +161,21 @@ def _prove_simple(
 ) -> Proven:
     """Prove a signature without properties.  ``place``: a shape's name where the whole document is covered, and
     nothing more has to be known of it: most messages are such, and take the short way."""
-    profile = signature.profile
     shape = place if isinstance(place, str) else place.shape
+    signer, proof, theirs = _signed_by(signature, shape, trust, policy, now, check)
+    if isinstance(place, str):
+        content = take_whole(root, signature, signature.profile.targets[0], plain)
+        _check_digests(signature, (content.octets,), theirs)
+    else:
+        content, _ = _taken(root, signature, place, None, policy, theirs, beside, plain)
+    return Proven(content, shape, signer, proof)
+
+
+def _signed_by(
+    signature: XmlSignature, shape: str, trust: Trust, policy: Policy, now: datetime, check: Check
+) -> tuple[Signer, Proof, Sequence[bytes] | None]:
+    """Who signed, by a signature without properties; the digests are not looked at yet."""
+    profile = signature.profile
     digests = [target.digest for target in profile.targets]
     legacy = admitted(profile.algorithm, digests, policy, now, "SignedInfo", shape)
     if policy.level:
@@ -154,13 +184,8 @@ def _prove_simple(
     chain, proof = trust.prove(signature.certificates, policy, now)
     theirs = check(signature, chain.certificates[0], chain.key)
     remember(signature)
-    if isinstance(place, str):
-        content = take_whole(root, signature, profile.targets[0], plain)
-        _check_digests(signature, (content.octets,), theirs)
-    else:
-        content, _ = _taken(root, signature, place, None, policy, theirs, beside, plain)
     signer = msgspec.structs.replace(chain.signer, algorithm=profile.algorithm.name, profile=legacy)
-    return Proven(content, shape, signer, proof)
+    return signer, proof, theirs
 
 
 def _taken(

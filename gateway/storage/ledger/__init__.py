@@ -15,5 +15,5 @@ from gateway.storage.ledger.submissions import Submissions
 __all__ = ["Ledger"]
 
 
-class Ledger(Submissions, Slices, Revocations, Deliveries, Operating, Evidence, Enrolment):
+class Ledger(Submissions, Revocations, Deliveries, Operating, Evidence, Enrolment, Slices):
     """An open ledger; threads may share it."""

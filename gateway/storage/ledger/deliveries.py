@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from gateway.model import Decision, Delivery, Handover, Outgoing
 from gateway.storage import breaking, claiming, courier, deciding, publishing, skipping
 from gateway.storage.breaking import Breaker
-from gateway.storage.ledger.opened import Opened
+from gateway.storage.ledger.slices import Slices
 from gateway.storage.records import Addressed, Recorded
 
 
-class Deliveries(Opened):
+class Deliveries(Slices):
     """Deliveries to the back end and to partners; decisions with their answers."""
 
     def claim_due(
@@ -47,8 +47,12 @@ class Deliveries(Opened):
         return self._write(lambda c: claiming.renew(c, owner, ids, until))
 
     def handovers(self, deliveries: Sequence[Delivery]) -> list[Handover]:
-        """The declarations these carry, in order; one whose payload is no accepted message is left out."""
-        return self._read(lambda c: courier.handovers(c, deliveries))
+        """The declarations these carry, in order; one whose payload is no accepted message is left out.
+
+        A very long one's root is a `model.shelf.Long` that reads of the ledger whenever it is gone through: then
+        it raises LedgerUnavailable.
+        """
+        return self._read(lambda c: courier.handovers(c, deliveries, self.sliced))
 
     def outgoings(self, deliveries: Sequence[Delivery]) -> dict[str, Outgoing]:
         """The messages to partners these carry, by outgoing id."""

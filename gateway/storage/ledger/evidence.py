@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -12,12 +13,14 @@ from gateway.evidence.gathered import Gathered, Sealed
 from gateway.security import SigningKey
 from gateway.storage import auditing, checkpoints, comparing, departing, gathering, retention
 from gateway.storage.auditing import Audited, Breach
-from gateway.storage.ledger.opened import Opened
+from gateway.storage.ledger.slices import Slices
 from gateway.storage.months import Month
-from gateway.storage.retention import Archived
+from gateway.storage.retention import Archived, Outline
+
+T = TypeVar("T")
 
 
-class Evidence(Opened):
+class Evidence(Slices):
     """What proves later what was stored."""
 
     def cover(
@@ -80,17 +83,19 @@ class Evidence(Opened):
         where the page ends, "" where it is the last."""
         return self._read(lambda c: retention.old(c, before, after, limit))
 
-    def dump(self, ids: Sequence[str]) -> list[Row]:
-        """The rows that leave with these submissions when they are archived."""
-        return self._read(lambda c: retention.dump(c, ids))
+    def dumped(self, ids: Sequence[str], take: Callable[[Iterator[Row]], T]) -> T:
+        """What is made of the rows that leave with these submissions when they are archived; ``take`` may be begun
+        again, with all of them."""
+        return self._read(lambda c: take(retention.dump(c, ids)))
 
-    def remove(self, ids: Sequence[str], rows: Sequence[Row], name: str, digest: str) -> None:
-        """Take archived submissions out.  Raises retention.Changed where they are not as the rows say."""
-        self._attest(lambda c, page: retention.remove(c, ids, rows, name, digest, page))
+    def remove(self, ids: Sequence[str], kept: Outline, name: str, digest: str) -> None:
+        """Take archived submissions out.  Raises retention.Changed where they are not as the archive has them."""
+        self._attest(lambda c, page: retention.remove(c, ids, kept, name, digest, page))
 
-    def restore(self, ids: Sequence[str], rows: Sequence[Row]) -> list[str]:
-        """Bring submissions back with the rows of their archive; those that were away."""
-        return self._attest(lambda c, page: retention.restore(c, ids, rows, page))
+    def restore(self, ids: Sequence[str], rows: Callable[[], Iterable[Row]]) -> list[str]:
+        """Bring submissions back with the rows of their archive, which are gone through each time that it is tried;
+        those that were away."""
+        return self._attest(lambda c, page: retention.restore(c, ids, rows(), page))
 
     def archived_months(self) -> list[Month]:
         """Months of which something is archived and partitions are still here; none on SQLite."""
@@ -113,5 +118,6 @@ class Evidence(Opened):
         return self._read(lambda c: retention.attested_digests(c, submission))
 
     def gather(self, submission: str) -> Gathered | None:
-        """All that is stored about a submission; None where it is unknown."""
-        return self._read(lambda c: gathering.gather(c, submission))
+        """All that is stored about a submission; None where it is unknown.  What is long of it is read again
+        whenever it is gone through."""
+        return self._read(lambda c: gathering.gather(c, submission, self.sliced))

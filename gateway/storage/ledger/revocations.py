@@ -81,7 +81,10 @@ class Revocations(Opened):
                 attesting.held(page, msgspec.structs.replace(submission, id=held.id))
             return held
 
-        return self._attest(hold)
+        held = self._attest(hold)
+        if held.id != submission.id:
+            self._database.confirm()  # nothing may have been written, and its sender is told that it is kept
+        return held
 
     def holding(self, partner: str, submission_id: str) -> Holding | None:
         """The partner's own held submission, or what became of it."""

@@ -36,15 +36,20 @@ class Slices(Opened):
         """One row of a part; None behind the last."""
         return self._read(lambda c: slices.one(c, submission, part, number))
 
-    def sweep_slices(self, before: str) -> int:
-        """Drop some slices of submissions of ids below ``before`` that are neither stored nor waited for; how
-        many."""
+    def slice_count(self, submission: str, part: int) -> int:
+        """The rows of a part."""
+        return self._read(lambda c: slices.rows(c, [(submission, part)])).get((submission, part), 0)
+
+    def sweep_slices(self, before: str, after: str = "") -> int:
+        """Drop some slices of submissions of ids from ``after`` to below ``before`` that are neither stored nor
+        waited for; how many.  Nobody waits while they are looked for: that goes through all slices between."""
+        found = self._read(lambda c: slices.stray(c, after, before))
 
         def sweep(connection: Connection) -> int:
-            found = slices.strays(connection, before, 1)
-            return sum(slices.drop(connection, one) for one in found)
+            still = slices.stray(connection, found, found + slices.BEHIND)
+            return slices.drop(connection, found) if still == found else 0
 
-        return self._write(sweep)
+        return self._write(sweep) if found else 0
 
     def large_waiting(self) -> tuple[int, datetime | None]:
         """How many large submissions are kept and not judged yet, and when the first of them was received."""
@@ -52,7 +57,10 @@ class Slices(Opened):
 
     def held_as(self, partner: str, digest: str) -> Holding | None:
         """What was kept of these bytes from this partner, or what became of it."""
-        return self._read(lambda c: holding.held_as(c, partner, digest))
+        held = self._read(lambda c: holding.held_as(c, partner, digest))
+        if held is not None:
+            self._database.confirm()  # its sender is told that it is kept
+        return held
 
     def renew_held(self, submission: str, owner: str, until: datetime) -> bool:
         """Go on working on a large submission; False where another one does."""

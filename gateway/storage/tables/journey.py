@@ -14,16 +14,18 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Index,
     Integer,
-    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
+    and_,
     func,
     text,
 )
 
+from gateway.storage.compression import Compressed
 from gateway.storage.tables.base import (
     KEY,
     by_month,
@@ -43,6 +45,14 @@ SKIPPED = "skipped"
 HEAD = 64
 """Characters of a partner's text that a look-up index holds: PostgreSQL refuses index rows over 2,704
 octets, and a refused message may carry a reference of any length."""
+
+
+def by_head(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
+    """Whether a partner's text is this, by the index of its first HEAD characters; the whole value decides."""
+    # Joined to nothing it is no constant to SQLite, which would put it into the head and then find no index.
+    head = func.substr(column, text("1"), text(str(HEAD)))
+    return and_(head == value[:HEAD], column.concat(text("''")) == value)
+
 
 submission = Table(
     "submission",
@@ -66,7 +76,7 @@ submission = Table(
     number_column("position"),  # of the receipt in the filer's mailbox
     time_column("receipt_at"),
     text_column("receipt_type"),  # its media type
-    Column("receipt", LargeBinary, nullable=False),  # as first given, octet for octet
+    Column("receipt", Compressed, nullable=False),  # as first given, octet for octet
     **by_month("id"),
 )
 """Its receipt is the outgoing ``SUBMISSION.r``, to the filer, about the submission, with its reference."""
@@ -77,7 +87,7 @@ octets = Table(
     "octets",
     metadata,
     key_column("submission"),
-    Column("body", LargeBinary, nullable=False),  # as received, octet for octet; empty: in `slice`
+    Column("body", Compressed, nullable=False),  # as received, octet for octet; empty: in `slice`
     **by_month("submission"),
 )
 
@@ -87,7 +97,7 @@ slice = Table(
     key_column("submission"),
     Column("part", Integer, primary_key=True),  # 0: the body; an ordinal: that message's declaration
     Column("number", Integer, primary_key=True),  # from 0
-    Column("octets", LargeBinary, nullable=False),
+    Column("octets", Compressed, nullable=False),
     **by_month("submission"),
 )
 
@@ -122,7 +132,7 @@ message = Table(
     Column("kind", Text),
     text_column("outcome"),
     text_column("findings"),  # JSON
-    Column("declaration", LargeBinary),  # JSON, NULL unless accepted; empty: in `slice`
+    Column("declaration", Compressed),  # JSON, NULL unless accepted; empty: in `slice`
     **by_month("submission"),
 )
 """Its state is the kind of its newest decision, else its outcome; its registration is in decisions too."""
@@ -138,7 +148,7 @@ outgoing = Table(
     text_column("about"),
     text_column("reference"),
     text_column("media_type"),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Compressed, nullable=False),
     time_column("created_at"),
     number_column("position"),  # in the partner's mailbox
     **by_month("submission"),

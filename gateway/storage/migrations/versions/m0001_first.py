@@ -53,6 +53,7 @@ def upgrade() -> None:
     _partner_key()
     _heads()
     _queues()
+    _already_compressed()
     _outside_months()
 
 
@@ -544,6 +545,20 @@ def _queues() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE delivery SET (autovacuum_vacuum_scale_factor = 0.01, fillfactor = 80)")
         op.execute("ALTER TABLE waiting SET (autovacuum_vacuum_scale_factor = 0.01)")
+
+
+def _already_compressed() -> None:
+    """These come as compressed octets: PostgreSQL need not try once more."""
+    if op.get_bind().dialect.name == "postgresql":
+        for column in (
+            "submission.receipt",
+            "octets.body",
+            "slice.octets",
+            "message.declaration",
+            "outgoing.body",
+        ):
+            table, _, name = column.partition(".")
+            op.execute(f"ALTER TABLE {table} ALTER COLUMN {name} SET STORAGE EXTERNAL")
 
 
 def _outside_months() -> None:
