@@ -146,11 +146,11 @@ class RevocationCourier(Courier):
         own = self._asking.overrides.get(subject.issuer_name, Sources())
         chosen = frozenset((*own.ocsp, *own.crl))
         if subject.issuer_name in policy.unchecked:
-            await self._commits.call("asked", known.fingerprint, self._later(LONG), self._clock(), "")
+            await self._commits.call("asked", known, self._later(LONG), self._clock(), "")
             return
         if not sources.ocsp and not sources.crl:
             self._on_asked("none", "SIG342")
-            await self._commits.call("asked", known.fingerprint, self._later(LONG), None, "SIG342 no source")
+            await self._commits.call("asked", known, self._later(LONG), None, "SIG342 no source")
             return
         errors: list[str] = []
         for url in sources.ocsp:
@@ -164,7 +164,7 @@ class RevocationCourier(Courier):
             ):
                 return
         wait = delay(known.attempts + 1, random.random())  # noqa: S311 - jitter, not a secret
-        await self._commits.call("asked", known.fingerprint, self._clock() + wait, None, "; ".join(errors))
+        await self._commits.call("asked", known, self._clock() + wait, None, "; ".join(errors))
 
     async def _tried(self, known: Known, source: str, url: str, asking: Any, errors: list[str]) -> bool:
         """True where this source told; what it told is kept and the certificate is due again later."""
@@ -186,7 +186,7 @@ class RevocationCourier(Courier):
             Learned(k.subject, k.der, k.told, k.this_update, k.until, now, url, k.final) for k in told.kept
         ]
         await self._commits.call("learn", items)
-        await self._commits.call("asked", known.fingerprint, self._due(told), now, "")
+        await self._commits.call("asked", known, self._due(told), now, "")
         return True
 
     async def _by_ocsp(self, subject: asked.Subject, url: str, method: str, chosen: bool) -> asked.Told:

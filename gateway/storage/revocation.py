@@ -149,16 +149,18 @@ def renew_certificates(
     return set(connection.scalars(held.values(lease_until=micros(until)).returning(_c.fingerprint)))
 
 
-def asked(
-    connection: Connection, fingerprint: str, due_at: datetime, at: datetime | None, error: str
-) -> None:
-    """A certificate was asked after; due again later.  ``at``: when it was learned, None where it failed."""
-    values: dict[str, Any] = {"due_at": micros(due_at), "lease_until": 0, "error": error[:MAX_ERROR]}
+def asked(connection: Connection, known: Known, due_at: datetime, at: datetime | None, error: str) -> None:
+    """A certificate was asked after; due again later, or at once where it was hurried since it was claimed as
+    ``known``.  ``at``: when it was learned, None where it failed."""
+    hurried = _c.due_at > micros(known.due_at)
+    due = case((hurried, _c.due_at), else_=micros(due_at))
+    values: dict[str, Any] = {"due_at": due, "lease_until": 0, "error": error[:MAX_ERROR]}
     if at is None:
         values["attempts"] = _c.attempts + 1
     else:
         values |= {"attempts": 0, "asked_at": micros(at)}
-    connection.execute(update(tables.certificate).where(_c.fingerprint == fingerprint).values(values))
+    asked_after = update(tables.certificate).where(_c.fingerprint == known.fingerprint)
+    connection.execute(asked_after.values(values))
 
 
 def hurry(connection: Connection, fingerprints: Sequence[str], now: datetime) -> int:

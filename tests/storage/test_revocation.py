@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from gateway.model import Credential, Finding, Partner, Submission, Use
-from gateway.storage import Learned, Ledger, Sighting
+from gateway.storage import Known, Learned, Ledger, Sighting
 from gateway.storage.journal import Chain, Page
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -29,20 +29,24 @@ def claimed(ledger: Ledger, at: datetime, limit: int = 10, owner: str = "me") ->
     return [known.fingerprint for known in found]
 
 
+def known(ledger: Ledger, name: str) -> Known:
+    return next(each for each in ledger.certificates(10, AT) if each.fingerprint == name)
+
+
 def test_a_new_certificate_is_asked_after_at_once(ledger: Ledger) -> None:
     ledger.sight([sighting("a"), sighting("a", "tls"), sighting("b")], AT)
     assert sorted(claimed(ledger, AT)) == ["a", "b"]
     assert claimed(ledger, AT) == []  # leased
     assert sorted(claimed(ledger, AT + HOUR)) == ["a", "b"]  # whoever had them is gone
-    ledger.asked("a", AT + 3 * HOUR, AT + HOUR, "")
-    ledger.asked("b", AT + 2 * HOUR, None, "SIG340 down")
+    ledger.asked(known(ledger, "a"), AT + 3 * HOUR, AT + HOUR, "")
+    ledger.asked(known(ledger, "b"), AT + 2 * HOUR, None, "SIG340 down")
     assert claimed(ledger, AT + HOUR) == []
     assert claimed(ledger, AT + 2 * HOUR) == ["b"]
     by_name = {known.fingerprint: known for known in ledger.certificates(10, AT)}
     assert (by_name["a"].attempts, by_name["a"].asked_at) == (0, AT + HOUR)
     assert (by_name["b"].attempts, by_name["b"].error, by_name["b"].asked_at) == (1, "SIG340 down", None)
-    ledger.asked("b", AT + 5 * HOUR, None, "x" * 1_000)
-    (b,) = [known for known in ledger.certificates(10, AT) if known.fingerprint == "b"]
+    ledger.asked(known(ledger, "b"), AT + 5 * HOUR, None, "x" * 1_000)
+    b = known(ledger, "b")
     assert (b.attempts, len(b.error)) == (2, 500)
 
 
@@ -54,14 +58,26 @@ def test_a_lease_is_renewed_by_its_owner_alone(ledger: Ledger) -> None:
     assert ledger.renew_certificates("me", ["a", "b"], AT + 3 * HOUR) == {"a"}
 
 
+def test_who_is_hurried_while_it_is_asked_after_is_asked_again(ledger: Ledger) -> None:
+    """The responder came back a moment after it was asked, and the operator said so."""
+    ledger.sight([sighting("a")], AT)
+    (taken,) = ledger.claim_certificates("me", AT, HOUR, MONTH, 1)
+    soon = AT + timedelta(seconds=1)
+    assert ledger.hurry([], soon) == 1
+    ledger.asked(taken, AT + HOUR, None, "SIG340 down")
+    (again,) = ledger.claim_certificates("me", soon, HOUR, MONTH, 1)
+    ledger.asked(again, AT + HOUR, soon, "")
+    assert claimed(ledger, soon) == []
+
+
 def test_meeting_again_changes_neither_due_time_nor_first_meeting(ledger: Ledger) -> None:
     ledger.sight([sighting("a")], AT)
     claimed(ledger, AT)
-    ledger.asked("a", AT + 9 * HOUR, AT, "")
+    ledger.asked(known(ledger, "a"), AT + 9 * HOUR, AT, "")
     ledger.sight([sighting("a", "tls")], AT + HOUR)
-    (known,) = ledger.certificates(10, AT)
-    assert known.uses == ("sign", "tls")
-    assert (known.first_seen, known.last_seen, known.due_at) == (AT, AT + HOUR, AT + 9 * HOUR)
+    (met,) = ledger.certificates(10, AT)
+    assert met.uses == ("sign", "tls")
+    assert (met.first_seen, met.last_seen, met.due_at) == (AT, AT + HOUR, AT + 9 * HOUR)
 
 
 def test_idle_and_expired_certificates_rest(ledger: Ledger) -> None:

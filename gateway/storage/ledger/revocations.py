@@ -37,9 +37,10 @@ class Revocations(Opened):
         """Hold on to those that the owner is still asking after, until then; which these are."""
         return self._write(lambda c: revocation.renew_certificates(c, owner, fingerprints, until))
 
-    def asked(self, fingerprint: str, due_at: datetime, at: datetime | None, error: str) -> None:
-        """A certificate was asked after, and learned of ``at`` a time or not at all; due again later."""
-        self._write(lambda c: revocation.asked(c, fingerprint, due_at, at, error))
+    def asked(self, known: Known, due_at: datetime, at: datetime | None, error: str) -> None:
+        """A certificate claimed as ``known`` was asked after, and learned of ``at`` a time or not at all; due
+        again later, or at once where it was hurried meanwhile."""
+        self._write(lambda c: revocation.asked(c, known, due_at, at, error))
 
     def hurry(self, fingerprints: Sequence[str], now: datetime) -> int:
         """Ask after these certificates now, or after all where none is named; how many."""
