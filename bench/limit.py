@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ from gateway import outbound, rules, safexml, security
 from gateway.inbound import inspect
 from gateway.intake import work
 from gateway.model import Submission
+from gateway.storage.sqlite import sqlite3
 
 GROUP = 10
 """Submissions in one durable commit; a lone one would make the limit look worse and us better."""

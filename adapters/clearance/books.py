@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 
 from adapters.clearance import tables
 from adapters.clearance.docket import Docket
@@ -62,7 +63,8 @@ class Books:
         # Else an error of the database's would bring a declaration's values into the log.
         options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
         if parsed.get_backend_name() == "sqlite":
-            options["connect_args"] = {"timeout": BUSY_SECONDS}
+            # Not the system's: until 3.51.3 several processes that write and checkpoint can spoil the file.
+            options |= {"connect_args": {"timeout": BUSY_SECONDS}, "module": sqlite}
         else:
             options |= {"pool_size": POOL, "max_overflow": POOL, "connect_args": _connecting(parsed)}
         self.engine = sa.create_engine(parsed, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.storage.faults import LedgerMissing
+from gateway.storage.sqlite import require_sound, sqlite3
 
 BUSY_MS = 10_000
 """How long a SQLite writer waits for another process's transaction (milliseconds)."""
@@ -90,7 +90,8 @@ def require_file(path: Path, create: bool) -> None:
 
 def sqlite_engine(url: URL) -> Engine:
     """Durable at each commit; whoever writes has the lock of a writer from the beginning."""
-    engine = create_engine(url, **_POOL)
+    require_sound()
+    engine = create_engine(url, module=sqlite3, **_POOL)
 
     @event.listens_for(engine, "connect")
     def connected(dbapi: sqlite3.Connection, _record: object) -> None:

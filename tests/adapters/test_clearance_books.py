@@ -39,6 +39,7 @@ from gateway.adapter import BackendUnavailable, Handover
 from gateway.model import DecisionKind as K
 from gateway.model import Declaration
 from tests.postgres import PostgresServer
+from tests.sqlite import engine as engine_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -267,7 +268,7 @@ def test_steps_run_once_and_in_order(partners: Partners) -> None:
 
 
 def test_an_empty_database_starts_at_the_newest_version() -> None:
-    engine = sa.create_engine("sqlite://")
+    engine = engine_of("sqlite://")
     with engine.begin() as connection:
         tables.migrate(connection, NOW, (lambda _: pytest.fail("an empty database needs no step"),))
         assert connection.scalar(sa.select(tables.schema.c.version)) == 2
@@ -298,7 +299,7 @@ def test_a_database_that_takes_nothing_now_is_unavailable_then_well_again(postgr
 
 
 def _read_only(url: str, name: str | None, word: str) -> None:
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = engine_of(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql("SET default_transaction_read_only = off")
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {word}')

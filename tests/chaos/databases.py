@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -10,6 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
+
+from tests.sqlite import sqlite3
 
 AWAY = (sqlite3.Error, psycopg.Error)
 PORTION = 400

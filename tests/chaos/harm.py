@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import resource
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from tests.chaos.spoiling import FULL, NONE, READ_ONLY, power_cut
 from tests.chaos.stage import Stage, kill
 from tests.journeys.plain import Plain
 from tests.journeys.town import AN_PHAT, BINH_MINH, DAI_NAM
+from tests.sqlite import sqlite3
 
 HOLD = (1.0, 3.0)
 """Seconds that a fault lasts which has a length."""

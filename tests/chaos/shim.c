@@ -59,7 +59,7 @@ static int spoilt(int fd)
 
 #define FILES 64
 struct range { off_t at, length; };
-static struct dirty { dev_t dev; ino_t ino; int cut; off_t size; size_t count, room; struct range *ranges; } files[FILES];
+static struct dirty { dev_t dev; ino_t ino; int cut; size_t count, room; struct range *ranges; } files[FILES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int named(int fd, char *path, size_t room)
@@ -112,12 +112,12 @@ static void wrote(int fd, off_t at, off_t length)
     errno = before;
 }
 
-static void cut(int fd, off_t size)
+static void cut(int fd)
 {
     if (!durable) return;
     pthread_mutex_lock(&lock);
     struct dirty *file = of(fd);
-    if (file) { file->cut = 1; file->size = size; }
+    if (file) { file->cut = 1; }
     pthread_mutex_unlock(&lock);
 }
 
@@ -132,7 +132,9 @@ static void synchronised(int fd)
         strcat(path, ".durable");
         int kept = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (kept < 0) abort();
-        if (file->cut && syscall(SYS_ftruncate, kept, file->size)) abort();
+        /* Others may have written behind it since, and synchronised that. */
+        struct stat now;
+        if (file->cut && !fstat(fd, &now) && syscall(SYS_ftruncate, kept, now.st_size)) abort();
         REAL(ssize_t, "pwrite64", int, const void *, size_t, off_t);
         for (size_t n = 0; n < file->count; n++) {
             off_t at = file->ranges[n].at, end = at + file->ranges[n].length;
@@ -194,7 +196,7 @@ int ftruncate64(int fd, off_t size)
     REAL(int, "ftruncate64", int, off_t);
     if (spoilt(fd)) return -1;
     int failed = real(fd, size);
-    if (!failed) cut(fd, size);
+    if (!failed) cut(fd);
     return failed;
 }
 

@@ -82,7 +82,7 @@ def test_a_count_over_nothing_counts_nothing(tmp_path: Path) -> None:
     ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
     migrate(ledger)
     office = tmp_path / "office.db"
-    import sqlite3
+    from tests.sqlite import sqlite3
 
     with sqlite3.connect(office) as made:
         for table, columns in (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ from gateway.model import Submission
 from gateway.storage import Breach, Ledger
 from gateway.storage.database import Database
 from tests.postgres import PostgresServer
+from tests.sqlite import sqlite3
 
 from .kit import LINE, Stage, clean, stage
 

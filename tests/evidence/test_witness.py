@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from gateway.evidence.entries import FIRST, entry_hash, sha256
 from gateway.evidence.signatures import completed
 from gateway.security import SigningKey
 from tests.operations.shell import cvan
+from tests.sqlite import sqlite3
 
 from .kit import AN_PHAT, Stage, stage
 

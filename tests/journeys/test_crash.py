@@ -9,7 +9,6 @@ import queue
 import random
 import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -36,6 +35,8 @@ from tests.journeys.town import (
     Town,
     until,
 )
+from tests.sqlite import engine as engine_of
+from tests.sqlite import sqlite3
 
 MESSAGES = 120
 INTERCHANGES = 16
@@ -152,7 +153,7 @@ def kill(town: Town, how: str) -> None:
 
 
 def rows(url: str, query: str) -> list[tuple[object, ...]]:
-    engine = sa.create_engine(url)
+    engine = engine_of(url)
     try:
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(sa.text(query))]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from gateway.model import Channel, Partner, Role
 from gateway.operations import home as homes
@@ -35,6 +35,7 @@ from tests.journeys.responders import (
     unauthorized,
 )
 from tests.journeys.town import BOOKS, EVERYBODY, Town, text_of, until
+from tests.sqlite import engine as engine_of
 
 pytestmark = pytest.mark.skipif(not HAS_OPENSSL, reason="openssl is not installed")
 
@@ -352,7 +353,7 @@ def test_time_runs_out(holding: Guarded) -> None:
     holding.keeper.down = True
     newcomer = holding.newcomer()
     answer = holding.file(newcomer)
-    engine = create_engine(holding.town.ledger_url)
+    engine = engine_of(holding.town.ledger_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE held SET deadline = 1 WHERE id = :id"), {"id": answer.submission})
     engine.dispose()

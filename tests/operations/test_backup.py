@@ -7,7 +7,6 @@ import io
 import json
 import os
 import random
-import sqlite3
 import tarfile
 import threading
 import time
@@ -29,6 +28,7 @@ from gateway.operations.backup.making import Asked
 from gateway.operations.backup.snapshot import copy, one_moment
 from gateway.storage import Ledger
 from tests.operations.shell import Said, cvan
+from tests.sqlite import sqlite3
 
 QUIET = lambda what, done, whole: None  # noqa: E731
 
@@ -410,9 +410,12 @@ def _contents(home: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def _rows(path: Path) -> list[str]:
+def _rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(path)) as database:
-        return list(database.iterdump())
+        said = database.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+        ).fetchall()
+        return {name: database.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in said}
 
 
 def _has(database: sqlite3.Connection, table: str, column: str) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 from pathlib import Path
 
 import pytest
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, text
 
 from gateway.storage import Ledger, LedgerError, LedgerUnavailable
 from gateway.storage.database import Database
+from tests.sqlite import engine as engine_of
+from tests.sqlite import sqlite3
 
 from .making import BACKEND, LEASE, NOW, settlement
 
@@ -84,7 +85,7 @@ def test_lost_connections_are_not_noticed_by_the_callers(postgres_url: str) -> N
 
 
 def kill_connections(url: str) -> int:
-    engine = create_engine(url, poolclass=NullPool)
+    engine = engine_of(url, poolclass=NullPool)
     with engine.connect() as connection:
         killed = connection.execute(
             text(

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import event, text
 
 from gateway.model import Credential, Form, Mandate, Partner, Register, Role, Use
 from gateway.storage import Ledger, Taken, enrolled
 from gateway.storage.database import Database
 from tests.model.strategies import MANDATES, PARTNERS, fingerprint
+from tests.sqlite import engine as engine_of
 
 from .making import NOW
 
@@ -112,7 +113,7 @@ def test_all_or_nothing(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("query", ["partner", "mandate"])
 def test_changes_are_found_by_an_index(sqlite_url: str, query: str) -> None:
-    engine = create_engine(sqlite_url)
+    engine = engine_of(sqlite_url)
     with engine.connect() as connection:
         plan = connection.execute(text(f"EXPLAIN QUERY PLAN SELECT * FROM {query} WHERE changed > 5")).all()
     engine.dispose()

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from gateway.storage import Ledger, LedgerMissing, LedgerUnavailable, SchemaNewer, SchemaOlder, migrate
 from gateway.storage.database import Database
 from gateway.storage.migrations import _config
 from gateway.storage.tables import metadata
+from tests.sqlite import engine as engine_of
 
 from .making import BACKEND, LEASE, NOW, recorded, settlement
 
@@ -28,7 +29,7 @@ NEWEST = max(step.name[1:5] for step in STEPS.glob("m[0-9][0-9][0-9][0-9]_*.py")
 
 def schema(url: str) -> dict[str, str]:
     """Every table's columns and every index and constraint, as the database itself describes them."""
-    engine = create_engine(url)
+    engine = engine_of(url)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL"
@@ -220,7 +221,7 @@ def test_plain_postgresql_url_gets_our_driver(postgres_url: str) -> None:
 
 
 def set_revision(url: str, revision: str) -> None:
-    engine = create_engine(url)
+    engine = engine_of(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
     engine.dispose()

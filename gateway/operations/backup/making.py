@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from gateway.operations.backup.snapshot import Progress, copy, one_moment
 from gateway.operations.settings import Settings
 from gateway.operations.witnessing import FILE as WITNESS
 from gateway.storage.engines import parse_url
+from gateway.storage.sqlite import sqlite3
 
 AT_ONCE = 16 << 20
 """Octets of a home's file that are read at once: it may shrink or grow while it is packed.  Larger ones are set-aside

@@ -9,11 +9,12 @@ stays so, however long the copying takes.  Meanwhile the write-ahead logs grow b
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+
+from gateway.storage.sqlite import sqlite3
 
 PAGES = 1_024
 """Copied in one step: 4 MB."""
