@@ -28,6 +28,9 @@ AWAY = ("25006", "25P03")
 """PostgreSQL's words that it takes nothing now, as a standby or one that was set so, and that it ended a
 transaction which idled, as where this process stood still: likewise."""
 
+DAMAGED = (11, 26)
+"""SQLite's words (SQLITE_CORRUPT, SQLITE_NOTADB) that its file is to be restored: no declaration's fault."""
+
 SILENT_SERVER = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -116,10 +119,11 @@ class Books:
             yield
         except UNAVAILABLE as error:
             raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
-        except sa.exc.InternalError as error:
-            if getattr(error.orig, "sqlstate", "") not in AWAY:
+        except sa.exc.DatabaseError as error:
+            if getattr(error.orig, "sqlstate", "") in AWAY:
+                self.engine.dispose()  # the next connection may find who took over
+            elif getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
                 raise
-            self.engine.dispose()  # the next connection may find who took over
             raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from gateway.storage.auditing import Audited, Breach
 from gateway.storage.breaking import Breaker
 from gateway.storage.correcting import Corrected, Original
-from gateway.storage.faults import LedgerError, LedgerMissing, LedgerUnavailable
+from gateway.storage.faults import LedgerDamaged, LedgerError, LedgerMissing, LedgerUnavailable
 from gateway.storage.groupcommit import GroupCommit, Overloaded
 from gateway.storage.holding import Holding
 from gateway.storage.lanes import lane_of
@@ -52,6 +52,7 @@ __all__ = [
     "Known",
     "Learned",
     "Ledger",
+    "LedgerDamaged",
     "LedgerError",
     "LedgerMissing",
     "LedgerUnavailable",

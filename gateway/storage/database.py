@@ -22,6 +22,8 @@ from gateway.storage.engines import (
 )
 from gateway.storage.faults import (
     READ_ONLY,
+    LedgerDamaged,
+    LedgerError,
     LedgerUnavailable,
     homeless_key,
     passing,
@@ -62,6 +64,7 @@ class Database:
         self.engine = sqlite_engine(parsed) if self.dialect == "sqlite" else postgresql_engine(parsed)
         self.writes = Writes()
         self._unconfirmed = _Unconfirmed()
+        self._damage = ""
         self.mend: Callable[[str, str], None] | None = None
         """Makes the partition of a table for a key, where PostgreSQL found none; then the transaction is repeated."""
         if self.dialect == "postgresql":
@@ -107,10 +110,13 @@ class Database:
         """Run the work in one transaction and commit it durably before returning.
 
         The work may run more than once (lost deadlock, lost connection): it must be repeatable.
-        Raises LedgerUnavailable, or LedgerError where the database refused a value.
+        Raises LedgerUnavailable, or LedgerError where the database refused a value.  A file that was once found
+        damaged takes nothing more: what is acknowledged on it may be lost.
         """
         with self.writes.one(), self._turn:
             try:
+                if self._damage:
+                    raise LedgerDamaged(self._damage)
                 done = self._repeat(self._writer, work)
             except LedgerUnavailable as away:
                 self.writes.failed(str(away))
@@ -135,7 +141,7 @@ class Database:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 return work(connection)
         except DBAPIError as error:
-            raise translated(error) from error
+            raise self._told(error) from error
 
     def confirm(self) -> None:
         """Return once all that is visible now is where an acknowledged commit has to be.
@@ -146,6 +152,13 @@ class Database:
         """
         if self.dialect == "postgresql":
             self.write(lambda c: c.execute(select(func.pg_logical_emit_message(true(), "cvan", ""))).all())
+
+    def _told(self, error: DBAPIError) -> LedgerError:
+        told = translated(error)
+        if isinstance(told, LedgerDamaged):
+            self._damage = str(told)
+            self.writes.failed(self._damage)
+        return told
 
     def _repeat(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         tried = mended = 0
@@ -164,7 +177,7 @@ class Database:
                     continue
                 tried += 1
                 if tried == MAX_TRIES or not passing(error):
-                    raise translated(error) from error
+                    raise self._told(error) from error
                 time.sleep(PAUSE_SECONDS * 2 ** (tried - 1))
             else:
                 if self._unconfirmed.here:

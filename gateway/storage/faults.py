@@ -13,6 +13,7 @@ _AWAY = frozenset({READ_ONLY, "25P03", "57P01", "57P02", "57P03", "57P05"})
 """Likewise where it ended the session for idling, is stopping, crashed, or is not there yet."""
 _AWAY_CLASSES = ("08", "53", "58")  # connection; no room, memory or connections; the machine's own fault
 _CHECK = "23514"  # of a constraint, which is then named; or of the bounds of partitions
+_DAMAGED = frozenset({11, 26})  # SQLite: SQLITE_CORRUPT, SQLITE_NOTADB
 _KEY = re.compile(r"\((?:submission|id)\) = \((.*)\)", re.DOTALL)
 
 
@@ -22,6 +23,10 @@ class LedgerError(Exception):
 
 class LedgerUnavailable(LedgerError):
     """The database cannot be reached or written now (down, locked, disk full): try again later."""
+
+
+class LedgerDamaged(LedgerUnavailable):
+    """An SQLite file does not hold what was written to it: it is to be restored, and the process begun anew."""
 
 
 class LedgerMissing(LedgerError):
@@ -54,9 +59,11 @@ def homeless_key(error: DBAPIError) -> tuple[str, str] | None:
 
 
 def translated(error: DBAPIError) -> LedgerError:
-    """The error as the ledger's own: LedgerUnavailable where the database is away."""
+    """The error as the ledger's own: LedgerUnavailable where the database is away, LedgerDamaged for good."""
     # The statement's parameters (message content) stay out of the text, which ends in logs.
     told = f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return LedgerDamaged(f"the ledger is damaged; stop the gateway and restore a backup ({told})")
     away = state_of(error) in _AWAY or state_of(error).startswith(_AWAY_CLASSES)
     if away or isinstance(error, OperationalError | InterfaceError):
         return LedgerUnavailable(told)

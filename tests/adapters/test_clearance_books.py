@@ -40,6 +40,7 @@ from gateway.model import DecisionKind as K
 from gateway.model import Declaration
 from tests.postgres import PostgresServer
 from tests.sqlite import engine as engine_of
+from tests.sqlite import spoil
 
 ROOT = Path(__file__).parents[2]
 
@@ -315,6 +316,18 @@ def test_what_is_taken_is_on_disk_whatever_the_server_s_default(postgres_url: st
     partners = Partners(postgres_url)
     with partners.clearance.books.reading() as reading:
         assert reading.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    partners.close()
+
+
+def test_a_damaged_file_is_unavailable_and_no_declaration_s_fault(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/office.db"
+    partners = Partners(url)
+    partners.file(goods("L1", FREE))
+    partners.close()
+    spoil(url, "clearance_handover")
+    partners = Partners(url)
+    with pytest.raises(BackendUnavailable, match="malformed"):
+        partners.file(goods("L2", FREE))
     partners.close()
 
 

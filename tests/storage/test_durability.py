@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import NullPool, text
 
-from gateway.storage import Ledger, LedgerError, LedgerUnavailable
+from gateway.storage import Ledger, LedgerDamaged, LedgerError, LedgerUnavailable
 from gateway.storage.database import Database
 from tests.sqlite import engine as engine_of
-from tests.sqlite import sqlite3
+from tests.sqlite import spoil, sqlite3
 
 from .making import BACKEND, LEASE, NOW, settlement
 
@@ -110,6 +110,22 @@ def test_a_locked_database_is_unavailable_and_nothing_is_kept(
     holder.execute("ROLLBACK")
     holder.close()
     assert ledger.settle([settlement("a")])
+    ledger.close()
+
+
+def test_a_damaged_file_takes_nothing_more(sqlite_url: str) -> None:
+    """Not ready, whatever the trial of a probe would find; what can be read is read."""
+    ledger = Ledger.open(sqlite_url)
+    assert ledger.settle([settlement("a")])
+    ledger.close()
+    spoil(sqlite_url, "journal")
+    ledger = Ledger.open(sqlite_url)
+    with pytest.raises(LedgerDamaged, match=r"^the ledger is damaged; stop .*malformed"):
+        ledger.settle([settlement("b")])
+    assert "damaged" in ledger.writes.error
+    with pytest.raises(LedgerDamaged):
+        ledger.try_out(change=True)
+    assert ledger.raw("a") is not None
     ledger.close()
 
 
