@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -174,6 +175,22 @@ def test_who_comes_again_too_soon_is_read_later(open_gateway, monkeypatch):
         assert ask(wire, LIVE)[0] == 200
         assert answered - began < (time.monotonic() - began) / 2
         assert time.monotonic() - began > 0.9
+
+
+def test_who_never_waits_is_read_ever_later(open_gateway):
+    gateway = open_gateway(limits=Limits(in_flight=1))
+    gateway.office.slow = 4.5
+    with gateway.connect("van") as first, gateway.connect("van") as second:
+        first.sendall(post(length(8), body=b"SLOW one"))
+        assert eventually(lambda: gateway.door.admission.total_inside == 1)
+        answered = []
+        for _ in range(4):
+            status, fields = ask(second, post(length(4), body=b"<x/>"))
+            assert (status, fields[b"retry-after"]) == (429, b"1")
+            answered.append(time.monotonic())
+        waits = [later - sooner for sooner, later in itertools.pairwise(answered)]
+        assert waits[0] < 0.5
+        assert [round(wait) for wait in waits[1:]] == [1, 2]
 
 
 def test_a_storm_of_handshakes_is_bounded(open_gateway):
