@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from cryptography import x509
-from sqlalchemy import Connection, exists, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, select, text, update
 
 from gateway.evidence import entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_checkpoint
@@ -79,20 +79,26 @@ def cover(
     return sealed
 
 
-def _uncovered(connection: Connection, limit: int) -> Sequence[Any]:
-    return connection.execute(
-        select(_j.chain, _j.seq, _j.hash)
-        .join(tables.chain, _c.id == _j.chain)
-        .where(_j.seq > _c.covered)
-        .order_by(_j.chain, _j.seq)
-        .limit(limit)
-    ).all()
+def _uncovered(connection: Connection, limit: int) -> list[Any]:
+    """Chain by chain: joined, SQLite would read the whole journal, while nobody else can write."""
+    behind = select(_c.id, _c.covered).where(_is_behind()).order_by(_c.id)
+    found: list[Any] = []
+    for chain, covered in connection.execute(behind).all():
+        of_chain = select(_j.chain, _j.seq, _j.hash).where(_j.chain == chain, _j.seq > covered)
+        found += connection.execute(of_chain.order_by(_j.seq).limit(limit - len(found)))
+        if len(found) == limit:
+            break
+    return found
+
+
+def _is_behind() -> ColumnElement[bool]:
+    """Whether a chain has entries that no checkpoint is over."""
+    return exists().where(_j.chain == _c.id, _j.seq > _c.covered)
 
 
 def covered_at(connection: Connection) -> datetime | None:
     """When the last checkpoint was signed, while entries wait for the next one; None where all are covered."""
-    behind = select(_c.id).where(exists().where(_j.chain == _c.id, _j.seq > _c.covered))
-    if connection.scalar(behind.limit(1)) is None:
+    if connection.scalar(select(_c.id).where(_is_behind()).limit(1)) is None:
         return None
     last = connection.execute(select(_p.text).order_by(_p.number.desc()).limit(1)).first()
     return moment(0) if last is None else read_checkpoint(last.text).at
