@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
-from sqlalchemy import ColumnElement, Connection, exists, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, text, update
 
 from gateway.evidence import entries, merkle
 from gateway.evidence.checkpoints import Checkpoint, Span, previous_of, read_checkpoint
@@ -38,45 +38,73 @@ class Unsound(LedgerError):
     """The last checkpoint is not one that the gateway signed; nothing is signed over it."""
 
 
-def cover(
-    connection: Connection,
-    key: SigningKey,
-    now: datetime,
-    page: Page,
-    limit: int = MAX_ENTRIES,
-    known: Known | None = None,
-) -> Sealed | None:
-    """Sign a checkpoint over the entries that none holds, at most ``limit``; None where there is none.
+class Due(NamedTuple):
+    """The entries (``rows``) that no checkpoint is over, and the row of the ``last`` checkpoint, None before the
+    first."""
 
-    Raises Unsound where the last one is not of a signer that is ``known``, ValueError where the key cannot
-    sign at ``now``.
+    last: Any
+    rows: list[Any]
+
+    def turned(self, key: SigningKey) -> bool:
+        """Whether the last checkpoint is not of this key."""
+        return self.last is None or read_checkpoint(self.last.text).key != sha256(key.der[0])
+
+    def checkpoint(self, key: SigningKey, now: datetime) -> Checkpoint:
+        """The next one, over these entries."""
+        return Checkpoint(
+            number=1 if self.last is None else self.last.number + 1,
+            at=moment(micros(now)),
+            previous=previous_of(None if self.last is None else self.last.text),
+            root=merkle.Tree([row.hash for row in self.rows]).root,
+            key=sha256(key.der[0]),
+            spans=_spans(self.rows),
+        )
+
+
+def due(connection: Connection, limit: int = MAX_ENTRIES, known: Known | None = None) -> Due:
+    """What the next checkpoint is to be over, at most ``limit`` entries.
+
+    Raises Unsound where the last one is not of a signer that is ``known``.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE checkpoint IN EXCLUSIVE MODE"))
     last = connection.execute(select(tables.checkpoint).order_by(_p.number.desc()).limit(1)).first()
     if last is not None and known is not None:
         for why in unsound(connection, sealed_of(last), read_checkpoint(last.text), known):
             raise Unsound(f"checkpoint {last.number}: {why}")
-    rows, before = _uncovered(connection, limit), None if last is None else read_checkpoint(last.text).key
-    turned = before != sha256(key.der[0])
-    if not rows and (before is None or not turned):
+    return Due(last, _uncovered(connection, limit))
+
+
+def store(
+    connection: Connection, over: Due, made: Checkpoint, signature: bytes, page: Page, key: SigningKey
+) -> Sealed | None:
+    """Keep a checkpoint that was made before; None where somebody else's came meanwhile."""
+    _lock(connection)
+    if connection.scalar(select(func.max(_p.number))) != (over.last and over.last.number):
         return None
-    if turned:
+    return _store(connection, made, Sealed(made.number, made.text(), signature, page.keep(key.der), None))
+
+
+def turn(
+    connection: Connection, key: SigningKey, now: datetime, page: Page, limit: int, known: Known | None
+) -> Sealed | None:
+    """The first checkpoint of another key, with an entry that says so; None where nothing is to be covered, or
+    another process was first.  Raises Unsound, and ValueError where the key cannot sign at ``now``."""
+    _lock(connection)
+    over = due(connection, limit, known)
+    if over.turned(key):
         # Under the first checkpoint of the new key, which there is thereby even where nothing else was done.
         page.add(entries.KEY, "", Attested(record=sha256(key.der[0]), note=key.signer.subject))
         page.write()
-        rows = _uncovered(connection, limit)
-    made = Checkpoint(
-        number=1 if last is None else last.number + 1,
-        at=moment(micros(now)),
-        previous=previous_of(None if last is None else last.text),
-        root=merkle.Tree([row.hash for row in rows]).root,
-        key=sha256(key.der[0]),
-        spans=_spans(rows),
-    )
-    sealed = Sealed(made.number, made.text(), key.sign(made.text().encode(), now), page.keep(key.der), None)
-    _store(connection, made, sealed)
-    return sealed
+        over = over._replace(rows=_uncovered(connection, limit))
+    if not over.rows:
+        return None
+    made = over.checkpoint(key, now)
+    signature = key.sign(made.text().encode(), now)
+    return _store(connection, made, Sealed(made.number, made.text(), signature, page.keep(key.der), None))
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE checkpoint IN EXCLUSIVE MODE"))
 
 
 def _uncovered(connection: Connection, limit: int) -> list[Any]:
@@ -177,7 +205,7 @@ def _spans(rows: Sequence[Any]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def _store(connection: Connection, made: Checkpoint, sealed: Sealed) -> None:
+def _store(connection: Connection, made: Checkpoint, sealed: Sealed) -> Sealed:
     row = {
         "number": made.number,
         "at": micros(made.at),
@@ -192,3 +220,4 @@ def _store(connection: Connection, made: Checkpoint, sealed: Sealed) -> None:
     )
     for span in made.spans:
         connection.execute(update(tables.chain).where(_c.id == span.chain).values(covered=span.last))
+    return sealed

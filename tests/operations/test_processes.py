@@ -242,7 +242,8 @@ def test_what_cannot_begin_ends_with_a_word_and_all_that_was_begun(
     server = run()
     assert server.process.wait(SECONDS) == 2
     said = server.log.read_text()
-    assert said.splitlines()[-1].startswith("cvan: database.clearance: file is not a database")
+    why = "cvan: the gateway cannot start: database.clearance: DatabaseError: file is not a database"
+    assert said.splitlines()[-1].startswith(why)
     assert "Traceback" not in said
     assert not server.alive()
     assert not server.address.exists()

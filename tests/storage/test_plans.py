@@ -51,6 +51,14 @@ def filled(sqlite_url: str) -> Ledger:
     return ledger
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> SigningKey:
+    authority = Authority.create(tmp_path / "authority", "Authority of the test")
+    names = tmp_path / "own.key.pem", tmp_path / "own.crt.pem"
+    authority.issue("CN=Gateway signing", *names)
+    return SigningKey.load(*names)
+
+
 def whole(ledger: Ledger, work: Callable[[Ledger], object]) -> list[tuple[str, str]]:
     """Statements that read a growing table from end to end, with the table."""
     told: list[tuple[str, Any]] = []
@@ -80,15 +88,10 @@ def test_what_is_asked_again_and_again(filled: Ledger, name: str) -> None:
     filled.close()
 
 
-def test_a_checkpoint(filled: Ledger, tmp_path: Path) -> None:
-    """While it is made nobody else can write."""
-    authority = Authority.create(tmp_path / "authority", "Authority of the test")
-    names = tmp_path / "own.key.pem", tmp_path / "own.crt.pem"
-    authority.issue("CN=Gateway signing", *names)
-    key = SigningKey.load(*names)
-    assert filled.cover(key, datetime.now(UTC)) is not None
+def test_a_checkpoint(filled: Ledger, own: SigningKey) -> None:
+    assert filled.cover(own, datetime.now(UTC)) is not None
     filled.settle([settlement("later")])
-    assert whole(filled, lambda ledger: ledger.cover(key, datetime.now(UTC))) == []
+    assert whole(filled, lambda ledger: ledger.cover(own, datetime.now(UTC))) == []
     filled.close()
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from gateway.evidence.archives import Row
+from gateway.evidence.checkpoints import Checkpoint
 from gateway.evidence.gathered import Gathered, Sealed
 from gateway.security import SigningKey
 from gateway.storage import auditing, checkpoints, comparing, departing, gathering, retention
@@ -35,7 +36,22 @@ class Evidence(Slices):
         Raises Unsound where the last checkpoint's signer is not ``known``, ValueError where the key cannot
         sign at ``now``.
         """
-        return self._attest(lambda c, page: checkpoints.cover(c, key, now, page, limit, known))
+        while True:
+            over = self._read(lambda c: checkpoints.due(c, limit, known))
+            if not over.rows and (over.last is None or not over.turned(key)):
+                return None
+            if over.turned(key):
+                return self._attest(lambda c, page: checkpoints.turn(c, key, now, page, limit, known))
+            # What takes long is done while others write.
+            made = over.checkpoint(key, now)
+            signature = key.sign(made.text().encode(), now)
+            if sealed := self._stored(over, made, signature, key):
+                return sealed
+
+    def _stored(
+        self, over: checkpoints.Due, made: Checkpoint, signature: bytes, key: SigningKey
+    ) -> Sealed | None:
+        return self._attest(lambda c, page: checkpoints.store(c, over, made, signature, page, key))
 
     def stamp(self, number: int, token: bytes, at: datetime, chain: Sequence[bytes]) -> bool:
         """Keep a verified time stamp over a checkpoint's signature, its time and its signer's chain (DER);
