@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.security import SigningKey
-from gateway.security.certificates.authority import Authority
 from gateway.storage import Ledger
 
 from .making import settlement
@@ -27,14 +23,6 @@ class Slow:
         while self._meanwhile:
             self._meanwhile.pop()()
         return self._key.sign(octets, now)
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> SigningKey:
-    authority = Authority.create(tmp_path / "authority", "Authority of the test")
-    names = tmp_path / "own.key.pem", tmp_path / "own.crt.pem"
-    authority.issue("CN=Gateway signing", *names)
-    return SigningKey.load(*names)
 
 
 def numbers(ledger: Ledger) -> list[tuple[int, int]]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
 from gateway.security import SigningKey
-from gateway.security.certificates.authority import Authority
 from gateway.storage import Ledger
 
 from .making import LEASE, NOW, settlement
@@ -49,14 +47,6 @@ def filled(sqlite_url: str) -> Ledger:
     for n in range(20):
         ledger.settle([settlement(f"s{n}")])
     return ledger
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> SigningKey:
-    authority = Authority.create(tmp_path / "authority", "Authority of the test")
-    names = tmp_path / "own.key.pem", tmp_path / "own.crt.pem"
-    authority.issue("CN=Gateway signing", *names)
-    return SigningKey.load(*names)
 
 
 def whole(ledger: Ledger, work: Callable[[Ledger], object]) -> list[tuple[str, str]]:

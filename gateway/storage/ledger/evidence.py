@@ -38,10 +38,10 @@ class Evidence(Slices):
         """
         while True:
             over = self._read(lambda c: checkpoints.due(c, limit, known))
-            if not over.rows and (over.last is None or not over.turned(key)):
-                return None
-            if over.turned(key):
+            if over.turned(key) and (over.rows or over.last is not None):
                 return self._attest(lambda c, page: checkpoints.turn(c, key, now, page, limit, known))
+            if not over.rows:
+                return None
             # What takes long is done while others write.
             made = over.checkpoint(key, now)
             signature = key.sign(made.text().encode(), now)
