@@ -27,6 +27,7 @@ from gateway.transport.counter import NONE, Admitted, Counter, stamped
 from gateway.transport.media import essence, quality
 from gateway.transport.metrics import ADMITTED, LATE, Metrics
 from gateway.transport.offers import MOST_BYTES, UNSIGNED_TYPES, DoorSettings
+from gateway.transport.patience import Patience
 from gateway.transport.queries import Unanswerable
 from gateway.transport.refusals import RefusalLog
 from gateway.transport.routes import Body, Routes
@@ -77,6 +78,7 @@ class Door:
         self.bounds = msgspec.structs.replace(self.settings.bounds, spool_over=over)
         self.turns = Turns(self.bounds, seconds, later, metrics)
         self.admission = Admission(self.bounds, self.turns.line.drain)
+        self.patience = Patience()
         self.routes = Routes(self.settings.operations)
         self.metrics = metrics
         if any(o.body is Body.MESSAGE for o in self.settings.operations):

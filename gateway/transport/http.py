@@ -37,7 +37,6 @@ HEADER_BYTES = 16_384  # request line and fields together
 HEARD_BYTES = (
     131_072  # of a body refused for lack of room, where its connection is kept: cheaper than a new one
 )
-IMPATIENT_SECONDS = 5.0  # at most, for who sends more before Retry-After: until it is read at all
 LAY_THERE_SECONDS = 0.1  # what comes so soon after it is read again was sent before
 LINGER_SECONDS = 30.0  # 64 MiB at 17 Mbit/s
 LINGER_BYTES = 67_108_864  # of a partner: the largest interchange there is, EdifactLimits.interchange
@@ -87,7 +86,6 @@ class Channel(http.HTTPChannel):
         self._in_head = False
         self._in_body: Request | None = None
         self._told_until = 0.0
-        self._unheeded = 0
         self._read_again: Delayed | None = None
         self._channels = channels
 
@@ -234,17 +232,15 @@ class Channel(http.HTTPChannel):
         return bool(small and self.persistent and reply.is_for_later and not head.header("expect"))
 
     def _hold_back(self, reply: Reply) -> None:
-        """Who was told when to come again, comes sooner and is refused again is not read before, and each further
-        time for twice as long: a refusal costs a quarter of a message, and whoever does not wait would take that
-        from the others."""
+        """Who was told when to come again, comes sooner and is refused again is not read for a while: a refusal
+        costs a quarter of a message, and whoever does not wait would take that from the others."""
         if not reply.is_for_later:
             return
         now, wait = self._channels.seconds(), float(reply.header("Retry-After"))
         if now >= self._told_until:
-            self._unheeded, self._told_until = 0, now + wait
+            self._told_until = now + wait
         elif self._read_again is None:
-            wait = min(wait * 2**self._unheeded, IMPATIENT_SECONDS)
-            self._unheeded += 1
+            wait = self.door.patience.too_soon(self.visit.partner, wait, now)
             self._network.pauseProducing()
             self._read_again = self.clock.callLater(wait, self._read_on)
             self._told_until = now + wait + LAY_THERE_SECONDS

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 
 from bench.wire import ask
 from gateway.model import Limits, Outcome, Role
-from gateway.transport import Bounds, http
+from gateway.transport import Bounds, patience
 
 from .conftest import TOKEN, Gateway, eventually, partners
 from .test_http import LIVE, codes, length, post
@@ -101,7 +101,7 @@ class Flood:
 
 
 def test_a_flood_hears_no_soon_and_others_are_served(busy, monkeypatch):
-    monkeypatch.setattr(http, "IMPATIENT_SECONDS", 0.25)
+    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 0.25)
     token = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
     with Flood(busy, "van", 60) as flood, busy.connect() as wire, busy.connect("carrier") as gate:
         assert eventually(lambda: flood.answers[503] > 20)
@@ -163,7 +163,7 @@ def test_a_refused_body_that_does_not_come_is_answered_all_the_same(open_gateway
 
 
 def test_who_comes_again_too_soon_is_read_later(open_gateway, monkeypatch):
-    monkeypatch.setattr(http, "IMPATIENT_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 1.0)
     gateway = open_gateway(limits=Limits(per_minute=1))
     body = post(length(4), body=b"<x/>")
     with gateway.connect("van") as wire:
@@ -191,6 +191,16 @@ def test_who_never_waits_is_read_ever_later(open_gateway):
         waits = [later - sooner for sooner, later in itertools.pairwise(answered)]
         assert waits[1] > 0.9
         assert waits[2] > 1.9
+
+
+def test_one_connection_after_the_other_gains_nothing():
+    """What the first of them gives up, the second asks for: it is the partner that does not wait."""
+    asked = patience.Patience()
+    assert [asked.too_soon("van", 1.0, now) for now in (0.0, 0.1, 0.2, 0.3)] == [1.0, 2.0, 4.0, 5.0]
+    assert asked.too_soon("carrier", 2.0, 0.3) == 2.0
+    assert asked.too_soon("van", 2.0, 15.2) == 5.0
+    assert asked.too_soon("van", 1.0, 30.3) == 1.0
+    assert [asked.too_soon("port", 120.0, now) for now in (0.0, 1.0)] == [5.0, 5.0]
 
 
 def test_a_storm_of_handshakes_is_bounded(open_gateway):
