@@ -63,13 +63,13 @@ def lived(ledger: Ledger, settlements: Sequence[Settlement], now: datetime) -> t
 
 def without(run: Callable[[], tuple[float, float]]) -> tuple[float, float]:
     """The same without a journal: nothing is digested, encoded, hashed or stored for it."""
-    kept = attesting.received, attesting.decided, attesting.happened
+    kept = attesting.attested, attesting.received, attesting.decided, attesting.happened
     nothing = lambda *given, **named: None  # noqa: E731
-    attesting.received = attesting.decided = attesting.happened = nothing
+    attesting.attested = attesting.received = attesting.decided = attesting.happened = nothing
     try:
         return run()
     finally:
-        attesting.received, attesting.decided, attesting.happened = kept
+        attesting.attested, attesting.received, attesting.decided, attesting.happened = kept
 
 
 def main() -> None:

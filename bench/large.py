@@ -32,7 +32,6 @@ from bench import manifests
 from bench.load import context
 from gateway import safexml, security
 from gateway.model import Limits, Partner, Role
-from gateway.model.checkdigits import container_check
 from gateway.operations import home as homes
 from gateway.operations import settings
 from gateway.operations.demo import papers
@@ -98,19 +97,11 @@ def interchange(root: Path, megabytes: float, envelope: str, bills: int, referen
     made, count, messages = 0, 0, list[str]()
     while made < megabytes * MB:
         count += 1
-        messages.append(_report(count, f"{reference}{count}", bills))
+        messages.append(manifests.report(LINE.identifiers[0], count, f"{reference}{count}", bills))
         made += len(messages[-1])
     content = manifests.interchange(messages, reference, LINE.identifiers[0])
     key = key_of(root, LINE)
     return security.sign_cms(content, "application/edifact", key, ENVELOPES[envelope], datetime.now(UTC))
-
-
-def _report(number: int, name: str, bills: int) -> str:
-    """The line's own, with containers that there may be."""
-    text = manifests.cuscar(str(number), number, bills)
-    text = re.sub(r"NAD\+MS\+[A-Z0-9]+", f"NAD+MS+{LINE.identifiers[0]}", text)
-    text = re.sub(r"BGM\+933\+[A-Z0-9]+", f"BGM+933+{name}", text)
-    return re.sub(r"SBLU(\d{6})\d", lambda box: f"SBLU{box[1]}{container_check('SBLU' + box[1])}", text)
 
 
 def document(root: Path, megabytes: float, envelope: str, reference: str) -> tuple[str, bytes]:

@@ -6,8 +6,11 @@ Everything follows from a seed; an interchange of any size is made piece by piec
 from __future__ import annotations
 
 import random
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator
+
+from gateway.model.checkdigits import container_check
 
 BILLS = 20  # of a CUSCAR: it is then about 10 KB
 HEAD = "UNA:+.? 'UNB+UNOC:3+{sender}:ZZ+VNCUSTOMS:ZZ+260114:0815+{reference}'"
@@ -103,6 +106,14 @@ def _bill(
         yield f"SGP+{box}"
         yield f"PCI+24+{''.join(r.choices(string.ascii_uppercase, k=3))} {r.randrange(1, 9999)}-1/{item}"
         yield f"CST++{code}:HS"
+
+
+def report(line: str, number: int, name: str, bills: int, words: int = 1) -> str:
+    """The same of a line with this identifier, under this name, with containers that there may be."""
+    text = cuscar(str(number), number, bills, words=words)
+    text = re.sub(r"NAD\+MS\+[A-Z0-9]+", f"NAD+MS+{line}", text)
+    text = re.sub(r"BGM\+933\+[A-Z0-9]+", f"BGM+933+{name}", text)
+    return re.sub(r"SBLU(\d{6})\d", lambda box: f"SBLU{box[1]}{container_check('SBLU' + box[1])}", text)
 
 
 def cusdec(reference: str, seed: int, items: int = 2) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import re
 import ssl
 import subprocess
 import sys
@@ -16,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from bench import manifests
 from gateway import security
 from gateway.model import Limits
 from gateway.operations import settings
-from gateway.operations.demo import papers as demo
 from gateway.operations.demo.town import LINE, Town
 from gateway.storage import Ledger
 from tests.journeys.plain import Plain
@@ -27,11 +26,9 @@ from tests.journeys.plain import Plain
 SIZES = {"manifest": 50_000_000, "interchange": 500_000_000}
 MOST = 600_000_000
 """Octets that its line may send at once."""
-LINES = 15
-"""Lines of text on each bill's goods: so a bill has 6 KB, and 500 MB fewer messages than an interchange may have."""
-TEXT = (
-    f"FTX+AAA+++{':'.join(['Parts of furniture, of wood, packed for the sea '.ljust(70, '.')] * 5)}'".encode()
-)
+BILLS, WORDS = 70, 5
+"""Bills of lading of a message, and lines of text on the goods of each: some 60 KB, so that 500 MB are fewer messages
+than an interchange may have."""
 ANSWER_SECONDS = 900.0
 PIECE = 262_144
 
@@ -95,16 +92,14 @@ def papers(town: Town) -> list[Paper]:
 
 def interchange(octets: int, reference: str) -> bytes:
     """A manifest of at least so many octets: bills of lading whose goods are described at length."""
-    now = datetime.now(UTC)
-    goods, more = "Furniture parts of wood", TEXT * LINES
-    bill = demo.Bill("EOLUSGN00000000", goods, packages=100, weight=5_000)
-    one = len(demo.manifest(reference, "OCEANLINE", "EOLU", (bill,), now)) - 150 + len(more)
-    bills = tuple(
-        demo.Bill(f"EOLU{octets // 1_000_000:03d}{n:08d}", goods, packages=100, weight=5_000)
-        for n in range(octets // one + 1)
-    )
-    whole = demo.manifest(reference, "OCEANLINE", "EOLU", bills, now).replace(b"MEA+WT", more + b"MEA+WT")
-    return re.sub(rb"UNT\+(\d+)\+", lambda found: b"UNT+%d+" % (int(found[1]) + LINES), whole)
+    made = number = 0
+    messages: list[str] = []
+    sender = LINE.identifiers[0]
+    while made < octets:
+        number += 1
+        messages.append(manifests.report(sender, number, f"{reference}.{number}", BILLS, WORDS))
+        made += len(messages[-1])
+    return manifests.interchange(messages, reference, sender)
 
 
 class Sender(threading.Thread):

@@ -8,7 +8,9 @@ MAX_INTERCHANGE = 64 * 1024 * 1024  # octets; administrations take 10 MB, a mani
 MAX_SEGMENT = 65_536  # octets; the largest data segment, FTX with 5 x 512 characters, fits many times over
 MAX_SEGMENTS = 1_000_000  # a message; 0074 is n..6 in syntax 1 to 3
 HELD_SEGMENTS = 4_096  # of a message that is read from a file: some 4 MB of memory
-MAX_MESSAGES = 100_000  # an interchange; the largest known filers send some hundreds, 0036 is n..6
+MAX_MESSAGES = (
+    10_000  # an interchange; the largest known filers send some hundreds, and it is one transaction
+)
 MAX_GROUPS = 10_000  # an interchange
 MAX_FINDINGS = 999  # a message, and the interchange; CONTRL repeats UCS 999 times
 MAX_SECURITY = 100_000  # security segments of an interchange: 16,000 signed messages, 50,000 in an AUTACK
