@@ -106,7 +106,10 @@ def read_entry(text: str) -> Entry:
 
 def entry_hash(previous: str, text: str) -> str:
     """Hex SHA-256 of two lines: the previous entry's hash, and the entry."""
-    return hashlib.sha256(f"{previous}\n{text}\n".encode()).hexdigest()
+    made = hashlib.sha256(previous.encode() + b"\n")
+    made.update(text.encode())  # some MB, of an interchange with very many messages
+    made.update(b"\n")
+    return made.hexdigest()
 
 
 def sha256(octets: bytes) -> str:

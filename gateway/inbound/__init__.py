@@ -1,6 +1,6 @@
 """The inbound journey: bytes in, verdict out.  Pure: no clock, network, disk, database or randomness."""
 
-from gateway.inbound.deadlines import LATE
+from gateway.inbound.deadlines import LATE, count_late
 from gateway.inbound.documents import examine_xml
 from gateway.inbound.examined import SET_ASIDE, Examined, Judge, Unreadable, outcome
 from gateway.inbound.inspection import Inspected, Stage, inspect, inspecting
@@ -20,6 +20,7 @@ __all__ = [
     "Steps",
     "Unreadable",
     "at_once",
+    "count_late",
     "examine_edifact",
     "examine_files",
     "examine_xml",

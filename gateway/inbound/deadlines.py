@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import msgspec
@@ -31,6 +31,11 @@ def timed(message: Judged, signer: Partner, received_at: datetime, zone: tzinfo)
         findings += tuple(_late(message, agreed, received_at, zone))
     due = received_at + timedelta(minutes=agreed.answer) if agreed.answer else None
     return msgspec.structs.replace(message, findings=findings, answer_by=due)
+
+
+def count_late(messages: Iterable[Judged]) -> int:
+    """How many of these were taken, and late."""
+    return sum(1 for m in messages if m.declaration and any(f.code == LATE for f in m.findings))
 
 
 def _late(message: Judged, agreed: Deadline, received_at: datetime, zone: tzinfo) -> Iterator[Finding]:

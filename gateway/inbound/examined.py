@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Examined(msgspec.Struct, frozen=True):
 
     name: str
     reference: str
-    messages: tuple[Judged, ...]
+    messages: Collection[Judged]
     findings: tuple[Finding, ...] = ()
     table: str = ""
     interchange: syntax.Interchange | None = None

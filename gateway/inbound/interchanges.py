@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -16,6 +17,9 @@ from gateway.inbound.proof import Proof
 from gateway.mapping import Reading
 from gateway.model import Agreement, Finding, Judged, Outcome, Place
 from gateway.model.finding import Severity, worst
+from gateway.model.shelf import Pile
+
+T = TypeVar("T")
 
 Told = Callable[[Finding], None]
 Finished = Callable[[Judged], Judged]
@@ -33,7 +37,8 @@ class Review:
 
     ``finished``: called with each message as it ends, for an interchange whose declarations are not to be held
     together; else they are in the verdicts.  ``keep``: declarations are kept; a check of a file has no use for
-    them.  ``proof``: who signed it; a check has none, and leaves security segments aside.
+    them.  ``proof``: who signed it; a check has none, and leaves security segments aside.  ``shelves``: the folder
+    for what is known of each message, where there are too many to hold that.
     """
 
     def __init__(
@@ -44,16 +49,21 @@ class Review:
         keep: bool = True,
         proof: Proof | None = None,
         finished: Finished | None = None,
+        shelves: Path | None = None,
     ) -> None:
+        self._shelves = shelves
         self._handbook = handbook
         self._judge = judge
         self._finished = finished
-        self._agreed: list[Judged] = []
+        self._agreed = self._many(Judged)
         self._told = told
         self._keep = keep
         self._proof = proof
-        self._messages: list[syntax.Message] = []
-        self._judged: list[Judged] = []
+        self._messages = self._many(syntax.Message)
+        self._judged = self._many(Judged)
+
+    def _many(self, kind: type[T]) -> list[T] | Pile[T]:
+        return [] if self._shelves is None else Pile(kind, self._shelves)
 
     def take(self, event: syntax.Event) -> syntax.Interchange | None:
         """The next event of a reading; at the interchange's end, the interchange with its messages' heads."""
@@ -62,22 +72,25 @@ class Review:
         elif isinstance(event, syntax.Found) and self._told is not None:
             self._told(event.finding)
         elif isinstance(event, syntax.InterchangeRead):
-            messages, self._messages = tuple(self._messages), []
+            messages, self._messages = _whole(self._messages), self._many(syntax.Message)
             whole = replace(event.interchange, messages=messages)
             return whole if self._proof is None else self._proof.around(whole)
         return None
 
     def end(self, interchange: syntax.Interchange, findings: tuple[Finding, ...]) -> Examined:
         """The verdicts, now that the whole is read; an error of the envelope or of a group rejects all in it."""
-        messages, self._judged = self._judged, []
-        agreed, self._agreed = self._agreed, []
+        messages, self._judged = self._judged, self._many(Judged)
+        agreed, self._agreed = self._agreed, self._many(Judged)
         groups = {ordinal: group.errors for group in interchange.groups for ordinal in group.messages}
         sunk = worst(findings)
         findings += tuple(f for group in interchange.groups for f in _beside_messages(group))
-        final = tuple(_finally(m, groups.get(m.ordinal, ()), sunk) for m in messages)
+        final: Iterator[Judged] = (_finally(m, groups.get(m.ordinal, ()), sunk) for m in messages)
         if self._finished is not None:
-            final = tuple(map(self._in_the_end, messages, agreed, final))
-        return Examined(_ENVELOPE, interchange.reference, final, findings, interchange=interchange)
+            final = map(self._in_the_end, messages, agreed, final)
+        judged = self._many(Judged)
+        for one in final:
+            judged.append(one)
+        return Examined(_ENVELOPE, interchange.reference, _whole(judged), findings, interchange=interchange)
 
     def _take_message(self, message: syntax.Message) -> None:
         if self._proof is not None:
@@ -91,8 +104,9 @@ class Review:
                 self._told(finding)
         self._messages.append(_head(message))
         if self._finished is not None:
-            self._agreed.append(self._finished(result))
-            result = replace(result, declaration=self._agreed[-1].declaration)
+            agreed = self._finished(result)
+            self._agreed.append(agreed)
+            result = replace(result, declaration=agreed.declaration)
         self._judged.append(result if self._keep else replace(result, declaration=None))
 
     def _in_the_end(self, judged: Judged, agreed: Judged, final: Judged) -> Judged:
@@ -120,6 +134,10 @@ class Review:
         return msgspec.structs.replace(result, identifier=message.identifier)
 
 
+def _whole(many: list[T] | Pile[T]) -> Collection[T]:
+    return tuple(many) if isinstance(many, list) else many
+
+
 def _head(message: syntax.Message) -> syntax.Message:
     """What a CONTRL quotes of a message: nothing of its body but, where one is rejected, its security segments."""
     kept = tuple(s for s in message.segments if s.tag in syntax.SECURITY) if message.rejected else ()
@@ -140,7 +158,7 @@ def examine_edifact(
     for is rejected unread.  ``content``: whole, or in pieces.  ``finished``: as of a Review.
     ``shelves``: the folder for what very long messages hold; their declarations are not held together then.
     Raises Unreadable."""
-    review = Review(handbook, judge, proof=proof, finished=finished)
+    review = Review(handbook, judge, proof=proof, finished=finished, shelves=shelves)
     interchange = syntax.Interchange()
     pieces = _pieces(content) if isinstance(content, bytes) else content
     for event in _events(pieces, handbook, agreement, several=False, shelves=shelves):

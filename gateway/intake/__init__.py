@@ -3,8 +3,10 @@
 from gateway.intake.abreast import Abreast
 from gateway.intake.door import HOLD, INLINE_BYTES, MAX_MET, MET_AGAIN, Intake, Workers, sightings
 from gateway.intake.journey import HELD, OUTGOING, REVOCATION, Numbers, Worked, settlement, work
-from gateway.intake.large import LARGE, Large
+from gateway.intake.lane import LARGE, Lane, Settling
+from gateway.intake.large import Large
 from gateway.intake.resuming import Resuming
+from gateway.intake.settled import Settled
 
 __all__ = [
     "HELD",
@@ -17,9 +19,12 @@ __all__ = [
     "REVOCATION",
     "Abreast",
     "Intake",
+    "Lane",
     "Large",
     "Numbers",
     "Resuming",
+    "Settled",
+    "Settling",
     "Worked",
     "Workers",
     "settlement",

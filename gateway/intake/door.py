@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,8 @@ from gateway import inbound, security
 from gateway.handbook import Handbook
 from gateway.intake.abreast import Abreast
 from gateway.intake.journey import REVOCATION, Numbers, Worked, drafting, sealed, settlement, working
-from gateway.model import Answer, Channel, Finding, Pending, Place, Register, Submission, Verdict
+from gateway.intake.settled import TRIES, Settled, settled, used
+from gateway.model import Answer, Channel, Finding, Pending, Register, Submission
 from gateway.storage import Clash, GroupCommit, Holding, LedgerUnavailable, Overloaded, Settlement, Sighting
 
 log = logging.getLogger("gateway.intake")
@@ -29,9 +30,6 @@ hand-off would cost more than it saves.  Larger ones go to a worker process."""
 
 HOLD = timedelta(hours=24)
 """How long a submission is held where the operator does not say."""
-
-TRIES = 8
-"""How often one submission is judged anew because a partner or mandate that it rests on just changed."""
 
 MET_AGAIN = timedelta(hours=1)
 """How exactly it is known when a certificate was last used."""
@@ -78,7 +76,7 @@ class Intake:
         hold: timedelta = HOLD,
         refresh: Callable[[], Awaitable[object]] | None = None,
         aside: Aside | None = None,
-        on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+        on_late: Callable[[int], None] = lambda count: None,
         publish: str = "",
         abreast: Abreast | None = None,
     ) -> None:
@@ -90,7 +88,7 @@ class Intake:
         self._settlement = partial(settlement, backend=backend, publish=publish)
         self._workers = workers
         self._on_settled = on_settled
-        self._on_verdict = on_verdict
+        self._on_late = on_late
         self._hold_for = hold
         self._refresh = refresh
         self._aside = aside
@@ -155,16 +153,20 @@ class Intake:
             settlement = await judge(finding)
             answer = await self._commits.settle(settlement)
             if isinstance(answer, Answer):
-                self._on_settled()
-                if not answer.repeated:
-                    self._on_verdict(settlement.verdict)
-                self._note(settlement.verdict)
-                return answer
+                return self.ended(settled(settlement, answer))
             if isinstance(answer, Clash):
-                finding = _used(answer)
+                finding = used(answer)
             else:
                 await self._catch_up()
         raise Overloaded("the register changes faster than this can be settled")
+
+    def ended(self, one: Settled) -> Answer:
+        """One was settled, here or in another process: who has to do with it is told."""
+        self._on_settled()
+        if one.late:
+            self._on_late(one.late)
+        self._note(one.chains)
+        return one.answer
 
     async def _catch_up(self) -> None:
         """Have the register as it is now."""
@@ -204,16 +206,15 @@ class Intake:
 
     async def _judged(self, submission: Submission, sunk: Finding | None) -> Settlement:
         worked, now = await self._worked(submission, sunk)
-        return self.settlement(submission, worked, sunk, now)
+        return self._settled(submission, worked, sunk, now)
 
     async def _resumed(self, submission: Submission, sunk: Finding | None) -> Settlement:
         worked, now = await self._worked(submission, sunk, submission.received_at)
-        return self.settlement(submission, worked, sunk, now, held=REVOCATION)
+        return self._settled(submission, worked, sunk, now, held=REVOCATION)
 
-    def settlement(
+    def _settled(
         self, submission: Submission, worked: Worked, sunk: Finding | None, now: datetime, held: str = ""
     ) -> Settlement:
-        """All that it brings about; ``sunk``: the finding that it is rejected for, ``held``: for what it was."""
         pushed, claim = self._is_pushed(worked), sunk is None
         return self._settlement(submission, worked, now=now, claim=claim, pushed=pushed, held=held)
 
@@ -255,21 +256,18 @@ class Intake:
         partner = self._knowledge().register.partners[worked.verdict.route.partner]
         return partner.channel is Channel.PUSH
 
-    def _note(self, verdict: Verdict) -> None:
+    def _note(self, chains: Iterable[tuple[bytes, ...]]) -> None:
         """Tell the ledger, soon and without waiting, which certificates are in use."""
         if self._handbook().policy.revocation == "off":
             return
         now = self._clock()
-        for proof, use in ((verdict.proof, "sign"), (verdict.carrier_proof, "sign")):
-            if (
-                not proof.certificates
-                or self._met.get(proof.certificates[0], now - MET_AGAIN) > now - MET_AGAIN
-            ):
+        for chain in chains:
+            if self._met.get(chain[0], now - MET_AGAIN) > now - MET_AGAIN:
                 continue
             if len(self._met) >= MAX_MET:
                 self._met.clear()
-            self._met[proof.certificates[0]] = now
-            self._sight(sightings(proof.certificates, use), now)
+            self._met[chain[0]] = now
+            self._sight(sightings(chain, "sign"), now)
 
     def _sight(self, met: list[Sighting], now: datetime) -> None:
         try:
@@ -285,10 +283,6 @@ def sightings(certificates: tuple[bytes, ...], use: str) -> list[Sighting]:
         Sighting(m.fingerprint, m.der, m.issuer, m.subject, m.not_after, use)
         for m in security.met_in(certificates)
     ]
-
-
-def _used(clash: Clash) -> Finding:
-    return Finding("PAR007", Place(part="reference"), clash.reference, clash.submission)
 
 
 def _away(failure: Failure) -> Failure | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
@@ -14,9 +16,21 @@ from gateway import inbound, outbound, routing, security
 from gateway.handbook import Handbook
 from gateway.model import Delivery, Event, Finding, Judged, Outcome, Outgoing, Revocation, Submission, Verdict
 from gateway.model.finding import worst
+from gateway.model.shelf import Anew, Pile
 from gateway.storage import Ledger, Settlement, declaration_due, lane_of
 
 log = logging.getLogger("gateway.intake")
+
+T = TypeVar("T")
+
+
+class Refusal(NamedTuple):
+    """Of one message, by its ordinal: what tells its sender, signed."""
+
+    ordinal: int
+    media_type: str
+    body: bytes
+
 
 HELD = "held"
 """The timeline's word for a submission that waits until it can be judged."""
@@ -92,7 +106,7 @@ class Worked(msgspec.Struct, frozen=True):
 
     verdict: Verdict
     receipt: tuple[str, bytes]
-    refusals: tuple[tuple[int, str, bytes], ...] = ()
+    refusals: Iterable[Refusal] = ()
     register: int | None = None
     staged: Mapping[int, str] = {}
     owner: str = ""
@@ -128,7 +142,7 @@ def working(
     """The same in steps."""
     drafts = yield from drafting(submission, handbook, numbers, now, sunk, at, stage)
     yield
-    return sealed(drafts, key, now)
+    return sealed(drafts, key, now, None if stage is None else Path(submission.file).parent)
 
 
 class Drafted(msgspec.Struct, frozen=True):
@@ -136,15 +150,18 @@ class Drafted(msgspec.Struct, frozen=True):
 
     verdict: Verdict
     receipt: outbound.Draft
-    refusals: tuple[tuple[int, outbound.Draft], ...] = ()
+    refusals: Iterable[tuple[int, outbound.Draft]] = ()
     register: int | None = None
 
 
-def sealed(drafts: Drafted, key: security.SigningKey, now: datetime) -> Worked:
-    """Sign; the one part that may wait for another device.  Raises security.KeyUnusable."""
+def sealed(drafts: Drafted, key: security.SigningKey, now: datetime, shelves: Path | None = None) -> Worked:
+    """Sign; the one part that may wait for another device.  ``shelves``: the folder for refusals where there may be
+    very many.  Raises security.KeyUnusable."""
     route = drafts.verdict.route
     receipt = outbound.seal(drafts.receipt, route, key, now)
-    refusals = tuple((number, *outbound.seal(draft, route, key, now)) for number, draft in drafts.refusals)
+    refusals: list[Refusal] | Pile[Refusal] = [] if shelves is None else Pile(Refusal, shelves)
+    for number, draft in drafts.refusals:
+        refusals.append(Refusal(number, *outbound.seal(draft, route, key, now)))
     return Worked(drafts.verdict, receipt, refusals, drafts.register)
 
 
@@ -171,16 +188,17 @@ def drafting(
     if sunk is not None:
         inspected = _sunk(inspected, sunk)
     verdict = inspected.verdict
-    due = [m for m in verdict.messages if outbound.beyond_syntax(m, handbook)]
-    if verdict.route.syntax == "xml" or worst(verdict.findings):
-        due = []
-    first, *rest = numbers(1 + len(due))
+    due = () if verdict.route.syntax == "xml" or worst(verdict.findings) else verdict.messages
+    first, *rest = numbers(1 + sum(outbound.beyond_syntax(m, handbook) for m in due))
     receipt = outbound.receipt(verdict, inspected.interchange, handbook, first, now)
-    refusals = tuple(
-        (message.ordinal, outbound.refusal(message, verdict.route, handbook, number, now))
-        for message, number in zip(due, rest, strict=True)
-    )
-    return Drafted(verdict, receipt, refusals, handbook.register.version)
+
+    def refusals() -> Iterator[tuple[int, outbound.Draft]]:
+        refused = (m for m in due if outbound.beyond_syntax(m, handbook))
+        for message, number in zip(refused, rest, strict=True):
+            yield message.ordinal, outbound.refusal(message, verdict.route, handbook, number, now)
+
+    made = tuple(refusals()) if stage is None else Anew(refusals)
+    return Drafted(verdict, receipt, made, handbook.register.version)
 
 
 def _inspecting(
@@ -224,18 +242,24 @@ def settlement(
     well, "" for none.
     """
     verdict = worked.verdict
-    receipt, answers = _receipt(submission, worked, now), _refusals(submission, worked, now)
-    deliveries = _handovers(submission, verdict, backend, now)
-    if publish:
-        deliveries += tuple(declaration_due(publish, d.payload, now) for d in deliveries)
-    if pushed:
-        carried = (receipt, *answers) if held else answers
-        deliveries += tuple(Delivery(f"{a.id}.p", f"push:{a.partner}", a.id, now) for a in carried)
+    several = _made_anew if worked.owner else _made_once
+    receipt = _receipt(submission, worked, now)
+    answers = several(lambda: _refusals(submission, worked, now))
+
+    def due() -> Iterator[Delivery]:
+        yield from _handovers(submission, verdict, backend, now)
+        if publish:
+            handovers = _handovers(submission, verdict, backend, now)
+            yield from (declaration_due(publish, d.payload, now) for d in handovers)
+        if pushed:
+            carried = chain((receipt,) if held else (), answers)
+            yield from (Delivery(f"{a.id}.p", f"push:{a.partner}", a.id, now) for a in carried)
+
     return Settlement(
         submission=submission,
         verdict=verdict,
         receipt=receipt,
-        deliveries=deliveries,
+        deliveries=several(due),
         events=tuple(_events(submission, verdict, now, held)),
         claim=claim and verdict.outcome is not Outcome.REJECTED,
         answers=answers,
@@ -260,29 +284,35 @@ def _receipt(submission: Submission, worked: Worked, now: datetime) -> Outgoing:
     )
 
 
-def _refusals(submission: Submission, worked: Worked, now: datetime) -> tuple[Outgoing, ...]:
+def _made_once(make: Callable[[], Iterable[T]]) -> Iterable[T]:
+    return tuple(make())
+
+
+def _made_anew(make: Callable[[], Iterable[T]]) -> Iterable[T]:
+    return Anew(make)
+
+
+def _refusals(submission: Submission, worked: Worked, now: datetime) -> Iterator[Outgoing]:
     verdict = worked.verdict
-    lrns = {message.ordinal: message.lrn for message in verdict.messages}
-    return tuple(
-        Outgoing(
+    messages = iter(verdict.messages)
+    for ordinal, media_type, body in worked.refusals:  # in the order of messages
+        lrn = next(message.lrn for message in messages if message.ordinal == ordinal)
+        yield Outgoing(
             id=f"{submission.id}.{ordinal}.x",
             partner=verdict.route.partner,
             kind="rejected",
             about=f"{submission.id}.{ordinal}",
-            reference=lrns[ordinal] or verdict.reference,
+            reference=lrn or verdict.reference,
             media_type=media_type,
             body=body,
             created_at=now,
         )
-        for ordinal, media_type, body in worked.refusals
-    )
 
 
-def _handovers(submission: Submission, verdict: Verdict, backend: str, now: datetime) -> tuple[Delivery, ...]:
+def _handovers(submission: Submission, verdict: Verdict, backend: str, now: datetime) -> Iterator[Delivery]:
     ids = ((f"{submission.id}.{m.ordinal}", m) for m in verdict.messages if m.outcome is Outcome.ACCEPTED)
-    return tuple(
-        Delivery(i, f"backend:{backend}", i, now, lane=_lane(verdict.route.principal, m)) for i, m in ids
-    )
+    for i, m in ids:
+        yield Delivery(i, f"backend:{backend}", i, now, lane=_lane(verdict.route.principal, m))
 
 
 def _lane(principal: str, message: Judged) -> str:
@@ -310,16 +340,21 @@ def _events(submission: Submission, verdict: Verdict, now: datetime, held: str) 
 
 def _due(submission: Submission, verdict: Verdict, now: datetime) -> Iterable[Event]:
     """By when customs answers, where that was agreed."""
-    timed = [m for m in verdict.messages if m.answer_by is not None]
-    alike = len(timed) == len(verdict.messages) and len({m.answer_by for m in timed}) == 1
-    for message in timed[:1] if alike else timed:
-        about = submission.id if alike else f"{submission.id}.{message.ordinal}"
-        yield Event(about, now, DUE, f"{message.answer_by:%Y-%m-%dT%H:%M:%SZ}")
+    timed = ((m.ordinal, m.answer_by) for m in verdict.messages if m.answer_by is not None)
+    for about, time in _abouts(submission, timed, len(verdict.messages)):
+        yield Event(about, now, DUE, f"{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _mandated(submission: Submission, verdict: Verdict, now: datetime) -> Iterable[Event]:
-    admitted = [m for m in verdict.messages if m.mandates]
-    alike = len(admitted) == len(verdict.messages) and len({(m.mandates, m.form) for m in admitted}) == 1
-    for message in admitted[:1] if alike else admitted:
-        about = submission.id if alike else f"{submission.id}.{message.ordinal}"
-        yield Event(about, now, MANDATED, f"{', '.join(message.mandates)} ({message.form})")
+    admitted = ((m.ordinal, (m.mandates, m.form)) for m in verdict.messages if m.mandates)
+    for about, (mandates, form) in _abouts(submission, admitted, len(verdict.messages)):
+        yield Event(about, now, MANDATED, f"{', '.join(mandates)} ({form})")
+
+
+def _abouts(submission: Submission, found: Iterable[tuple[int, T]], messages: int) -> Iterable[tuple[str, T]]:
+    """What was found of messages; once, about the submission, where it is the same of all."""
+    values: dict[T, T] = {}
+    of = [(ordinal, values.setdefault(value, value)) for ordinal, value in found]
+    if len(of) == messages and len(values) == 1:
+        return [(submission.id, value) for value in values]
+    return ((f"{submission.id}.{ordinal}", value) for ordinal, value in of)

@@ -51,6 +51,21 @@ def written(ledger: Ledger, submission: Submission, file: Path) -> bool:
     return made.hexdigest() == submission.digest
 
 
+def first_to_tell(submission: Submission) -> bool:
+    """Whether nobody asked this before, in whatever process: who was first tells its sender, that it is kept or,
+    since it is committed now, what the answer is.  Raises OSError."""
+    try:
+        os.close(os.open(_told(submission), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
 def remove(submission: Submission) -> None:
     """Its file is wanted no more."""
     Path(submission.file).unlink(missing_ok=True)
+    Path(_told(submission)).unlink(missing_ok=True)
+
+
+def _told(submission: Submission) -> str:
+    return f"{submission.file}.told"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from gateway import inbound, security
-from gateway.intake.door import HOLD, Intake, Workers
-from gateway.intake.kept import another_s, dropped, put_away, remove, written
+from gateway.intake.door import HOLD, Intake
+from gateway.intake.kept import another_s, dropped, first_to_tell, put_away, remove, written
+from gateway.intake.lane import Lane
 from gateway.model import Answer, Finding, Pending, Place, Submission
 from gateway.storage import (
     BODY,
@@ -29,14 +31,11 @@ from gateway.storage import (
     Holding,
     LedgerError,
     Overloaded,
-    Settlement,
     working,
 )
 
 log = logging.getLogger("gateway.intake.large")
 
-LARGE = "large"
-"""What such a one is held for, in its timeline."""
 ANSWER_SECONDS = 30.0
 """From its last octet until its sender is told that it is kept: half of what a door lets anybody wait."""
 LEASE = timedelta(seconds=6)
@@ -57,7 +56,7 @@ Told = (Finding(WORKING),)
 class Large:
     """Large submissions of one process.
 
-    ``workers``: where they are worked on, one after the other, away from all others; ``owner``: this process;
+    ``lanes``: where an owner has them settled, one after the other, away from all others; ``owner``: this process;
     ``spool``: the folder of their octets while they are worked on.  ``judged``: is told of each how many seconds
     after it was received.
     """
@@ -66,7 +65,7 @@ class Large:
         self,
         intake: Intake,
         commits: GroupCommit,
-        workers: Callable[[str], Workers],
+        lanes: Callable[[str], Lane],
         reactor: Any,
         owner: str,
         spool: Path,
@@ -77,7 +76,7 @@ class Large:
     ) -> None:
         self._intake = intake
         self._commits = commits
-        self._workers = workers
+        self._lanes = lanes
         self._reactor = reactor
         self._owner = owner
         self._spool = spool
@@ -85,8 +84,6 @@ class Large:
         self._hold_for = hold
         self._judged = judged
         self._keeping = DeferredSemaphore(PUT_AWAY_AT_ONCE)
-        self._told: set[str] = set()
-        self._ending: set[str] = set()
 
     async def submit(self, submission: Submission) -> Answer | Pending:
         """As Intake.submit, for a submission whose octets are in a file, which is removed in the end.
@@ -122,7 +119,6 @@ class Large:
 
     async def _resume(self, submission: Submission, owner: str) -> None:
         log.warning("taken over", extra={"submission": submission.id})
-        self._told.add(submission.id)
         file = self._spool / f"{os.getpid()}-{submission.id}"
         renewing = self._renew(submission, owner)
         try:
@@ -135,6 +131,7 @@ class Large:
             remove(submission)
             await self._refused(submission, owner, ())
             return
+        first_to_tell(submission)  # its sender was told, or heard nothing
         try:
             await self._finish(submission, owner, submission.received_at)
         except (security.Refused, inbound.Unreadable) as refused:
@@ -181,9 +178,9 @@ class Large:
         told: Deferred[Answer | Pending] = Deferred()
 
         def late() -> None:
-            if submission.id not in self._ending:  # else it is being committed, as one whose answer this is
-                self._told.add(submission.id)
-                told.callback(Pending(submission.id, Told))
+            with suppress(OSError):
+                if first_to_tell(submission):
+                    told.callback(Pending(submission.id, Told))
 
         def ended(result: Any) -> None:
             if timer.active():
@@ -208,15 +205,14 @@ class Large:
             if isinstance(answer, Answer):
                 took = self._intake.now() - submission.received_at
                 self._judged(took.total_seconds())
-                await self._let_go(submission, answer)
+                if answer.submission != submission.id:
+                    await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
         except (security.Refused, inbound.Unreadable) as refused:
             await self._refused(submission, owner, refused.findings)
             await self._intake.note_refusal(submission, refused)
             raise
         finally:
             renewing.stop()
-            self._told.discard(submission.id)
-            self._ending.discard(submission.id)
             remove(submission)
         return answer
 
@@ -253,26 +249,7 @@ class Large:
     async def _judge(
         self, submission: Submission, owner: str, sunk: Finding | None, at: datetime | None
     ) -> Answer:
-        workers = self._workers(owner)
-
-        async def judged(finding: Finding | None) -> Settlement:
-            reason = finding or sunk
-            worked = await workers.work(submission, reason, at)
-            told = submission.id in self._told
-            if not told:
-                self._ending.add(submission.id)
-            plain = msgspec.structs.replace(submission, file="")
-            return self._intake.settlement(
-                plain, worked, reason, self._intake.now(), held=LARGE if told else ""
-            )
-
-        return await self._intake.settle(judged)
-
-    async def _let_go(self, submission: Submission, answer: Answer) -> None:
-        """It is settled; a process that ends before this finds that it is."""
-        await self._commits.call("let_go", submission.id, answer.submission)
-        if answer.submission != submission.id:
-            await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
+        return self._intake.ended(await self._lanes(owner).settle(submission, sunk, at))
 
     async def _refused(self, submission: Submission, owner: str, findings: tuple[Finding, ...]) -> None:
         if await self._commits.call("refuse_held", submission.id, owner, findings):

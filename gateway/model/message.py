@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -149,7 +150,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``reference``: the submission's own (EDIFACT 0020, WCO FunctionalReferenceID, camt MsgId).
     ``claim``: the reference within its name space (``UNB:4711``, ``IM:LRN-1``); with ``partner``
-    (the signer's) it is the key of duplicates.  ``findings``: those about the whole.  ``carrier``: who
+    (the signer's) it is the key of duplicates.  ``messages``: in their order; of a large submission on a shelf, gone
+    through as often as one likes.  ``findings``: those about the whole.  ``carrier``: who
     signed around the signer's own signature (a VAN around a trader's), where two were made.
     """
 
@@ -158,7 +160,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     partner: str
     route: Route
     claim: str = ""
-    messages: tuple[Judged, ...] = ()
+    messages: Collection[Judged] = ()
     findings: tuple[Finding, ...] = ()
     signer: Signer | None = None
     proof: Proof = Proof()

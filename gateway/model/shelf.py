@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from gateway.model.edifact import Group, Segment
 from gateway.model.tree import Declaration, Entity
+
+T = TypeVar("T")
 
 _BUFFER = 65_536
 """Octets written, and read, at a time."""
@@ -60,6 +62,57 @@ class Shelf:
             self._file.write(self._held)
             self._file.flush()
             self._held.clear()
+
+
+class Pile(Generic[T]):
+    """Very many of one kind, on a shelf: the list of what is not held."""
+
+    def __init__(self, kind: type[T], folder: Path) -> None:
+        self.folder = folder
+        self._shelf = Shelf(folder)
+        self._one: Callable[[bytes], T] = msgspec.msgpack.Decoder(kind).decode
+        self._count = 0
+
+    def append(self, one: T) -> None:
+        """One more."""
+        self._shelf.put(_parts.encode(one))
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._one, self._shelf)
+
+    def __contains__(self, one: object) -> bool:
+        return any(one == other for other in self)
+
+    def __eq__(self, others: object) -> bool:
+        if not isinstance(others, Collection) or len(self) != len(others):
+            return False
+        return all(one == other for one, other in zip(self, others, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def beside(others: Collection[Any], kind: type[T], many: Iterable[T]) -> Collection[T]:
+    """All of these: on a shelf where these others are, else held."""
+    if not isinstance(others, Pile):
+        return list(many)
+    pile = Pile(kind, others.folder)
+    for one in many:
+        pile.append(one)
+    return pile
+
+
+class Anew(Generic[T]):
+    """What is made again each time that somebody goes through it."""
+
+    def __init__(self, make: Callable[[], Iterable[T]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._make())
 
 
 class Parts:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.intake import Intake, Large
 from gateway.operations.repeating import repeat
-from gateway.operations.server import Server, now
+from gateway.operations.server import BACKEND, Server, now
 from gateway.operations.workshop import Workshop
 from gateway.transport import Spool, identifier
 
@@ -66,7 +66,7 @@ def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> La
     return Large(
         intake,
         server.commits,
-        workers.for_owner,
+        lambda owner: workers.lane(owner, BACKEND),
         reactor,
         owner,
         server.home / FOLDER,

@@ -20,9 +20,8 @@ from twisted.python.threadpool import ThreadPool
 
 from gateway import transport
 from gateway.handbook import Handbook
-from gateway.inbound import LATE
 from gateway.intake import Abreast, Intake, Numbers, Workers
-from gateway.model import Register, Verdict
+from gateway.model import Register
 from gateway.operations import settings
 from gateway.operations.keywatch import gauge
 from gateway.operations.readiness import Readiness
@@ -86,12 +85,6 @@ class Server:
         """The knowledge as it is now."""
         return self._handbook
 
-    def count_late(self, verdict: Verdict) -> None:
-        """A submission was settled: what of it was late is for the figures."""
-        late = sum(1 for m in verdict.messages if m.declaration and any(f.code == LATE for f in m.findings))
-        if late:
-            self.metrics.late(late)
-
     def on_stop(self, stop: Stop) -> None:
         """Something to end before what was begun earlier; it may return a Deferred or a coroutine."""
         self._stops.append(stop)
@@ -139,7 +132,7 @@ class Server:
             timedelta(hours=self.settings.trust.hold_hours),
             refresh=self.refresh,
             aside=self.aside(),
-            on_verdict=self.count_late,
+            on_late=self.metrics.late,
             publish=self.settings.broker,
             abreast=Abreast(lambda call: self._reactor.callLater(0, call)),
         )

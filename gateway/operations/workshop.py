@@ -16,22 +16,23 @@ from functools import partial
 from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
 from twisted.internet.defer import Deferred
 
 from gateway import handbook as handbooks
-from gateway.intake import Numbers, Worked, work
+from gateway.intake import Numbers, Settled, Settling, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
 from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.revoking import newest
 from gateway.operations.setaside import SetAside
 from gateway.security import Keystore, KeyUnusable, SigningKey
-from gateway.storage import Ledger, LedgerError, Overloaded, Staging
+from gateway.storage import Ledger, LedgerError, Overloaded
 
 log = logging.getLogger("gateway.workshop")
+
+T = TypeVar("T")
 
 BEGIN_SECONDS = 10.0
 """For which a large message waits for a worker that is beginning: another node may have one at work, and takes it
@@ -49,6 +50,7 @@ class Bench:
     def __init__(self, home: Path, chosen: settings.Settings) -> None:
         self._url = settings.database_url(home, chosen.database.ledger)
         self._ledger: Ledger | None = None
+        self.broker = chosen.broker
         self.handbook = settings.handbook(home, chosen)
         try:
             self.keys = settings.keystore(home, chosen)
@@ -66,7 +68,7 @@ class Bench:
             self.numbers = Numbers(self._ledger)
         return self._ledger
 
-    def write(self, transaction: Callable[[], int]) -> int:
+    def write(self, transaction: Callable[[], T]) -> T:
         """Make a transaction at the priority of all others, while this thread waits."""
         return self.writer.submit(transaction).result()
 
@@ -139,34 +141,40 @@ def _work(submission: Submission, sunk: Finding | None, at: datetime | None) -> 
     return work(submission, here.fresh(), here.signing(now), here.numbers.take, now, sunk, at)
 
 
-def _work_large(owner: str, submission: Submission, sunk: Finding | None, at: datetime | None) -> Worked:
-    """As `_work`, for a submission in a file; its declarations are put away as they are judged."""
+def _settle(
+    owner: str, backend: str, submission: Submission, sunk: Finding | None, at: datetime | None
+) -> Settled:
     here = Bench.here
-    now = datetime.now(UTC)
-    book, key = here.fresh(), here.signing(now)
-    staging = Staging(here.ledger, submission.id, owner, writing=here.write)
-    staging.begin()
-    worked = work(submission, book, key, here.numbers.take, now, sunk, at, staging.take)
-    accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
-    return msgspec.structs.replace(worked, staged=staging.end(accepted), owner=owner)
+    ledger = here.ledger
+    settling = Settling(
+        ledger,
+        owner,
+        here.fresh,
+        here.signing,
+        here.numbers.take,
+        lambda: datetime.now(UTC),
+        here.write,
+        backend,
+        here.broker,
+    )
+    return settling.settle(submission, sunk, at)
 
 
 class Owned:
-    """A workshop as one owner's."""
+    """A workshop as one owner's lane of large submissions for a back end."""
 
-    def __init__(
-        self, given: Callable[[Submission, Finding | None, datetime | None], Deferred[Worked]]
-    ) -> None:
-        self._given = given
+    def __init__(self, workshop: Workshop, owner: str, backend: str) -> None:
+        self._workshop = workshop
+        self._whose = owner, backend
 
-    def work(
+    def settle(
         self, submission: Submission, sunk: Finding | None, at: datetime | None = None
-    ) -> Deferred[Worked]:
-        """As Workshop.work."""
-        return self._given(submission, sunk, at)
+    ) -> Deferred[Settled]:
+        """As Settling.settle, elsewhere; fires, fails and raises as Workshop.work."""
+        return self._workshop.given(submission, partial(_settle, *self._whose, submission, sunk, at))
 
 
-def _numbered(number: int, task: Callable[[], Worked]) -> Worked:
+def _numbered(number: int, task: Callable[[], T]) -> T:
     """Run a task, having told first that it has begun."""
     Bench.begun.value = number
     return task()
@@ -217,15 +225,16 @@ class Workshop:
         Fails as intake.work does, and with Overloaded where the worker ended over it, or did not begin in
         time.  Raises inbound.Unreadable for a message that ended several, Overloaded where no process can begin.
         """
-        return self._given(submission, partial(_work, submission, sunk, at))
+        return self.given(submission, partial(_work, submission, sunk, at))
 
-    def for_owner(self, owner: str) -> Owned:
-        """Where an owner has large submissions worked on."""
-        return Owned(lambda one, sunk, at: self._given(one, partial(_work_large, owner, one, sunk, at)))
+    def lane(self, owner: str, backend: str) -> Owned:
+        """Where an owner has large submissions settled."""
+        return Owned(self, owner, backend)
 
-    def _given(self, submission: Submission, task: Callable[[], Worked]) -> Deferred[Worked]:
+    def given(self, submission: Submission, task: Callable[[], T]) -> Deferred[T]:
+        """What a task gives that is done over a submission in a worker; as `work`."""
         self._aside.check(submission)
-        done: Deferred[Worked] = Deferred()
+        done: Deferred[T] = Deferred()
         number = next(self._numbers)
         try:
             pool, future = self._submit(number, task)
@@ -236,7 +245,7 @@ class Workshop:
         future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, number, submission))
         return done
 
-    def _submit(self, number: int, task: Callable[[], Worked]) -> tuple[_Pool, Future[Worked]]:
+    def _submit(self, number: int, task: Callable[[], T]) -> tuple[_Pool, Future[T]]:
         pool = self._pool = self._pool or self._new_pool()
         try:
             return pool, pool.submit(_numbered, number, task)
@@ -245,7 +254,7 @@ class Workshop:
             pool = self._pool = self._pool or self._new_pool()
             return pool, pool.submit(_numbered, number, task)
 
-    def _await(self, pool: _Pool, done: Deferred[Worked]) -> None:
+    def _await(self, pool: _Pool, done: Deferred[T]) -> None:
         """Where no worker of the pool has begun yet, do not wait for it too long."""
         at_work = pool.at_work
         if self._patience is None or at_work.done():
@@ -278,8 +287,8 @@ class Workshop:
 
     def _ended(
         self,
-        future: Future[Worked],
-        done: Deferred[Worked],
+        future: Future[T],
+        done: Deferred[T],
         pool: _Pool,
         number: int,
         submission: Submission,

@@ -33,7 +33,7 @@ def receipt(
         octets = _contrl(verdict, interchange, handbook, number, now)
         profile, received = handbook.edifact_security, interchange.received
         return Draft(interchange=octets, profile=profile, received=received)
-    judged = verdict.messages[0]
+    judged = next(iter(verdict.messages))
     saying = handbook.sayings["rejected" if judged.outcome is Outcome.REJECTED else "received"]
     findings = verdict.findings + judged.findings
     about = About(judged.lrn or verdict.reference)

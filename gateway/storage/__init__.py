@@ -28,7 +28,7 @@ from gateway.storage.records import (
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
 from gateway.storage.slices import BODY, WORKING, working
-from gateway.storage.staging import Staging
+from gateway.storage.staging import Staging, Writing
 from gateway.storage.standing import Written
 from gateway.storage.writes import Writes
 
@@ -75,6 +75,7 @@ __all__ = [
     "Waits",
     "Wanted",
     "Writes",
+    "Writing",
     "Written",
     "answer_id",
     "carries_decision",

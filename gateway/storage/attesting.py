@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -105,7 +106,7 @@ def events_of(events: Sequence[Event]) -> tuple[str, ...]:
     return tuple(digest(event_record(event)) for event in events)
 
 
-def due(deliveries: Sequence[Delivery]) -> dict[str, str]:
+def due(deliveries: Iterable[Delivery]) -> dict[str, str]:
     """What a delivery is, by id."""
     return {d.id: f"{d.destination} {d.payload}" for d in deliveries}
 
@@ -113,25 +114,29 @@ def due(deliveries: Sequence[Delivery]) -> dict[str, str]:
 # -- acts ------------------------------------------------------------------------------------------------
 
 
-def received(
-    page: Page, settlement: Settlement, columns: Sequence[Any], messages: Sequence[Sequence[Any]]
-) -> None:
-    """A submission with its verdict, answers and deliveries; ``columns`` and ``messages``: its rows."""
-    verdict = settlement.verdict
-    sent, staged = (settlement.receipt, *settlement.answers), settlement.staged
-    carrier = verdict.carrier and msgspec.structs.replace(verdict.carrier, certificate=b"")
-    of = Attested(
-        record=digest(submission_record(columns)),
+def attested(settlement: Settlement, messages: Iterable[Sequence[Any]]) -> Attested:
+    """A submission's messages, of which these are the rows, with its answers and deliveries."""
+    verdict, staged = settlement.verdict, settlement.staged
+    sent = chain((settlement.receipt,), settlement.answers)
+    return Attested(
         body=settlement.submission.digest,
         messages=tuple(digest(message_record(row, staged.get(row[1], ""))) for row in messages),
         sent={o.id: digest(outgoing_record(o)) for o in sent},
         due=due(settlement.deliveries),
         mandates=tuple(sorted({m for message in verdict.messages for m in message.mandates})),
-        proof=page.kept(verdict.proof),
-        carrier=carrier,
-        carrier_proof=page.kept(verdict.carrier_proof),
+        carrier=verdict.carrier and msgspec.structs.replace(verdict.carrier, certificate=b""),
     )
-    page.add(entries.RECEIVED, settlement.submission.id, of)
+
+
+def received(page: Page, settlement: Settlement, columns: Sequence[Any], of: Attested) -> None:
+    """A submission; ``columns``: its row, ``of``: as it is attested but for that and its proofs."""
+    whole = msgspec.structs.replace(
+        of,
+        record=digest(submission_record(columns)),
+        proof=page.kept(settlement.verdict.proof),
+        carrier_proof=page.kept(settlement.verdict.carrier_proof),
+    )
+    page.add(entries.RECEIVED, settlement.submission.id, whole)
 
 
 def decided(page: Page, one: Recorded, record: DecisionRecord) -> None:

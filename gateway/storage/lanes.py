@@ -6,16 +6,15 @@ A queue may begin with ten thousand deliveries of one lane: they are not looked 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, select, text
 
-from gateway.model import Delivery
 from gateway.storage import tables
-from gateway.storage.codec import message_id, message_key
-from gateway.storage.records import Settlement
+from gateway.storage.codec import message_key
+from gateway.storage.ready import LANE, PAYLOAD, Ready, in_lane
+from gateway.storage.rows import Row
 
 MORE = 10
 """Beyond what is wanted, looked at in the first window: some may wait behind another of their lane."""
@@ -34,20 +33,15 @@ def lane_of(principal: str, named: str) -> str:
     return f"{principal} {named}" if named else ""
 
 
-def placed(connection: Connection, settlement: Settlement) -> tuple[Delivery, ...]:
+def placed(connection: Connection, one: Ready) -> Iterable[Row]:
     """Its deliveries, each in its lane: one that names customs' number goes where the message went that got it."""
-    principal = settlement.verdict.route.principal
-    numbers = {
-        message_id(settlement.submission.id, m.ordinal): m.declaration.registration.strip()
-        for m in settlement.verdict.messages
-        if m.declaration is not None and m.declaration.registration.strip()
-    }
+    numbers, principal = one.numbered, one.settlement.verdict.route.principal
     if not numbers:
-        return settlement.deliveries
+        return one.deliveries
     lanes = {number: _of_number(connection, principal, number) for number in set(numbers.values())}
-    return tuple(
-        msgspec.structs.replace(d, lane=lanes[numbers[d.payload]]) if d.lane and d.payload in numbers else d
-        for d in settlement.deliveries
+    return (
+        in_lane(row, lanes[numbers[row[PAYLOAD]]]) if row[LANE] and row[PAYLOAD] in numbers else row
+        for row in one.deliveries
     )
 
 

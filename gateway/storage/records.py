@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -26,7 +26,8 @@ class Settlement(msgspec.Struct, frozen=True):
 
     ``claim``: the submission takes its signer's reference (``verdict.claim``) for itself; False for one
     that was refused because another has it.  ``answers``: further messages to partners, beside the
-    receipt.  ``entitled``: ordinals of the messages that the transport partner may file for their signer.
+    receipt; these and ``deliveries`` are gone through more than once.  ``entitled``: ordinals of the messages that
+    the transport partner may file for their signer.
     ``register``: the version of the register that it was judged by; None where no ledger holds that.
     ``staged``: the digests (hex SHA-256) of declarations that are in slices already, by ordinal; its octets are
     there too.  ``owner``: who put them there: where another one works on it since, it is Stale.
@@ -35,10 +36,10 @@ class Settlement(msgspec.Struct, frozen=True):
     submission: Submission
     verdict: Verdict
     receipt: Outgoing
-    deliveries: tuple[Delivery, ...] = ()
+    deliveries: Iterable[Delivery] = ()
     events: tuple[Event, ...] = ()
     claim: bool = True
-    answers: tuple[Outgoing, ...] = ()
+    answers: Iterable[Outgoing] = ()
     entitled: tuple[int, ...] = ()
     register: int | None = None
     staged: Mapping[int, str] = {}

@@ -6,15 +6,31 @@ Where messages flow, SQLAlchemy's handling of each row's parameters costs as muc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, create_engine
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.storage.compression import Compressed, compressed
 
+T = TypeVar("T")
+
 _POSTGRESQL = create_engine("postgresql+psycopg://", paramstyle="format").dialect
+
+
+Row = tuple[Any, ...]
+"""Values in the order of a table's columns, but for those that it generates."""
+LOT = 1_000
+"""Rows that are held, and inserted, at once."""
+
+
+def in_lots(rows: Iterable[T]) -> Iterator[list[T]]:
+    """As they come, so many at a time."""
+    coming = iter(rows)
+    while lot := list(islice(coming, LOT)):
+        yield lot
 
 
 class Rows:
@@ -35,15 +51,15 @@ class Rows:
             "postgresql": str(in_postgresql.compile(dialect=_POSTGRESQL, column_keys=names)),
         }
 
-    def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Insert tuples in the order of the table's columns; how many rows that made."""
+    def insert(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Insert them; how many that made."""
         if not rows:
             return 0
         if self._compressed:
             rows = [self._smaller(row) for row in rows]
         return connection.exec_driver_sql(self._statements[connection.dialect.name], list(rows)).rowcount
 
-    def _smaller(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _smaller(self, row: Row) -> Row:
         values = list(row)
         for at in self._compressed:
             if values[at] is not None:

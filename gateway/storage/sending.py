@@ -16,7 +16,7 @@ from gateway.storage import arrival, tables
 from gateway.storage.codec import OF_RECEIPT, micros, moment, part_of, receipt_id, submission_of
 from gateway.storage.compression import FRAME_HEAD, size_of
 from gateway.storage.records import Settlement
-from gateway.storage.rows import Rows
+from gateway.storage.rows import Rows, in_lots
 
 RECEIPT = "receipt"
 OF_PUSH = ".p"
@@ -53,16 +53,15 @@ def check_receipt(settlement: Settlement) -> None:
         raise ValueError(f"the receipt of {submission.id} is {found}")
 
 
-def insert_outgoings(connection: Connection, outgoings: Sequence[Outgoing]) -> None:
+def insert_outgoings(connection: Connection, outgoings: Iterable[Outgoing]) -> None:
     """Store answers; they are in the mailboxes from the commit on.
 
     Raises ValueError for one whose id does not begin with what it is about.
     """
-    if not outgoings:
-        return
-    positions = arrival.take(len(outgoings))
-    _outgoings.insert(connection, [_row(one, nth) for one, nth in zip(outgoings, positions, strict=True)])
-    wait(connection, [(o.partner, nth, o.id) for o, nth in zip(outgoings, positions, strict=True)])
+    for some in in_lots(outgoings):
+        placed = list(zip(some, arrival.take(len(some)), strict=True))
+        _outgoings.insert(connection, [_row(one, nth) for one, nth in placed])
+        wait(connection, [(one.partner, nth, one.id) for one, nth in placed])
 
 
 def wait(connection: Connection, entries: Sequence[tuple[str, int, str]]) -> None:

@@ -6,7 +6,7 @@ the same submission at the same moment cannot both win.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,15 +14,16 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from gateway.evidence import entries
 from gateway.evidence.records import RefusalRecord
-from gateway.model import Answer, Delivery, Event, Judged, Outcome
-from gateway.storage import arrival, attesting, lanes, tables
+from gateway.model import Answer, Delivery, Event, Outcome
+from gateway.storage import arrival, attesting, holding, lanes, tables
 from gateway.storage.admitting import outdated
-from gateway.storage.codec import claim_of, micros, moment, octets, packed, part_of, submission_of
+from gateway.storage.codec import claim_of, micros, moment, packed, part_of, submission_of
 from gateway.storage.faults import LedgerError
 from gateway.storage.joining import join
 from gateway.storage.journal import Page
+from gateway.storage.ready import Ready, delivery_rows
 from gateway.storage.records import Clash, Settlement, Stale
-from gateway.storage.rows import Rows
+from gateway.storage.rows import Row, Rows, in_lots
 from gateway.storage.sending import RECEIPT_COLUMNS, check_receipt, insert_outgoings, receipt_of, wait
 from gateway.storage.slices import owned
 
@@ -65,10 +66,9 @@ class Doubled(Exception):
     """Some of the batch is not new, or stale; the transaction must be undone and the batch settled carefully."""
 
 
-def settle_fresh(
-    connection: Connection, batch: Sequence[Settlement], page: Page
-) -> list[Answer | Clash | Stale]:
+def settle_fresh(connection: Connection, ready: Sequence[Ready], page: Page) -> list[Answer | Clash | Stale]:
     """Store a batch in which all is new, as nearly every one is.  Raises Doubled where it is not."""
+    batch = [one.settlement for one in ready]
     if outdated(connection, batch) or _taken_over(connection, batch):
         raise Doubled
     # In one order for all writers, so that no two wait for each other.
@@ -76,26 +76,27 @@ def settle_fresh(
     claims = sorted(row for row in map(_claim_row, batch) if row is not None)
     if _taken.insert(connection, taken) != len(taken) or _claims.insert(connection, claims) != len(claims):
         raise Doubled
-    _insert_parts(connection, batch, page)
+    _insert_parts(connection, ready, page)
     return [_fresh_answer(settlement) for settlement in batch]
 
 
 def settle_carefully(
-    connection: Connection, batch: Sequence[Settlement], page: Page
+    connection: Connection, ready: Sequence[Ready], page: Page
 ) -> list[Answer | Clash | Stale]:
     """Store what is new of a batch, one by one, and answer every settlement in order.
 
     Raises LedgerError where an id belongs to other bytes (an id given twice is our fault).
     """
     answers: list[Answer | Clash | Stale] = []
+    batch = [one.settlement for one in ready]
     stale = outdated(connection, batch) | _taken_over(connection, batch)
-    for settlement in batch:
+    for one, settlement in zip(ready, batch, strict=True):
         if settlement.submission.id in stale:
             answers.append(Stale())
             continue
         first = _earlier(connection, settlement)
         if first is None:
-            _insert_parts(connection, [settlement], page)
+            _insert_parts(connection, [one], page)
             answers.append(_fresh_answer(settlement))
         else:
             answers.append(_old_answer(connection, first, settlement, page))
@@ -127,9 +128,14 @@ def refuse(
     attesting.refused(page, RefusalRecord(partner, channel, code, digest, moment(micros(at))))
 
 
-def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+def insert_deliveries(connection: Connection, deliveries: Iterable[Delivery]) -> None:
     """Store deliveries; they are due from the commit on."""
-    _deliveries.insert(connection, [_delivery_row(delivery) for delivery in deliveries])
+    _insert_due(connection, delivery_rows(deliveries))
+
+
+def _insert_due(connection: Connection, rows: Iterable[Row]) -> None:
+    for lot in in_lots(rows):
+        _deliveries.insert(connection, lot)
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
@@ -145,19 +151,29 @@ def note(connection: Connection, events: Sequence[Event], page: Page) -> None:
         attesting.happened(page, entries.NOTED, event.about, (), (event,))
 
 
-def _insert_parts(connection: Connection, fresh: Sequence[Settlement], page: Page) -> None:
+def _insert_parts(connection: Connection, ready: Sequence[Ready], page: Page) -> None:
+    fresh = [one.settlement for one in ready]
     positions = arrival.take(len(fresh))
     rows = [_submission_row(one, nth) for one, nth in zip(fresh, positions, strict=True)]
     if _submissions.insert(connection, rows) != len(rows):
         raise LedgerError(f"a submission id belongs to another submission: one of {[row[0] for row in rows]}")
     _octets.insert(connection, [(s.submission.id, s.submission.body) for s in fresh])
-    messages = [_message_rows(settlement) for settlement in fresh]
-    _messages.insert(connection, [row for of_one in messages for row in of_one])
-    for settlement, row, of_one in zip(fresh, rows, messages, strict=True):
-        attesting.received(page, settlement, row, of_one)
+    for lot in in_lots(row for one in ready for row in one.messages):
+        _messages.insert(connection, lot)
+    for one, row in zip(ready, rows, strict=True):
+        attesting.received(page, one.settlement, row, one.attested)
     wait(connection, [(s.receipt.partner, n, s.receipt.id) for s, n in zip(fresh, positions, strict=True)])
-    insert_outgoings(connection, [o for s in fresh for o in s.answers])
-    insert_deliveries(connection, [d for s in fresh for d in lanes.placed(connection, s)])
+    insert_outgoings(connection, (o for s in fresh for o in s.answers))
+    _insert_due(connection, (row for one in ready for row in lanes.placed(connection, one)))
+    for settlement in fresh:
+        _let_go(connection, settlement, settlement.submission.id, page)
+
+
+def _let_go(connection: Connection, settlement: Settlement, became: str, page: Page) -> None:
+    """What was kept because it is large waits no more, from this commit on: nobody takes over what is settled."""
+    kept = settlement.submission.id
+    if settlement.owner and holding.let_go(connection, kept, became):
+        attesting.let_go(page, kept, became, (), ())
 
 
 def _taken_over(connection: Connection, batch: Sequence[Settlement]) -> set[str]:
@@ -174,6 +190,7 @@ def _old_answer(connection: Connection, first: str, settlement: Settlement, page
         return Clash(row.id, row.digest, row.reference)
     if row.partner != submission.partner:
         join(connection, row.id, settlement, page)
+    _let_go(connection, settlement, row.id, page)
     # The same id: this very settlement, committed before its answer was heard.
     return _answer(row, repeated=row.id != submission.id)
 
@@ -231,46 +248,6 @@ def _submission_row(settlement: Settlement, position: int) -> tuple[Any, ...]:
         micros(settlement.receipt.created_at),
         settlement.receipt.media_type,
         settlement.receipt.body,
-    )
-
-
-def _message_rows(settlement: Settlement) -> list[tuple[Any, ...]]:
-    return [
-        (
-            settlement.submission.id,
-            message.ordinal,
-            message.type,
-            message.reference,
-            message.identifier,
-            message.lrn,
-            message.function,
-            None if message.kind is None else str(message.kind),
-            str(message.outcome),
-            packed(message.findings),
-            _declared(message, settlement),
-        )
-        for message in settlement.verdict.messages
-    ]
-
-
-def _declared(message: Judged, settlement: Settlement) -> bytes | None:
-    if message.declaration is None:
-        return None
-    return b"" if message.ordinal in settlement.staged else octets(message.declaration)
-
-
-def _delivery_row(delivery: Delivery) -> tuple[Any, ...]:
-    return (
-        delivery.id,
-        delivery.destination,
-        delivery.payload,
-        micros(delivery.due_at),
-        delivery.attempts,
-        0,
-        "",
-        tables.DUE,
-        delivery.error,
-        claim_of(delivery.lane),
     )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -16,18 +17,30 @@ from gateway.storage import slices
 from gateway.storage.ledger import Ledger
 from gateway.storage.slices import Row
 
+T = TypeVar("T")
+
 BATCH_OCTETS = 524_288
 """Octets written in one transaction: some milliseconds, in which nobody else writes."""
 BATCH_ROWS = 200
 """Likewise, of small ones."""
 
 
+class Writing(Protocol):
+    """Makes a transaction, and waits for it."""
+
+    def __call__(self, transaction: Callable[[], T], /) -> T: ...
+
+
+def _here(transaction: Callable[[], T], /) -> T:
+    return transaction()
+
+
 class Staging:
     """Puts parts of one submission away, batch by batch; between two it leaves the database to others for as long
     as it took itself.
 
-    ``owner``: who works on the submission.  ``pause``: sleeps so many seconds.  ``writing``: makes a transaction, and
-    waits for it.
+    ``owner``: who works on the submission.  ``pause``: sleeps so many seconds.  ``writing``: where transactions
+    are made.
     """
 
     def __init__(
@@ -36,7 +49,7 @@ class Staging:
         submission: str,
         owner: str,
         pause: Callable[[float], None] = time.sleep,
-        writing: Callable[[Callable[[], int]], int] = lambda transaction: transaction(),
+        writing: Writing = _here,
     ) -> None:
         self._ledger = ledger
         self._submission = submission

@@ -140,7 +140,7 @@ def answerable(
     ``rejected``: as there; where it is left out, what reading found.
     """
     if rejected is None:
-        rejected = {m.ordinal: m.findings for m in interchange.messages if m.findings}
+        rejected = {m.ordinal: m.findings for m in interchange.messages if m.rejected}
     try:
         _body(interchange, rejected, catalogue)
     except ValueError:

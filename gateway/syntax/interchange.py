@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from gateway.model.edifact import Group, Segment
@@ -100,7 +102,7 @@ class Interchange(msgspec.Struct, frozen=True):
     ack_request: str = ""
     test: bool = False
     separators: Separators = DEFAULT
-    messages: tuple[Message, ...] = ()
+    messages: Collection[Message] = ()
     groups: tuple[FunctionalGroup, ...] = ()
     packages: tuple[Package, ...] = ()
     findings: tuple[Finding, ...] = ()

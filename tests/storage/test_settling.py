@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,6 +31,37 @@ def test_a_settlement_is_answered_with_its_receipt(ledger: Ledger) -> None:
     assert ledger.settle([first, second]) == [answer(first), answer(second)]
     assert ledger.raw("b") == second.submission
     assert ledger.settle([]) == []
+
+
+def test_nobody_waits_while_messages_are_gone_through(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be very many: what is made of them is made before the transaction, which others wait for."""
+    inside: list[bool] = []
+    looked: list[bool] = []
+    write = ledger._database.write
+
+    def writing(work: Callable[[Any], Any]) -> Any:
+        inside.append(True)
+        try:
+            return write(work)
+        finally:
+            inside.pop()
+
+    class Watched(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            looked.append(bool(inside))
+            return super().__iter__()
+
+    monkeypatch.setattr(ledger._database, "write", writing)
+    one = settlement("a", messages=3)
+    verdict = msgspec.structs.replace(one.verdict, messages=Watched(one.verdict.messages))
+    due, answers = Watched(one.deliveries), Watched([outgoing("a.1.x", about="a.1", kind="rejected")])
+    one = msgspec.structs.replace(one, verdict=verdict, deliveries=due, answers=answers)
+    assert ledger.settle([one]) == [answer(one)]
+    assert looked
+    # Answers are of rejected messages alone, and stored as they are.
+    assert looked.count(True) == 1
 
 
 def test_octets_come_back_as_they_came(ledger: Ledger) -> None:

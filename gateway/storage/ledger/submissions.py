@@ -8,6 +8,7 @@ from datetime import datetime
 from gateway.model import Answer, Event, Outgoing, Submission
 from gateway.storage import reading, settling
 from gateway.storage.ledger.opened import Opened
+from gateway.storage.ready import made_ready
 from gateway.storage.records import Clash, Counts, Entry, Filed, Settlement, Stale, Status
 
 
@@ -33,10 +34,11 @@ class Submissions(Opened):
         is admitted by what changed since it was judged is Stale, and nothing of it is stored either.
         Raises LedgerError where an id belongs to another submission; then nothing is stored.
         """
+        ready = [made_ready(settlement) for settlement in batch]
         try:
-            return self._attest(lambda c, page: settling.settle_fresh(c, batch, page))
+            return self._attest(lambda c, page: settling.settle_fresh(c, ready, page))
         except settling.Doubled:
-            answers = self._attest(lambda c, page: settling.settle_carefully(c, batch, page))
+            answers = self._attest(lambda c, page: settling.settle_carefully(c, ready, page))
             self._database.confirm()
             return answers
 

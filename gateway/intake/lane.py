@@ -1,0 +1,96 @@
+"""A large submission in its worker's process: judged and settled there, so that nobody else holds what is known of
+its messages; only the answer leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from gateway import security
+from gateway.handbook import Handbook
+from gateway.intake.journey import Worked, settlement, work
+from gateway.intake.kept import first_to_tell
+from gateway.intake.settled import TRIES, Settled, settled, used
+from gateway.model import Answer, Channel, Finding, Submission
+from gateway.storage import Clash, Ledger, Overloaded, Settlement, Staging, Writing
+
+LARGE = "large"
+"""What such a one is held for, in its timeline."""
+
+
+class Lane(Protocol):
+    """Where large submissions are settled, away from the reactor's thread."""
+
+    def settle(
+        self, submission: Submission, sunk: Finding | None, at: datetime | None = None
+    ) -> Deferred[Settled]:
+        """As Settling.settle."""
+        ...
+
+
+class Settling(msgspec.Struct, frozen=True):
+    """What a worker settles with.
+
+    ``owner``: who works on the submission; ``handbook``: as it is now; ``signing``: the key at a time;
+    ``writing``: makes a transaction, and waits for it; ``backend``, ``publish``: as of journey.settlement.
+    """
+
+    ledger: Ledger
+    owner: str
+    handbook: Callable[[], Handbook]
+    signing: Callable[[datetime], security.SigningKey]
+    numbers: Callable[[int], Sequence[str]]
+    clock: Callable[[], datetime]
+    writing: Writing
+    backend: str
+    publish: str = ""
+
+    def settle(self, submission: Submission, sunk: Finding | None, at: datetime | None) -> Settled:
+        """Judge, put declarations away as they are judged, and settle in one commit; judge again where the
+        reference is another's, or where a partner or mandate changed between the two.
+
+        ``sunk``, ``at``: as of journey.drafting.  Raises what journey.work and Ledger.settle do.
+        """
+        held: str | None = None
+        for _ in range(TRIES):
+            book = self.handbook()
+            worked = self._worked(submission, book, sunk, at)
+            if held is None:
+                held = "" if first_to_tell(submission) else LARGE
+            whole = self._settlement(submission, worked, book, sunk is None, held)
+            (answer,) = self.writing(partial(self.ledger.settle, [whole]))
+            if isinstance(answer, Answer):
+                return settled(whole, answer)
+            if isinstance(answer, Clash):
+                sunk = used(answer)
+        raise Overloaded("the register changes faster than this can be settled")
+
+    def _worked(
+        self, submission: Submission, book: Handbook, sunk: Finding | None, at: datetime | None
+    ) -> Worked:
+        staging = Staging(self.ledger, submission.id, self.owner, writing=self.writing)
+        staging.begin()
+        now = self.clock()
+        worked = work(submission, book, self.signing(now), self.numbers, now, sunk, at, staging.take)
+        accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
+        return msgspec.structs.replace(worked, staged=staging.end(accepted), owner=self.owner)
+
+    def _settlement(
+        self, submission: Submission, worked: Worked, book: Handbook, claim: bool, held: str
+    ) -> Settlement:
+        filer = book.register.partners[worked.verdict.route.partner]
+        return settlement(
+            msgspec.structs.replace(submission, file=""),
+            worked,
+            self.backend,
+            self.clock(),
+            claim=claim,
+            pushed=filer.channel is Channel.PUSH,
+            held=held,
+            publish=self.publish,
+        )
