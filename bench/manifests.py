@@ -65,7 +65,7 @@ def cuscar(reference: str, seed: int, bills: int = BILLS, items: int = 1, words:
     r = random.Random(seed)
     city, port = r.choice(_CITIES)
     from_ = r.choice(_PORTS)
-    boxes = [_box(r) for _ in range(bills)]
+    boxes = [f"SBLU{n:06}{r.randrange(10)}" for n in r.sample(range(10**6), bills)]
     segments = [
         f"UNH+{reference}+CUSCAR:D:95B:UN",
         f"BGM+933+MAN{r.randrange(10**10):010}+9",
@@ -221,10 +221,6 @@ def _closed(segments: list[str], reference: str) -> str:
 
 def _clock(r: random.Random) -> str:
     return f"{r.randrange(24):02}{r.randrange(60):02}"
-
-
-def _box(r: random.Random) -> str:
-    return f"SBLU{r.randrange(10**7):07}"
 
 
 def _party(r: random.Random) -> str:

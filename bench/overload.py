@@ -41,7 +41,7 @@ PARTNERS = 20
 BEGIN_SECONDS = 90.0
 """For the gateway to begin, on a machine that does much else."""
 SECONDS, QUICK_SECONDS = 180.0, 20.0
-SOME = 250
+SOME = 700
 """Messages a second signed beforehand for each partner's share of the best rate, more than a door takes: those
 that are refused are sent again."""
 WARMING = 3.0
@@ -214,6 +214,7 @@ def figures(
         "answers": told.answers,
         "said_no_ms": told.said_no_ms,
         "handshakes": told.handshakes,
+        "dry": told.dry + sum(p.told.dry for p in best),
         "memory_mib": memory,
         "spent_us": (calm * 1e6, over.spent / total * 1e6),
         "of_best_spent": calm * total / over.spent if over.spent else 0.0,
@@ -261,7 +262,8 @@ def text(said: dict[str, Any]) -> str:
         "other than 200: {urgent_wrong}\n"
         "shares: fair {share_fair:.1%}; the flood {share_flood:.1%}; the others {share_least:.1%} to {share_most:.1%}\n"
         "answers {answers}; a refusal took {said_no_ms:.0f} ms (median)\n"
-        "memory of the largest process: {memory_mib[0]:.0f} MiB at its best, {memory_mib[1]:.0f} MiB after overload"
+        "memory of the largest process: {memory_mib[0]:.0f} MiB at its best, {memory_mib[1]:.0f} MiB after overload\n"
+        "partners that had nothing left to send: {dry} (else than 0: no measurement)"
     ).format(**said)
 
 

@@ -41,7 +41,8 @@ class Told(msgspec.Struct):
 
     ``accepted``: by partner, and that of the flood last.  ``answers``: by status.  ``kept_back``: due and never
     sent.  ``said_no_ms``: the median time to a refusal.  ``urgent_ms``: the probes' times, sorted.
-    ``handshakes``: connections made; ``spent``: seconds of its own processor time while it loaded.
+    ``handshakes``: connections made; ``spent``: seconds of its own processor time while it loaded; ``dry``: partners
+    that had no message left before the end.
     """
 
     seconds: float
@@ -54,6 +55,7 @@ class Told(msgspec.Struct):
     urgent_wrong: dict[str, int]
     handshakes: int
     spent: float
+    dry: int
 
     @property
     def rate(self) -> float:
@@ -76,7 +78,9 @@ class Sender:
         self.answers: Counter[int] = Counter()
         self.refused: list[float] = []
         self.due = self.sent = 0
-        self._pile: list[bytes] = msgspec.msgpack.decode((root / name / "pile").read_bytes())
+        self._file = root / name / "pile"
+        self._pile: list[bytes] = msgspec.msgpack.decode(self._file.read_bytes())
+        self.dry = False
         self._lock = threading.Lock()
         self._rate = rate
         tls = context(root / name)
@@ -98,12 +102,17 @@ class Sender:
                 while self._rate and at is not None and at < now - 1 / self._rate:
                     at = next(self._due, None)
                 body = self._pile.pop() if self._pile and at is not None else None
+                self.dry = self.dry or not self._pile
             if body is None or at is None:
                 return
             time.sleep(max(0.0, start + at - time.perf_counter()))
             began = time.perf_counter()
             status = wire.post(body)
             self._note(status, body, time.perf_counter() - began)
+
+    def put_back(self) -> None:
+        """What was not accepted is there for the next phase: the same octets again would be another thing."""
+        self._file.write_bytes(msgspec.msgpack.encode(self._pile))
 
     def _note(self, status: int, body: bytes, took: float) -> None:
         with self._lock:
@@ -139,6 +148,7 @@ def probe(root: Path, address: int, start: float, seconds: float) -> tuple[list[
         thread.start()
     for thread in threads:
         thread.join()
+    (root / PORT / "pile").write_bytes(msgspec.msgpack.encode(pile[int(seconds * PROBES) :]))
     return sorted(times), wrong
 
 
@@ -160,6 +170,8 @@ def run(root: Path, address: int, partners: int, seconds: float, rate: float) ->
     for thread in threads:
         thread.join()
     took = time.perf_counter() - start
+    for sender in senders:
+        sender.put_back()
     refused = [t for s in senders for t in s.refused]
     return Told(
         took,
@@ -172,6 +184,7 @@ def run(root: Path, address: int, partners: int, seconds: float, rate: float) ->
         {},
         sum(wire.handshakes for sender in senders for wire in sender.wires),
         cpu.of(os.getpid()) - spent,
+        sum(sender.dry for sender in senders),
     )
 
 

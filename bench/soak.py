@@ -36,6 +36,8 @@ BEGIN_SECONDS = 90.0
 """For the gateway to begin, on a machine that does much else."""
 SHARE = 0.8
 """Of the measured rate."""
+LARGE_PART = 8
+"""So much of the time passes before the large ones are sent: of 12 minutes they take some nine."""
 STEP = 30.0
 """Seconds of one line of figures."""
 WARM_UP = 0.5
@@ -185,7 +187,7 @@ def soak(root: Path, minutes: float, step: float, *, large: bool, calibration: f
         rate = able * SHARE
         watch = Watch(lambda: [gateway.pid], min(WATCH_SECONDS, step / 4))
         watch.start()
-        sender = soak_large.Sender(town, port, papers, seconds / 3)
+        sender = soak_large.Sender(town, port, papers, seconds / LARGE_PART)
         sender.start()
         told = load(town, port, seconds, rate, 500_000_000)
         sender.join()

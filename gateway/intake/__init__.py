@@ -2,9 +2,11 @@
 
 from gateway.intake.abreast import Abreast
 from gateway.intake.door import HOLD, INLINE_BYTES, MAX_MET, MET_AGAIN, Intake, Workers, sightings
-from gateway.intake.journey import HELD, OUTGOING, REVOCATION, Numbers, Worked, settlement, work
+from gateway.intake.effects import HELD, REVOCATION, settlement
+from gateway.intake.journey import Worked, work
 from gateway.intake.lane import LARGE, Lane, Settling
 from gateway.intake.large import Large
+from gateway.intake.numbers import OUTGOING, Numbers
 from gateway.intake.resuming import Resuming
 from gateway.intake.settled import Settled
 

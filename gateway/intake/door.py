@@ -15,7 +15,9 @@ from twisted.python.failure import Failure
 from gateway import inbound, security
 from gateway.handbook import Handbook
 from gateway.intake.abreast import Abreast
-from gateway.intake.journey import REVOCATION, Numbers, Worked, drafting, sealed, settlement, working
+from gateway.intake.effects import REVOCATION, settlement
+from gateway.intake.journey import Worked, drafting, sealed, working
+from gateway.intake.numbers import Numbers
 from gateway.intake.settled import TRIES, Settled, settled, used
 from gateway.model import Answer, Channel, Finding, Pending, Register, Submission
 from gateway.storage import Clash, GroupCommit, Holding, LedgerUnavailable, Overloaded, Settlement, Sighting

@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 
 from gateway import security
 from gateway.handbook import Handbook
-from gateway.intake.journey import Worked, settlement, work
+from gateway.intake.effects import settlement
+from gateway.intake.journey import Worked, work
 from gateway.intake.kept import first_to_tell
 from gateway.intake.settled import TRIES, Settled, settled, used
 from gateway.model import Answer, Channel, Finding, Submission

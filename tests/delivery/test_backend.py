@@ -15,7 +15,7 @@ from gateway.delivery import BackendCourier
 from gateway.delivery.backend import BATCH, HELP_AFTER, LEASE
 from gateway.delivery.backoff import GIVE_UP_AFTER
 from gateway.handbook import Handbook
-from gateway.intake.journey import Numbers
+from gateway.intake import Numbers
 from gateway.model import Deadline, Decision, DecisionKind, Register, Submission, Terms
 from gateway.storage import LedgerUnavailable
 from tests.delivery.conftest import File

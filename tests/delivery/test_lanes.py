@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
-from gateway.intake.journey import _lane
+from gateway.intake.effects import _lane
 from gateway.model import Declaration, Entity, Judged, Kind, Outcome, Value
 from gateway.storage import Ledger, Settlement, migrate, tables
 from gateway.storage.codec import micros

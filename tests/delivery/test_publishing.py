@@ -17,8 +17,7 @@ from gateway.adapter import BackendUnavailable, Publication, Unpublishable
 from gateway.delivery import BackendCourier, Naming, PublishCourier
 from gateway.delivery.backoff import GIVE_UP_AFTER
 from gateway.delivery.publishing import BATCH, LEASE, LONGEST_WAIT
-from gateway.intake import settlement, work
-from gateway.intake.journey import Numbers
+from gateway.intake import Numbers, settlement, work
 from gateway.model import Decision, DecisionKind
 from gateway.model.shelf import Long
 from gateway.storage import Ledger, LedgerUnavailable, Recorded, courier, decision_due, tables

@@ -13,7 +13,7 @@ from bench.overload_load import Told
 
 def told(accepted: list[int], refused: int = 0, seconds: float = 10.0) -> Told:
     answers = {"200": sum(accepted), "503": refused}
-    return Told(seconds, accepted, answers, 3_000, 100, 5.0, [10.0, 20.0, 30.0], {}, 40, 1.0)
+    return Told(seconds, accepted, answers, 3_000, 100, 5.0, [10.0, 20.0, 30.0], {}, 40, 1.0, 0)
 
 
 def test_gateway_and_load_have_cores_of_their_own_where_there_are_two() -> None:
@@ -35,7 +35,7 @@ def test_what_others_took_of_the_cores_is_not_the_gateway_s_fault() -> None:
 
 
 def test_a_few_seconds_of_it(tmp_path: Path) -> None:
-    said = overload.measured(tmp_path, partners=2, seconds=4.0, factor=3.0, warming=0.5, some=60)
+    said = overload.measured(tmp_path, partners=2, seconds=4.0, factor=3.0, warming=0.5, some=800)
     assert said["rate"] > 1
     assert said["offered"] > 1.5 * said["bests"][0]
     assert said["urgent_wrong"] == {}
