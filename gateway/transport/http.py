@@ -234,16 +234,17 @@ class Channel(http.HTTPChannel):
     def _hold_back(self, reply: Reply) -> None:
         """Who was told when to come again, comes sooner and is refused again is not read for a while: a refusal
         costs a quarter of a message, and whoever does not wait would take that from the others."""
-        if not reply.is_for_later:
+        if not reply.is_for_later or self._read_again is not None:
             return
         now, wait = self._channels.seconds(), float(reply.header("Retry-After"))
-        if now >= self._told_until:
+        too_soon = now < self._told_until
+        pause = self.door.patience.pause(self.visit.partner, wait, now, too_soon=too_soon)
+        if not pause:
             self._told_until = now + wait
-        elif self._read_again is None:
-            wait = self.door.patience.too_soon(self.visit.partner, wait, now)
-            self._network.pauseProducing()
-            self._read_again = self.clock.callLater(wait, self._read_on)
-            self._told_until = now + wait + LAY_THERE_SECONDS
+            return
+        self._told_until = now + pause + LAY_THERE_SECONDS
+        self._network.pauseProducing()
+        self._read_again = self.clock.callLater(pause, self._read_on)
 
     def _read_on(self) -> None:
         self._read_again = None

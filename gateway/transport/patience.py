@@ -1,8 +1,8 @@
-"""Patience: for how long who comes again too soon is not read."""
+"""Patience: for how long who was refused for lack of room, and does not wait, is not read."""
 
 from __future__ import annotations
 
-IMPATIENT_SECONDS = 5.0  # at most, for who sends more before Retry-After: until it is read at all
+IMPATIENT_SECONDS = 5.0  # at most, whatever Retry-After said
 FORGOTTEN_SECONDS = 10.0  # after which a partner, of whom nobody came too soon meanwhile, begins anew
 
 
@@ -12,17 +12,19 @@ class Patience:
     def __init__(self) -> None:
         self._unheeded: dict[str, tuple[int, float]] = {}
 
-    def too_soon(self, partner: str, wait: float, now: float) -> float:
-        """On some connection of the partner's somebody came before he was to, and was refused again: seconds for
-        which that one is not read.
+    def pause(self, partner: str, wait: float, now: float, *, too_soon: bool) -> float:
+        """One of the partner's connections was refused: seconds for which it is not read, 0.0 where it may be.
 
-        ``wait``: as he was told.  Twice as long for each further time on any connection of the partner's: what one of
-        them gives up, the next one asks for.
+        ``wait``: until it is to come again, as it was told; ``too_soon``: it was told so before, and did not wait.
+        Twice as long for each time that any of the partner's did not: what one of them gives up, the next one asks for.
         """
         times, forgotten = self._unheeded.get(partner, (0, now))
         if now >= forgotten:
             times = 0
-        pause = min(wait * 2.0**times, IMPATIENT_SECONDS)
-        more = times + 1 if pause < IMPATIENT_SECONDS else times
-        self._unheeded[partner] = (more, now + pause + FORGOTTEN_SECONDS)
+        if not too_soon and not times:
+            return 0.0
+        pause = min(wait * 2.0 ** (times - (not too_soon)), IMPATIENT_SECONDS)
+        if too_soon:
+            more = times + (pause < IMPATIENT_SECONDS)
+            self._unheeded[partner] = (max(more, 1), now + pause + FORGOTTEN_SECONDS)
         return pause

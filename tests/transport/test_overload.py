@@ -195,12 +195,26 @@ def test_who_never_waits_is_read_ever_later(open_gateway):
 
 def test_one_connection_after_the_other_gains_nothing():
     """What the first of them gives up, the second asks for: it is the partner that does not wait."""
-    asked = patience.Patience()
-    assert [asked.too_soon("van", 1.0, now) for now in (0.0, 0.1, 0.2, 0.3)] == [1.0, 2.0, 4.0, 5.0]
-    assert asked.too_soon("carrier", 2.0, 0.3) == 2.0
-    assert asked.too_soon("van", 2.0, 15.2) == 5.0
-    assert asked.too_soon("van", 1.0, 30.3) == 1.0
-    assert [asked.too_soon("port", 120.0, now) for now in (0.0, 1.0)] == [5.0, 5.0]
+    door = patience.Patience()
+
+    def too_soon(partner: str, wait: float, now: float) -> float:
+        return door.pause(partner, wait, now, too_soon=True)
+
+    def refused(partner: str, wait: float, now: float) -> float:
+        return door.pause(partner, wait, now, too_soon=False)
+
+    assert refused("van", 1.0, 0.0) == 0.0
+    assert too_soon("van", 1.0, 0.0) == 1.0
+    assert refused("van", 1.0, 0.1) == 1.0
+    assert [too_soon("van", 1.0, now) for now in (0.1, 0.2, 0.3)] == [2.0, 4.0, 5.0]
+    assert refused("van", 1.0, 0.4) == 4.0
+    assert refused("carrier", 2.0, 0.3) == 0.0
+    assert too_soon("carrier", 2.0, 0.3) == 2.0
+    assert too_soon("van", 2.0, 15.2) == 5.0
+    assert refused("van", 1.0, 30.3) == 0.0
+    assert too_soon("van", 1.0, 30.3) == 1.0
+    assert [too_soon("port", 120.0, now) for now in (0.0, 1.0)] == [5.0, 5.0]
+    assert refused("port", 120.0, 1.0) == 5.0
 
 
 def test_a_storm_of_handshakes_is_bounded(open_gateway):
