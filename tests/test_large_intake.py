@@ -22,7 +22,7 @@ from gateway.evidence import verify
 from gateway.evidence.bundle import members
 from gateway.intake import Intake, Large, Numbers, Settled, Settling
 from gateway.intake.door import HOLD
-from gateway.intake.kept import dropped
+from gateway.intake.kept import dropped, first_to_tell
 from gateway.intake.large import ASIDE_AGAIN, LEASE
 from gateway.model import Answer, Finding, Outcome, Pending, Submission
 from gateway.model.shelf import Long, octets_of
@@ -418,6 +418,12 @@ def test_a_clash_is_rejected_and_keeps_no_declarations(desk: Desk, world: World,
     assert ledger.sliced(other.id, 1, 0) is None
     assert ledger.raw(other.id) == other
     assert whole(ledger) == []
+
+
+def test_a_disk_that_takes_nothing_is_no_fault_of_the_submission(paper: Submission, tmp_path: Path) -> None:
+    """It comes again later, in whichever process: nobody knows who would tell its sender."""
+    with pytest.raises(Overloaded, match="No such file"):
+        first_to_tell(msgspec.structs.replace(paper, file=str(tmp_path / "away" / "octets")))
 
 
 def test_a_failing_worker_is_told_as_it_is(desk: Desk, paper: Submission) -> None:

@@ -53,11 +53,13 @@ def written(ledger: Ledger, submission: Submission, file: Path) -> bool:
 
 def first_to_tell(submission: Submission) -> bool:
     """Whether nobody asked this before, in whatever process: who was first tells its sender, that it is kept or,
-    since it is committed now, what the answer is.  Raises OSError."""
+    since it is committed now, what the answer is.  Raises Overloaded where the disk takes no such file."""
     try:
         os.close(os.open(_told(submission), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return False
+    except OSError as error:
+        raise Overloaded(f"not to be said who tells its sender: {error.strerror}") from error
     return True
 
 

@@ -178,7 +178,7 @@ class Large:
         told: Deferred[Answer | Pending] = Deferred()
 
         def late() -> None:
-            with suppress(OSError):
+            with suppress(Overloaded):
                 if first_to_tell(submission):
                     told.callback(Pending(submission.id, Told))
 
