@@ -73,6 +73,10 @@ class Server(PostgresServer):
         return {**options, "env": {**given, **self._environment}}
 
 
+CONNECTIONS = 2_000
+"""As many from one address as in all."""
+
+
 class Stage:
     """Everything there is.  ``durable``: as with Spoiler; for a power cut, on SQLite.
 
@@ -102,6 +106,8 @@ class Stage:
         self.books = Books(self.town.ledger_url, self.town.clearance_url)
         _set_line(self.town.home, "processes", str(self.doors))
         _set_line(self.town.home, "seconds", "5", "[journal]")
+        # All partners have one address here.
+        _set_line(self.town.home, "connections_per_address", str(CONNECTIONS))
         homes = [self.town.home]
         if database == "postgresql" and self.second:
             homes.append(root / "second")
