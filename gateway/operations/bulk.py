@@ -9,6 +9,7 @@ import secrets
 import socket
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from gateway.intake import Intake, Large
@@ -50,6 +51,12 @@ def spool(server: Server) -> Spool:
 
     server.metrics.spool(used, limits.spool_bytes)
     return found
+
+
+def clear_spool(home: Path) -> None:
+    """Nothing of it is anybody's while no process of the home has begun.  Where the disk is away, doors say so."""
+    with suppress(OSError):
+        Spool(home / FOLDER).clear()
 
 
 def lane(server: Server, reactor: Any) -> Workshop:

@@ -21,7 +21,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
-from gateway.operations import publication, signals
+from gateway.operations import bulk, publication, signals
 from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
@@ -53,6 +53,7 @@ def supervise(home: Path, reactor: Any) -> None:
     signals.supervise(reactor)
     publication.check(home)
     presence = Presence(home)
+    bulk.clear_spool(home)
     server = Server(home, reactor)
     with _abandoning(server, reactor):
         doors = _begin(home, reactor, server, presence)

@@ -20,10 +20,27 @@ TALLY_SECONDS = 10.0
 
 def keep_tally(commits: GroupCommit, metrics: transport.Metrics, reactor: Any) -> Callable[[], object]:
     """Count now and again and again while the reactor runs; returns what ends it."""
-    return repeat(lambda: count(commits, metrics), reactor, TALLY_SECONDS)
+    waits = Waits()
+    return repeat(lambda: count(commits, metrics, waits), reactor, TALLY_SECONDS)
 
 
-async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
+class Waits:
+    """Since when the first delivery to each destination has waited, as far as it was seen here: one that failed
+    is due later each time, and has waited all the while."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, datetime]] = {}
+
+    def seconds(self, counts: Counts, now: datetime) -> dict[str, float]:
+        """How long that is by now, by destination."""
+        before, self._seen = self._seen, {}
+        for to, place in counts.first.items():
+            seen, since = before.get(to, (place, now))
+            self._seen[to] = place, min(since if seen == place else now, counts.oldest_due_at[to])
+        return {to: (now - since).total_seconds() for to, (_, since) in self._seen.items()}
+
+
+async def count(commits: GroupCommit, metrics: transport.Metrics, waits: Waits) -> None:
     """Tell the metrics how many deliveries are due and how many are dead, and how late the first are."""
     try:
         counts: Counts = await commits.call("counts")
@@ -40,4 +57,4 @@ async def count(commits: GroupCommit, metrics: transport.Metrics) -> None:
     now = datetime.now(UTC)
     metrics.large(large, 0.0 if first is None else (now - first).total_seconds())
     metrics.failing({to: state_of(breaker, now) for to, breaker in broken.items()})
-    metrics.overdue({to: (now - at).total_seconds() for to, at in counts.oldest_due_at.items()})
+    metrics.overdue(waits.seconds(counts, now))

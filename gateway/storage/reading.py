@@ -209,7 +209,7 @@ def counts(connection: Connection) -> Counts:
     """What waits now; every number comes from a small table."""
     by_state = {
         state: connection.execute(
-            select(_d.destination, func.count(), func.min(_d.due_at))
+            select(_d.destination, func.count(), func.min(_d.due_at), func.min(_d.position))
             .where(_d.state == text(f"'{state}'"))  # a literal: the partial index is chosen by it
             .group_by(_d.destination)
         ).all()
@@ -221,6 +221,7 @@ def counts(connection: Connection) -> Counts:
         due={row[0]: row[1] for row in by_state[tables.DUE]},
         dead={row[0]: row[1] for row in by_state[tables.DEAD]},
         oldest_due_at={row[0]: moment(row[2]) for row in by_state[tables.DUE]},
+        first={row[0]: row[3] for row in by_state[tables.DUE]},
         unacknowledged=waiting or 0,
         refusals={row[0]: row[1] for row in refusals},
     )

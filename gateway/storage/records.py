@@ -163,12 +163,14 @@ class Counts(msgspec.Struct, frozen=True):
     """What waits now.
 
     ``due``, ``dead``: deliveries by destination; ``oldest_due_at``: the earliest that is still due, by
-    destination; ``unacknowledged``: entries in all mailboxes; ``refusals``: by code, of those kept.
+    destination, and ``first``: the place of the one that came first; ``unacknowledged``: entries in all
+    mailboxes; ``refusals``: by code, of those kept.
     """
 
     due: Mapping[str, int]
     dead: Mapping[str, int]
     oldest_due_at: Mapping[str, datetime]
+    first: Mapping[str, int]
     unacknowledged: int
     refusals: Mapping[str, int]
 

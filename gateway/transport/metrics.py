@@ -90,7 +90,7 @@ class Metrics:
         )
         self._overdue = Gauge(
             "cvan_deliveries_overdue_seconds",
-            "Seconds since the earliest delivery that waits fell due, by kind",
+            "Seconds that the first delivery has waited, whenever it is tried next, by kind",
             ["kind"],
             registry=self.registry,
         )
@@ -296,7 +296,7 @@ class Metrics:
             self._broken.labels(kind, state).set(number)
 
     def overdue(self, by_destination: Mapping[str, float]) -> None:
-        """So long the first delivery to each destination has been due; the longest of a kind is told."""
+        """So long the first delivery to each destination has waited; the longest of a kind is told."""
         latest = dict.fromkeys(DELIVERY_KINDS, 0.0)
         for destination, seconds in by_destination.items():
             kind = destination.partition(":")[0]

@@ -58,6 +58,15 @@ class Spool:
             if not _is_alive(path.name.partition("-")[0]):
                 path.unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Remove what processes of before left, whatever their numbers: in a container numbers come again.
+
+        For who alone serves the home, before there is another process.  Raises OSError.
+        """
+        if self.folder.is_dir():
+            for path in self.folder.iterdir():
+                path.unlink(missing_ok=True)
+
     def open(self, name: str, length: int) -> SpoolFile:
         """A file for a body of so many octets.  Raises SpoolFull."""
         self.check(length)

@@ -79,6 +79,13 @@ def test_it_is_nobody_and_says_how_it_is() -> None:
     }
 
 
+def test_who_comes_in_by_exec_finds_the_database_s_password() -> None:
+    """A variable that the first process sets for itself is nobody else's."""
+    environment = dict(word.split("=", 1) for word in " ".join(told(2, "ENV")).split() if "=" in word)
+    assert environment["PGPASSFILE"] == f"{environment['CVAN_HOME']}/keystore/own/pgpass"
+    assert "PGPASSFILE=$home/keystore/own/pgpass" in ENTER.read_text("utf-8")
+
+
 def test_whatever_is_copied_is_there_and_is_not_ignored() -> None:
     ignored = (FOLDER / "Containerfile.containerignore").read_text("utf-8").splitlines()
     assert ignored[0] == "*"
@@ -106,6 +113,8 @@ class Mounted:
             (folder / name).mkdir(parents=True)
         shutil.copy(dev / "conf" / "gateway.toml", folder / "given" / "conf")
         shutil.copy(dev / "keystore" / "trust" / "development.pem", folder / "given" / "trust")
+        (folder / "given" / "tsa").mkdir()
+        shutil.copy(dev / "keystore" / "trust" / "development.pem", folder / "given" / "tsa")
         shutil.copy(dev / "keystore" / "push.pem", folder / "given")
         for pem in (dev / "keystore" / "own").glob("*.pem"):
             shutil.copy(pem, folder / "secrets")
@@ -140,6 +149,7 @@ def test_a_home_is_made_of_what_is_mounted(mounted: Mounted) -> None:
     own = mounted.home / "keystore" / "own"
     assert {stat.S_IMODE(p.stat().st_mode) for p in own.iterdir()} == {0o600}
     assert (mounted.home / "keystore").resolve() == mounted.folder / "memory"
+    assert (mounted.home / "keystore" / "tsa" / "development.pem").is_file()
     assert settings.load(mounted.home).listen.operations_port == mounted.operations
     assert not (mounted.home / "conf" / "..data").exists()
     assert not (mounted.home / "conf" / "deploy").exists()

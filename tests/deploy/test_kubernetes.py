@@ -90,10 +90,24 @@ def test_selectors_find_the_pods_and_nothing_is_selected_by_nothing() -> None:
         assert selector.items() <= labels
 
 
-def test_ports_are_those_of_the_settings(tmp_path: Path) -> None:
+@pytest.fixture
+def chosen(tmp_path: Path) -> settings.Settings:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "gateway.toml").write_text((FOLDER / "gateway.toml").read_text("utf-8"), "utf-8")
-    listen = settings.load(tmp_path).listen
+    return settings.load(tmp_path)
+
+
+def test_a_large_body_has_room_in_the_home(chosen: settings.Settings) -> None:
+    """Else each is refused, for ever."""
+    (claim,) = of("StatefulSet")["spec"]["volumeClaimTemplates"]
+    room = claim["spec"]["resources"]["requests"]["storage"]
+    assert room.endswith("Gi")
+    wanted = chosen.limits.spool_bytes + chosen.limits.spool_reserve_bytes
+    assert int(room.removesuffix("Gi")) * 2**30 > 1.2 * wanted
+
+
+def test_ports_are_those_of_the_settings(chosen: settings.Settings) -> None:
+    listen = chosen.listen
     ports = {p["name"]: p["containerPort"] for p in CONTAINER["ports"]}
     doors = {f"door-{n}": listen.operations_port + n for n in range(1, listen.processes + 1)}
     assert ports == {"partners": listen.port, "operations": listen.operations_port, **doors}

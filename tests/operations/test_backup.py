@@ -28,6 +28,7 @@ from gateway.operations.backup.making import Asked
 from gateway.operations.backup.snapshot import copy, one_moment
 from gateway.storage import Ledger
 from tests.operations.shell import Said, cvan
+from tests.postgres import PostgresServer, postgres_or_skip
 from tests.sqlite import sqlite3
 
 QUIET = lambda what, done, whole: None  # noqa: E731
@@ -124,6 +125,7 @@ def test_a_folder_gets_a_file_named_by_its_moment(kept: Path, tmp_path: Path) ->
 def test_keys_stay_where_they_are_unless_asked_for(kept: Path, tmp_path: Path) -> None:
     (kept / "keystore" / "own" / "old").mkdir()
     (kept / "keystore" / "own" / "old" / "strange").write_bytes(b"\x30\x82")
+    (kept / ".pgpass").write_text("db:5432:cvan:cvan:s3cr3t\n")
     (kept / "conf" / "stray.pem").write_bytes((kept / "keystore/own/tls.key.pem").read_bytes())
     said = cvan("backup", tmp_path / "with.tar", "--with-keys", home=kept)
     assert "private keys are in this backup" in said.err
@@ -132,10 +134,58 @@ def test_keys_stay_where_they_are_unless_asked_for(kept: Path, tmp_path: Path) -
     assert b"PRIVATE KEY" not in _everything(tmp_path / "without.tar.gz")
     names = {m.path for m in backups.check(tmp_path / "without.tar.gz").members}
     assert "home/keystore/own/signing.crt.pem" in names
-    assert not any("strange" in name or "stray" in name for name in names)
+    assert not any("strange" in name or "stray" in name or "pgpass" in name for name in names)
     # Who signed is known by the certificates: the journal is proven without a key.
     back = _good(cvan("restore", tmp_path / "without.tar.gz", tmp_path / "new"))
     assert "private keys are not in it" in back.text
+
+
+def test_a_home_may_be_a_disk_of_its_own(kept: Path, tmp_path: Path) -> None:
+    """Nothing is made beside it, where its user may not write; and a disk is not quite empty."""
+    backups.make(kept, tmp_path / "b.tar", Asked())
+    home = tmp_path / "locked" / "home"
+    (home / "lost+found").mkdir(parents=True)
+    before = home.stat().st_ino
+    _good(cvan("restore", tmp_path / "b.tar", home))
+    assert home.stat().st_ino == before
+    assert [one.name for one in home.parent.iterdir()] == ["home"]
+    assert not [one for one in home.iterdir() if one.name.endswith(".new")]
+    _good(cvan("journal", "verify", home=home))
+
+
+def test_a_home_comes_back_beside_a_database_that_is_there(home: Path, tmp_path: Path) -> None:
+    """What came after the backup is in the database, and stays; a second copy of it would be a second gateway."""
+    server = PostgresServer(postgres_or_skip())
+    try:
+        url = server.url(server.create())
+        path = home / "conf" / "gateway.toml"
+        text = (
+            path.read_text("utf-8").replace("sqlite:///ledger.db", url).replace("sqlite:///clearance.db", url)
+        )
+        path.write_text(text, "utf-8")
+        Ledger.open(url, create=True).close()
+        Clearance.open(url, home / "conf" / "clearance").close()
+        _good(cvan("journal", "checkpoint", home=home))
+        _good(cvan("backup", tmp_path / "b.tar", home=home))
+        ledger = Ledger.open(url)
+        ledger.put_partner(Partner("later", "Later", (Role.TRADER,), ("0100109106",)))
+        ledger.close()
+        assert "make an empty one" in cvan("restore", tmp_path / "b.tar", tmp_path / "whole").err
+        said = _good(cvan("restore", tmp_path / "b.tar", tmp_path / "new", "--home-only"))
+        assert "the database is as it was" in said.text
+        assert not list((tmp_path / "new").glob("*.dump"))
+        _good(cvan("journal", "verify", home=tmp_path / "new"))
+        assert "later" in _good(cvan("partner", "list", home=tmp_path / "new")).text
+        for wrong in (["--witness", "1:00"], ["--database", url]):
+            assert cvan("restore", tmp_path / "b.tar", tmp_path / "no", "--home-only", *wrong).code == 2
+    finally:
+        server.close()
+
+
+def test_sqlite_s_home_alone_is_none(kept: Path, tmp_path: Path) -> None:
+    backups.make(kept, tmp_path / "b.tar", Asked())
+    refused = cvan("restore", tmp_path / "b.tar", tmp_path / "new", "--home-only")
+    assert (refused.code, (tmp_path / "new").exists()) == (2, False)
 
 
 def test_nothing_is_overwritten(kept: Path, tmp_path: Path) -> None:

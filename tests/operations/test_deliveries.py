@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from gateway.delivery.breaker import RUN
-from gateway.operations.tally import count
+from gateway.operations.tally import Waits, count
 from gateway.storage import Ledger, LedgerUnavailable
 from gateway.transport import Metrics
 from tests.delivery.fakes import InlineCommits
@@ -153,12 +153,28 @@ async def _tallied(ledger: Ledger, metrics: Metrics, error: Exception | None = N
     commits: Any = InlineCommits(ledger)
     if error:
         commits.failing["counts"] = error
-    await count(commits, metrics)
+    await count(commits, metrics, Waits())
 
 
 def _run(work: Any) -> None:
     with pytest.raises(StopIteration):
         work.send(None)
+
+
+def test_what_fails_again_and_again_has_waited_all_the_while(ledger: Ledger) -> None:
+    """Its next time is put off with each attempt; it is late all the same, until another is the first."""
+    waits = Waits()
+
+    def minutes(late: int) -> float:
+        return waits.seconds(ledger.counts(), NOW + timedelta(minutes=late))["backend:clearance"] / 60
+
+    first, *_ = ledger.due("backend:", 10)
+    assert minutes(0) == 0
+    for late in (5, 60):
+        assert ledger.retry(first.id, NOW + timedelta(minutes=late + 15), "API602 refused")
+        assert minutes(late) == late
+    ledger.done([first.id], NOW)
+    assert waits.seconds(ledger.counts(), NOW + timedelta(minutes=61)) == {}
 
 
 def test_they_are_counted_by_kind_and_never_by_partner(ledger: Ledger) -> None:

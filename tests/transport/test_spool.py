@@ -47,6 +47,17 @@ def gateway(open_gateway, spool: Spool) -> Gateway:
     return open_gateway(Bounds(max_bytes=400_000, body_grace=1.0, body_rate=200_000), spool=spool)
 
 
+def test_who_begins_alone_leaves_nothing_of_before(spool: Spool) -> None:
+    """In a container the number of a process that was killed is soon another's: nobody would remove its files."""
+    left = spool.folder / f"{os.getpid()}-of-another-life"
+    left.write_bytes(LARGE)
+    spool.make()
+    assert left.exists()
+    spool.clear()
+    assert files(spool) == []
+    Spool(spool.folder / "away").clear()
+
+
 def files(spool: Spool) -> list[Path]:
     return list(spool.folder.iterdir())
 

@@ -14,6 +14,8 @@ PASSING_SUFFIXES = (".log", ".db", "-wal", "-shm", "-journal", ".new")
 PUBLIC = (".crt.pem", ".csr.pem", "keys.toml")
 """What of the folder of own keys tells no secret."""
 KEY_SUFFIXES = (".key", ".p12", ".pfx")
+PASSWORDS = (".pgpass", "pgpass")
+"""Where PostgreSQL's clients find theirs."""
 MARK = b"PRIVATE KEY-----"
 """In every PEM file with a private key, encrypted or not."""
 HEAD = 1 << 20
@@ -43,7 +45,7 @@ def secret(path: Path, own: Path, named: frozenset[Path] = frozenset()) -> bool:
         return True
     if path.resolve().is_relative_to(own) or path.parent.resolve().is_relative_to(own):
         return not path.name.endswith(PUBLIC)
-    if path.suffix.lower() in KEY_SUFFIXES:
+    if path.suffix.lower() in KEY_SUFFIXES or path.name in PASSWORDS:
         return True
     with path.open("rb") as file:
         return MARK in file.read(HEAD)

@@ -18,6 +18,8 @@ from gateway.operations.backup.snapshot import Progress
 from gateway.storage import migrations
 
 CONFIG = "conf/gateway.toml"
+OF_A_DISK = "lost+found"
+"""In an empty folder that is a disk's own."""
 OWN_ARCHIVES = "archive"
 """Where archive files go that were in the backup, where the settings name no folder inside the home."""
 
@@ -27,14 +29,20 @@ class Refusing(Exception):
 
 
 def restore(
-    path: Path, home: Path, database: str = "", progress: Progress = lambda what, done, whole: None
+    path: Path,
+    home: Path,
+    database: str = "",
+    progress: Progress = lambda what, done, whole: None,
+    *,
+    home_only: bool = False,
 ) -> Manifest:
     """Make a home of a backup where there is none; ``database``: the URL of an empty PostgreSQL database,
-    where it is not the one that the backup's settings name.
+    where it is not the one that the backup's settings name.  ``home_only``: the files alone, beside a PostgreSQL
+    database that is there and stays as it is.
 
     Raises Broken, Refusing, Unable, OSError; then there is no home, and on PostgreSQL no table.
     """
-    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+    if home.exists() and not (home.is_dir() and all(one.name == OF_A_DISK for one in home.iterdir())):
         raise Refusing(f"{home} is not empty")
     progress("verified", 0, 1)
     manifest = said.check(path)
@@ -42,22 +50,39 @@ def restore(
     _usable(manifest)
     if database and manifest.database == "sqlite":
         raise Refusing("the backup is of SQLite databases; they go into the home")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    fresh = home.with_name(f".{home.name}.{os.getpid()}.new")
+    if home_only and manifest.database == "sqlite":
+        raise Refusing("the backup is of SQLite databases; without them its home is none")
+    if home_only and database:
+        raise Refusing("a home alone brings back no database: there is nothing to put into another")
+    # Within a home that is there, which may be a disk of its own, in a folder that its user cannot write to.
+    beside = home if home.exists() else home.parent
+    beside.mkdir(parents=True, exist_ok=True)
+    fresh = beside / f".{home.name}.{os.getpid()}.new"
     fresh.mkdir(mode=0o700)
     try:
         _unpack(path, fresh, manifest, progress)
         if manifest.database == "sqlite":
             _in_home(fresh, manifest)
+        elif home_only:
+            (fresh / said.DUMP).unlink()
         else:
             _on_server(fresh, database, progress)
         _synchronise(fresh)
-        fresh.rename(home)
+        _become(fresh, home)
     finally:
         shutil.rmtree(
             fresh, ignore_errors=True
         )  # what was begun and not finished; else it is the home by now
     return manifest
+
+
+def _become(fresh: Path, home: Path) -> None:
+    """The settings last: without them it is no home, whatever ends this in the middle."""
+    if fresh.parent != home:
+        fresh.rename(home)
+        return
+    for part in sorted(fresh.iterdir(), key=lambda part: part.name == Path(CONFIG).parts[0]):
+        part.rename(home / part.name)
 
 
 def _usable(manifest: Manifest) -> None:

@@ -93,25 +93,39 @@ def backup(
     show_default=True,
     help="Registration numbers that the office leaves out, as declarants may hold them.",
 )
+@click.option(
+    "--home-only",
+    is_flag=True,
+    help="The files alone, where the PostgreSQL database is there and newer: it is left as it is.",
+)
 @as_json
-def restore(path: Path, home: Path, database: str, witness: str, skip: int, in_json: bool) -> None:
+def restore(
+    path: Path, home: Path, database: str, witness: str, skip: int, home_only: bool, in_json: bool
+) -> None:
     """Make a home of a backup where there is none, and prove its journal.
 
-    With --witness it is told what was signed after the backup, and the home signs nothing until somebody says
+    HOME may be a folder that is there and empty. With --witness it is told what was signed after the backup, and
+    the home signs nothing until somebody says
     `cvan journal checkpoint --restored`.
 
     \b
     Exit code: 0 the journal is whole, 1 it is not, 2 nothing was restored.
     cvan restore /backups/cvan-20270131T020000Z.tar /var/lib/cvan
+    cvan restore /backups/cvan-20270131T020000Z.tar /var/lib/cvan --home-only
     """
     noted = _noted(witness)
+    if home_only and noted is not None:
+        raise Trouble("--home-only brings back no journal that a witness could speak of")
     try:
-        manifest = backups.restore(path, home, database, _progress(in_json))
+        manifest = backups.restore(path, home, database, _progress(in_json), home_only=home_only)
     except NOT_MADE as error:
         raise Trouble(f"not restored: {error}") from error
-    breaches, after = _prove(home, manifest, noted)
-    if skip:
-        _skip(home, skip, office=bool(manifest.position.clearance))
+    breaches: list[Breach] = []
+    after: int | None = None
+    if not home_only:
+        breaches, after = _prove(home, manifest, noted)
+        if skip:
+            _skip(home, skip, office=bool(manifest.position.clearance))
     value = {
         "home": home,
         "at": manifest.at,
@@ -123,7 +137,8 @@ def restore(path: Path, home: Path, database: str, witness: str, skip: int, in_j
         "archives": manifest.archives,
         "elsewhere": manifest.elsewhere,
     }
-    emit(in_json, value, _lines(home, manifest, breaches, after))
+    said = _without_database(home, manifest) if home_only else _lines(home, manifest, breaches, after)
+    emit(in_json, value, said)
     sys.exit(1 if breaches else 0)
 
 
@@ -217,12 +232,23 @@ def _lines(home: Path, manifest: backups.Manifest, breaches: list[Breach], after
         )
     else:
         lines.append("nothing was signed after the backup, as far as the witness knows")
-    if not manifest.keys:
-        lines.append("private keys are not in it: put them into the folder of own keys")
-    lines += [f"not in it: {one.name}" for one in manifest.archives if not one.included]
-    lines += [f"not in it, outside the home: {name}" for name in manifest.elsewhere]
+    lines += _left_out(manifest)
     lines.append(f"next: cvan --home {home} journal checkpoint --restored, then cvan --home {home} run")
     return lines
+
+
+def _without_database(home: Path, manifest: backups.Manifest) -> list[str]:
+    return [
+        f"{home}: its files restored as of {manifest.at}, gateway {manifest.gateway}; the database is as it was",
+        *_left_out(manifest),
+        f"next: cvan --home {home} journal verify, then cvan --home {home} run",
+    ]
+
+
+def _left_out(manifest: backups.Manifest) -> list[str]:
+    lines = [] if manifest.keys else ["private keys are not in it: put them into the folder of own keys"]
+    lines += [f"not in it: {one.name}" for one in manifest.archives if not one.included]
+    return lines + [f"not in it, outside the home: {name}" for name in manifest.elsewhere]
 
 
 def _progress(in_json: bool) -> Callable[[str, int, int], None]:
