@@ -54,9 +54,9 @@ def spool(server: Server) -> Spool:
 
 
 def clear_spool(home: Path) -> None:
-    """Nothing of it is anybody's while no process of the home has begun.  Where the disk is away, doors say so."""
-    with suppress(OSError):
-        Spool(home / FOLDER).clear()
+    """Before there is a door: in a container, the next ones soon have the numbers of those that were killed."""
+    with suppress(OSError):  # the disk is away: doors say so
+        Spool(home / FOLDER).make()
 
 
 def lane(server: Server, reactor: Any) -> Workshop:

@@ -52,19 +52,12 @@ class Spool:
         self._free = free or _free
 
     def make(self) -> None:
-        """Have the folder, and nothing in it of processes that ended.  Raises OSError."""
+        """Have the folder, and nothing in it of processes that ended.  For a process that begins: what is there
+        under its own number is another's, as numbers come again.  Raises OSError."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         for path in self.folder.iterdir():
-            if not _is_alive(path.name.partition("-")[0]):
-                path.unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """Remove what processes of before left, whatever their numbers: in a container numbers come again.
-
-        For who alone serves the home, before there is another process.  Raises OSError.
-        """
-        if self.folder.is_dir():
-            for path in self.folder.iterdir():
+            pid = path.name.partition("-")[0]
+            if path.is_file() and (pid == str(os.getpid()) or not _is_alive(pid)):
                 path.unlink(missing_ok=True)
 
     def open(self, name: str, length: int) -> SpoolFile:

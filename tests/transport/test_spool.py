@@ -47,17 +47,6 @@ def gateway(open_gateway, spool: Spool) -> Gateway:
     return open_gateway(Bounds(max_bytes=400_000, body_grace=1.0, body_rate=200_000), spool=spool)
 
 
-def test_who_begins_alone_leaves_nothing_of_before(spool: Spool) -> None:
-    """In a container the number of a process that was killed is soon another's: nobody would remove its files."""
-    left = spool.folder / f"{os.getpid()}-of-another-life"
-    left.write_bytes(LARGE)
-    spool.make()
-    assert left.exists()
-    spool.clear()
-    assert files(spool) == []
-    Spool(spool.folder / "away").clear()
-
-
 def files(spool: Spool) -> list[Path]:
     return list(spool.folder.iterdir())
 
@@ -177,13 +166,16 @@ def test_one_that_is_refused_for_its_size(gateway: Gateway, spool: Spool) -> Non
     assert files(spool) == []
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_who_begins_leaves_nothing_of_before(tmp_path: Path) -> None:
+    """In a container the number of a process that was killed is soon another's: nobody would remove its files."""
     folder = tmp_path / "spool"
     folder.mkdir()
-    for name in ("999999999-a", f"{os.getpid()}-b", "c"):
+    living = f"{os.getppid()}-of-a-door-that-closes"
+    for name in ("999999999-a", f"{os.getpid()}-of-another-life", "c", living):
         (folder / name).write_bytes(b"x")
+    (folder / "lost+found").mkdir()
     Spool(folder).make()
-    assert [path.name for path in folder.iterdir()] == [f"{os.getpid()}-b"]
+    assert {path.name for path in folder.iterdir()} == {living, "lost+found"}
 
 
 def test_a_file_of_unknown_length_asks_again_for_room(spool: Spool, disk: Disk) -> None:

@@ -13,7 +13,7 @@ PASSING = ("run", "spool")
 PASSING_SUFFIXES = (".log", ".db", "-wal", "-shm", "-journal", ".new")
 PUBLIC = (".crt.pem", ".csr.pem", "keys.toml")
 """What of the folder of own keys tells no secret."""
-KEY_SUFFIXES = (".key", ".p12", ".pfx")
+KEY_SUFFIXES = (".key", ".p12", ".pfx", ".pgpass")
 PASSWORDS = (".pgpass", "pgpass")
 """Where PostgreSQL's clients find theirs."""
 MARK = b"PRIVATE KEY-----"
