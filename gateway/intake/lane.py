@@ -38,7 +38,7 @@ class Settling(msgspec.Struct, frozen=True):
     """What a worker settles with.
 
     ``owner``: who works on the submission; ``handbook``: as it is now; ``signing``: the key at a time;
-    ``writing``: makes a transaction, and waits for it; ``backend``, ``publish``: as of journey.settlement.
+    ``writing``: makes a transaction, and waits for it; ``backend``, ``publish``: as of effects.settlement.
     """
 
     ledger: Ledger

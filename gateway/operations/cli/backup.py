@@ -105,8 +105,7 @@ def restore(
     """Make a home of a backup where there is none, and prove its journal.
 
     HOME may be a folder that is there and empty. With --witness it is told what was signed after the backup, and
-    the home signs nothing until somebody says
-    `cvan journal checkpoint --restored`.
+    the home signs nothing until somebody says `cvan journal checkpoint --restored`.
 
     \b
     Exit code: 0 the journal is whole, 1 it is not, 2 nothing was restored.
