@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import re
 import threading
@@ -22,10 +23,22 @@ from gateway.evidence import verify
 from gateway.evidence.bundle import members
 from gateway.intake import Intake, Large, Numbers, Settled, Settling
 from gateway.intake.door import HOLD
-from gateway.intake.kept import dropped, first_to_tell
+from gateway.intake.kept import dropped
 from gateway.intake.large import ASIDE_AGAIN, LEASE
-from gateway.model import Answer, Finding, Outcome, Pending, Submission
-from gateway.model.shelf import Long, octets_of
+from gateway.model import (
+    Answer,
+    Channel,
+    Finding,
+    Kind,
+    Mandate,
+    Outcome,
+    Partner,
+    Pending,
+    Register,
+    Submission,
+)
+from gateway.model.shelf import Long, Shelf, octets_of
+from gateway.model.tree import Declaration, Entity
 from gateway.operations import archiving
 from gateway.storage import (
     Ledger,
@@ -38,8 +51,10 @@ from gateway.storage import (
     working,
 )
 from gateway.storage.slices import SLICE, Row
+from gateway.transport import Spool
+from gateway.transport.spool import RESERVE
 from tests.delivery.fakes import InlineCommits, done
-from tests.operations.knowledge import CARRIER, NOW, OTHER, World, manifest
+from tests.operations.knowledge import CARRIER, NOW, OTHER, VAN, World, manifest
 from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
 
 MANY, LINES = 8, 98
@@ -127,7 +142,7 @@ class OneLane:
         settling = Settling(
             ledger,
             owner,
-            lambda: world.handbook,
+            lambda: desk.handbook,
             world.own.signing,
             desk.numbers.take,
             lambda: desk.now,
@@ -143,16 +158,24 @@ class Desk:
     def __init__(self, world: World, ledger: Ledger, folder: Path) -> None:
         self.world, self.ledger, self.folder = world, ledger, folder
         self.now = NOW
+        self.handbook = world.handbook
+        self.free = 2 * RESERVE
+        self.spool = Spool(folder, free=lambda _: self.free)
         self.reactor = Clock()
         self.commits: Any = Commits(ledger)
         self.numbers = Numbers(ledger)
         self.intake = Intake(
-            self.commits, self.numbers, lambda: world.handbook, world.own, lambda: self.now, "office"
+            self.commits, self.numbers, lambda: self.handbook, world.own, lambda: self.now, "office"
         )
         self.lane = OneLane(self)
         self.large = Large(
-            self.intake, self.commits, self.lane.for_owner, self.reactor, "me", folder, seconds=30
+            self.intake, self.commits, self.lane.for_owner, self.reactor, "me", self.spool, seconds=30
         )
+
+    def know(self, partner: Partner, *mandates: Mandate) -> None:
+        """From now on."""
+        others = [p for p in self.world.partners.values() if p.id != partner.id]
+        self.handbook = self.world.handbook.with_register(Register([*others, partner], mandates))
 
     def arrived(self, submission: Submission) -> Submission:
         """In a file of the spool, as the door would have it."""
@@ -169,6 +192,12 @@ class Desk:
 
     def left(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
+
+
+def pushed(desk: Desk, partner: Partner) -> Partner:
+    """As one to whom messages are pushed."""
+    known = desk.world.partners[partner.id]
+    return msgspec.structs.replace(known, channel=Channel.PUSH, push_url="https://partner.example/")
 
 
 @pytest.fixture
@@ -215,7 +244,7 @@ def test_in_time_it_is_answered_like_a_small_one(desk: Desk, paper: Submission, 
     assert ledger.held_count() == 0
     status = ledger.status(CARRIER.id, paper.id)
     assert status is not None
-    assert [e.what for e in status.timeline] == ["received", "partly"]
+    assert [e.what for e in status.timeline] == ["received", "held", "partly"]
 
 
 def test_the_same_bytes_again(desk: Desk, paper: Submission) -> None:
@@ -247,6 +276,33 @@ def test_who_cannot_wait_is_told_that_it_is_kept(desk: Desk, paper: Submission, 
     assert [e.what for e in status.timeline] == ["received", "held", "partly"]
     assert {e.kind for e in ledger.mailbox(CARRIER.id, "", 9)} == {"receipt", "rejected"}
     assert desk.left() == []
+
+
+def test_the_same_octets_of_two_partners(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """Who sent them second, and could not wait, hears what became of them: by his own channel, and when he asks."""
+    done(desk.submit(paper))
+    desk.know(pushed(desk, VAN), Mandate("m1", VAN.id, CARRIER.id))
+    desk.lane.waits = True
+    theirs = msgspec.structs.replace(paper, id="s" * 26, partner=VAN.id)
+    answer = desk.submit(theirs)
+    desk.later(31)
+    assert done(answer).submission == theirs.id
+    desk.lane.go()
+    assert [e.id for e in ledger.mailbox(VAN.id, "", 9)] == [f"{paper.id}.{theirs.id}.r"]
+    due = [(d.destination, d.payload) for d in ledger.due("push:", 99)]
+    assert due == [(f"push:{VAN.id}", f"{paper.id}.{theirs.id}.r")]
+    again = done(desk.submit(msgspec.structs.replace(theirs, id="t" * 26)))
+    assert (again.submission, again.outcome, again.repeated) == (paper.id, Outcome.PARTLY, True)
+    assert desk.left() == []
+    assert whole(ledger) == []
+
+
+def test_who_is_pushed_to_is_pushed_the_receipt_too(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """His connection may not have lived to hear it, and another door told him no more than that it is kept."""
+    desk.know(pushed(desk, CARRIER))
+    answer = done(desk.submit(paper))
+    due = [d.payload for d in ledger.due(f"push:{CARRIER.id}", 99)]
+    assert due == [answer.receipt.id, f"{paper.id}.{MANY + 2}.x"]
 
 
 def test_nobody_sees_half_of_it(desk: Desk, paper: Submission, ledger: Ledger) -> None:
@@ -420,10 +476,31 @@ def test_a_clash_is_rejected_and_keeps_no_declarations(desk: Desk, world: World,
     assert whole(ledger) == []
 
 
-def test_a_disk_that_takes_nothing_is_no_fault_of_the_submission(paper: Submission, tmp_path: Path) -> None:
-    """It comes again later, in whichever process: nobody knows who would tell its sender."""
-    with pytest.raises(Overloaded, match="No such file"):
-        first_to_tell(msgspec.structs.replace(paper, file=str(tmp_path / "away" / "octets")))
+def test_a_disk_that_takes_nothing_is_no_fault_of_the_submission(
+    desk: Desk, paper: Submission, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes again later, in whichever process; what was begun of it is left nowhere."""
+
+    def full(shelf: Shelf) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Shelf, "_flush", full)
+        with pytest.raises(Overloaded, match="No space left"):
+            done(desk.submit(paper))
+    assert desk.left() == []
+    assert ledger.status(CARRIER.id, paper.id) is None
+    other = Desk(desk.world, ledger, desk.folder)
+    other.later(LEASE.total_seconds() + 1)
+    other.free = RESERVE + 1
+    with pytest.raises(Overloaded, match="no room to go on"):
+        done(Deferred.fromCoroutine(other.large.resume()))
+    assert desk.left() == []
+    other.free = 2 * RESERVE
+    other.later(LEASE.total_seconds() + 1)
+    assert done(Deferred.fromCoroutine(other.large.resume())) is True
+    assert desk.left() == []
+    assert ledger.raw(paper.id) == paper
 
 
 def test_a_failing_worker_is_told_as_it_is(desk: Desk, paper: Submission) -> None:
@@ -515,3 +592,36 @@ def test_its_bundle_is_made_in_pieces(desk: Desk, paper: Submission, ledger: Led
     assert verify.manifest_of(held) == files["MANIFEST"]
     assert max(map(len, verify.packed(files))) <= SLICE
     assert b"".join(verify.packed(files)) == verify.pack(held)
+
+
+class Counted:
+    """A ledger whose drops are counted: (first, last, rows)."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.drops: list[tuple[int, int, int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def drop_slices(self, submission: str, owner: str, first: int, last: int) -> int:
+        dropped = self._ledger.drop_slices(submission, owner, first, last)
+        self.drops.append((first, last, dropped))
+        return dropped
+
+
+def test_what_is_refused_is_dropped_many_at_a_time(desk: Desk, paper: Submission, ledger: Ledger) -> None:
+    """Of a report of very many messages, a transaction for each would keep a node busy for long."""
+    ledger.hold(paper, (working("me"),), (), NOW, ())
+    counted, pauses = Counted(ledger), []
+    staging = Staging(cast("Ledger", counted), paper.id, "me", pauses.append)
+    staging.begin()
+    declared = Declaration(Kind.CARGO_IMPORT, Entity("Declaration"))
+    for ordinal in range(1, 201):
+        staging.take(ordinal, declared)
+    counted.drops.clear()
+    pauses.clear()
+    assert sorted(staging.end({7, 150})) == [7, 150]
+    assert counted.drops == [(1, 6, 6), (8, 149, 64), (8, 149, 64), (8, 149, 14), (151, 200, 50)]
+    assert len(pauses) == len(counted.drops)
+    assert [n for n in range(1, 201) if ledger.slice_count(paper.id, n)] == [7, 150]

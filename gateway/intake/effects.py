@@ -11,7 +11,7 @@ from gateway import routing
 from gateway.intake.journey import Worked
 from gateway.model import Delivery, Event, Judged, Outcome, Outgoing, Revocation, Submission, Verdict
 from gateway.model.shelf import Anew
-from gateway.storage import Settlement, declaration_due, lane_of
+from gateway.storage import Settlement, declaration_due, lane_of, pushes
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def settlement(
             yield from (declaration_due(publish, d.payload, now) for d in handovers)
         if pushed:
             carried = chain((receipt,) if held else (), answers)
-            yield from (Delivery(f"{a.id}.p", f"push:{a.partner}", a.id, now) for a in carried)
+            yield from pushes(carried)
 
     return Settlement(
         submission=submission,
@@ -72,6 +72,7 @@ def settlement(
         entitled=tuple(m.ordinal for m in verdict.messages if _entitled(m)),
         staged=worked.staged,
         owner=worked.owner,
+        pushed=pushed,
     )
 
 

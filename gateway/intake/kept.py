@@ -7,10 +7,35 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from gateway import security
 from gateway.model import Submission
-from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging
+from gateway.storage import BODY, SLICE, Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging, later
+
+
+class Copy(Protocol):
+    """A file of octets that grows."""
+
+    def write(self, octets: bytes) -> None:
+        """More of it.  Raises OSError."""
+        ...
+
+    def hand_over(self) -> str:
+        """Its path, from now on whoever's who asks for it."""
+        ...
+
+    def drop(self) -> None:
+        """It is wanted no more, unless it was handed over."""
+        ...
+
+
+class Spool(Protocol):
+    """Where large submissions lie in files while they are worked on."""
+
+    def open(self, name: str, length: int) -> Copy:
+        """A new file for about so many octets.  Raises OSError."""
+        ...
 
 
 @contextmanager
@@ -39,35 +64,30 @@ def dropped(ledger: Ledger, submission: Submission) -> None:
         pass
 
 
-def written(ledger: Ledger, submission: Submission, file: Path) -> bool:
-    """Write the octets that were put away into a file; False where they are not all there."""
-    made = hashlib.sha256()
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as into:
-        number = 0
-        while (octets := ledger.sliced(submission.id, 0, number)) is not None:
-            into.write(octets)
-            made.update(octets)
-            number += 1
-    return made.hexdigest() == submission.digest
+def written(ledger: Ledger, submission: Submission, spool: Spool) -> str:
+    """Write the octets that were put away into a file; its path, "" where they are not all there.  Raises Overloaded
+    where there is no room for them."""
+    rows = ledger.slice_count(submission.id, BODY)
+    with _without_room():
+        file = spool.open(f"{submission.id}-{os.urandom(4).hex()}", rows * SLICE)
+        try:
+            made = hashlib.sha256()
+            for octets in later(ledger.sliced, submission.id, BODY):
+                file.write(octets)
+                made.update(octets)
+            return file.hand_over() if made.hexdigest() == submission.digest else ""
+        finally:
+            file.drop()
 
 
-def first_to_tell(submission: Submission) -> bool:
-    """Whether nobody asked this before, in whatever process: who was first tells its sender, that it is kept or,
-    since it is committed now, what the answer is.  Raises Overloaded where the disk takes no such file."""
+@contextmanager
+def _without_room() -> Iterator[None]:
     try:
-        os.close(os.open(_told(submission), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return False
+        yield
     except OSError as error:
-        raise Overloaded(f"not to be said who tells its sender: {error.strerror}") from error
-    return True
+        raise Overloaded(f"no room to go on with what was kept: {error}") from error
 
 
 def remove(submission: Submission) -> None:
     """Its file is wanted no more."""
     Path(submission.file).unlink(missing_ok=True)
-    Path(_told(submission)).unlink(missing_ok=True)
-
-
-def _told(submission: Submission) -> str:
-    return f"{submission.file}.told"

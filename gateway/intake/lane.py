@@ -15,13 +15,13 @@ from gateway import security
 from gateway.handbook import Handbook
 from gateway.intake.effects import settlement
 from gateway.intake.journey import Worked, work
-from gateway.intake.kept import first_to_tell
 from gateway.intake.settled import TRIES, Settled, settled, used
 from gateway.model import Answer, Channel, Finding, Submission
 from gateway.storage import Clash, Ledger, Overloaded, Settlement, Staging, Writing
 
 LARGE = "large"
-"""What such a one is held for, in its timeline."""
+"""What such a one is held for, in its timeline; so its receipt is pushed, too: who waited for it may be gone, or was
+told at another door that it is kept."""
 
 
 class Lane(Protocol):
@@ -55,15 +55,19 @@ class Settling(msgspec.Struct, frozen=True):
         """Judge, put declarations away as they are judged, and settle in one commit; judge again where the
         reference is another's, or where a partner or mandate changed between the two.
 
-        ``sunk``, ``at``: as of journey.drafting.  Raises what journey.work and Ledger.settle do.
+        ``sunk``, ``at``: as of journey.drafting.  Raises what journey.work and Ledger.settle do, and Overloaded where
+        the disk takes no more of what is put by.
         """
-        held: str | None = None
+        try:
+            return self._settle(submission, sunk, at)
+        except OSError as error:
+            raise Overloaded(f"no room to work on it: {error}") from error
+
+    def _settle(self, submission: Submission, sunk: Finding | None, at: datetime | None) -> Settled:
         for _ in range(TRIES):
             book = self.handbook()
             worked = self._worked(submission, book, sunk, at)
-            if held is None:
-                held = "" if first_to_tell(submission) else LARGE
-            whole = self._settlement(submission, worked, book, sunk is None, held)
+            whole = self._settlement(submission, worked, book, sunk is None)
             (answer,) = self.writing(partial(self.ledger.settle, [whole]))
             if isinstance(answer, Answer):
                 return settled(whole, answer)
@@ -81,9 +85,7 @@ class Settling(msgspec.Struct, frozen=True):
         accepted = {m.ordinal for m in worked.verdict.messages if m.declaration is not None}
         return msgspec.structs.replace(worked, staged=staging.end(accepted), owner=self.owner)
 
-    def _settlement(
-        self, submission: Submission, worked: Worked, book: Handbook, claim: bool, held: str
-    ) -> Settlement:
+    def _settlement(self, submission: Submission, worked: Worked, book: Handbook, claim: bool) -> Settlement:
         filer = book.register.partners[worked.verdict.route.partner]
         return settlement(
             msgspec.structs.replace(submission, file=""),
@@ -92,6 +94,6 @@ class Settling(msgspec.Struct, frozen=True):
             self.clock(),
             claim=claim,
             pushed=filer.channel is Channel.PUSH,
-            held=held,
+            held=LARGE,
             publish=self.publish,
         )

@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +19,7 @@ from twisted.python.failure import Failure
 
 from gateway import inbound, security
 from gateway.intake.door import HOLD, Intake
-from gateway.intake.kept import another_s, dropped, first_to_tell, put_away, remove, written
+from gateway.intake.kept import Spool, another_s, dropped, put_away, remove, written
 from gateway.intake.lane import Lane
 from gateway.model import Answer, Finding, Pending, Place, Submission
 from gateway.storage import (
@@ -57,7 +55,7 @@ class Large:
     """Large submissions of one process.
 
     ``lanes``: where an owner has them settled, one after the other, away from all others; ``owner``: this process;
-    ``spool``: the folder of their octets while they are worked on.  ``judged``: is told of each how many seconds
+    ``spool``: where their octets lie while they are worked on.  ``judged``: is told of each how many seconds
     after it was received.
     """
 
@@ -68,7 +66,7 @@ class Large:
         lanes: Callable[[str], Lane],
         reactor: Any,
         owner: str,
-        spool: Path,
+        spool: Spool,
         *,
         seconds: float = ANSWER_SECONDS,
         hold: timedelta = HOLD,
@@ -119,19 +117,16 @@ class Large:
 
     async def _resume(self, submission: Submission, owner: str) -> None:
         log.warning("taken over", extra={"submission": submission.id})
-        file = self._spool / f"{os.getpid()}-{submission.id}"
         renewing = self._renew(submission, owner)
         try:
-            whole = await self._commits.with_ledger(lambda ledger: written(ledger, submission, file))
+            file = await self._commits.with_ledger(lambda ledger: written(ledger, submission, self._spool))
         finally:
             renewing.stop()
-        submission = msgspec.structs.replace(submission, file=str(file))
-        if not whole:
+        if not file:
             # Its sender was not told yet that it is kept, and sends it again.
-            remove(submission)
             await self._refused(submission, owner, ())
             return
-        first_to_tell(submission)  # its sender was told, or heard nothing
+        submission = msgspec.structs.replace(submission, file=file)
         try:
             await self._finish(submission, owner, submission.received_at)
         except (security.Refused, inbound.Unreadable) as refused:
@@ -151,8 +146,8 @@ class Large:
             return Pending(held.id, Told, repeated=True)
         return msgspec.structs.replace(submission, id=held.id)
 
-    async def _keep(self, submission: Submission, owner: str) -> Pending | None:
-        """Put it away durably; None where it is this process's to work on."""
+    async def _keep(self, submission: Submission, owner: str) -> Answer | Pending | None:
+        """Put it away durably; None where it is this process's to work on, else what its sender is told."""
         with another_s():
             rows: int = await self._keeping.run(
                 self._commits.with_ledger, lambda ledger: put_away(ledger, submission)
@@ -169,6 +164,11 @@ class Large:
             raise Overloaded("put away by two at once")
         if kept.id != submission.id:
             await self._commits.with_ledger(lambda ledger: dropped(ledger, submission))
+        if kept.became:
+            # Settled between our look and our hold: its answer is there now.
+            known: Answer | None = await self._commits.call("known", submission.partner, submission.digest)
+            if known is not None:
+                return known
         return Pending(kept.id, Told, repeated=True)
 
     def _in_time(
@@ -178,9 +178,7 @@ class Large:
         told: Deferred[Answer | Pending] = Deferred()
 
         def late() -> None:
-            with suppress(Overloaded):
-                if first_to_tell(submission):
-                    told.callback(Pending(submission.id, Told))
+            told.callback(Pending(submission.id, Told))
 
         def ended(result: Any) -> None:
             if timer.active():

@@ -6,13 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-
 from gateway import inbound, security
 from gateway.handbook import Handbook
 from gateway.intake.door import Intake
-from gateway.model import Answer, Channel, Delivery, Finding, Outgoing, Place, Submission
-from gateway.storage import GroupCommit, Holding, LedgerUnavailable, Overloaded
+from gateway.model import Answer, Channel, Finding, Outgoing, Place, Submission
+from gateway.storage import GroupCommit, Holding, LedgerUnavailable, Overloaded, copied, pushes
 
 log = logging.getLogger("gateway.intake.held")
 
@@ -162,17 +160,14 @@ class Resuming:
     def _copy(self, holding: Holding, answer: Answer, now: datetime) -> list[Outgoing]:
         """The receipt, for who heard no more than that its octets are held, where another's same octets were
         settled before."""
-        receipt = answer.receipt
-        if not answer.repeated or receipt.partner == holding.partner:
+        if not answer.repeated or answer.receipt.partner == holding.partner:
             return []
-        name = f"{answer.submission}.{holding.id}.r"
-        made = msgspec.structs.replace(receipt, id=name, partner=holding.partner, created_at=now)
-        return [made]
+        return [copied(answer.receipt, holding.id, holding.partner, now)]
 
     async def _let_go(self, holding: Holding, became: str, how: str, told: Sequence[Outgoing] = ()) -> None:
         partner = self._handbook().register.partners.get(holding.partner)
         pushed = partner is not None and partner.channel is Channel.PUSH
-        due = [Delivery(f"{o.id}.p", f"push:{o.partner}", o.id, o.created_at) for o in told if pushed]
+        due = list(pushes(told)) if pushed else []
         await self._commits.call("let_go", holding.id, became, told, due)
         log.info("no longer held", extra={"submission": holding.id, "outcome": how})
 

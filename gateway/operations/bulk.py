@@ -67,7 +67,7 @@ def lane(server: Server, reactor: Any) -> Workshop:
     return made
 
 
-def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> Large:
+def large(server: Server, reactor: Any, intake: Intake, workers: Workshop, spool: Spool) -> Large:
     """Large submissions of this process."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Large(
@@ -76,7 +76,7 @@ def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> La
         lambda owner: workers.lane(owner, BACKEND),
         reactor,
         owner,
-        server.home / FOLDER,
+        spool,
         seconds=server.settings.limits.large_seconds,
         hold=timedelta(hours=server.settings.trust.hold_hours),
         judged=server.metrics.large_judged,
@@ -85,9 +85,8 @@ def large(server: Server, reactor: Any, intake: Intake, workers: Workshop) -> La
 
 def keep_ending(server: Server, reactor: Any, intake: Intake) -> None:
     """In the process that delivers: bring to its end what a door left, and drop what nobody stored."""
-    spool(server)
     workers = lane(server, reactor)
-    ours = large(server, reactor, intake, workers)
+    ours = large(server, reactor, intake, workers, spool(server))
 
     async def look() -> None:
         while await ours.resume():

@@ -26,9 +26,10 @@ def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, once_a_turn(on_settled, reactor))
-    large = bulk.large(server, reactor, intake, bulk.lane(server, reactor))
+    spool = bulk.spool(server)
+    large = bulk.large(server, reactor, intake, bulk.lane(server, reactor), spool)
     services = Doorkeeping(intake, server.commits, server.handbook, server.readiness, large)
-    door = door_of(server, reactor, services, spool=bulk.spool(server))
+    door = door_of(server, reactor, services, spool=spool)
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)
 
 

@@ -144,7 +144,7 @@ def settle(
         owner,
         here.fresh,
         here.signing,
-        here.numbers.take,
+        lambda count: here.write(lambda: here.numbers.take(count)),
         lambda: datetime.now(UTC),
         here.write,
         backend,

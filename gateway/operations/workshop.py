@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from functools import partial
 from itertools import count
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,10 @@ class _Pool(ProcessPoolExecutor):
         # Begins the worker now, so that the first large message finds it at work.
         self.at_work = self.submit(worker.ready)
 
+    def workers(self) -> list[BaseProcess]:
+        """Its processes; none once it was shut down, though they may still be at something."""
+        return list((self._processes or {}).values())
+
 
 class Workshop:
     """Runs the journey of one submission in a process of its own.
@@ -80,6 +85,7 @@ class Workshop:
         self._abandoned = False
         self._patience = begin_seconds if ready else None
         self._pool = self._new_pool() if ready else None
+        self._leaving: list[BaseProcess] = []
 
     def work(
         self, submission: Submission, sunk: Finding | None, at: datetime | None = None
@@ -143,11 +149,12 @@ class Workshop:
 
     def abandon(self) -> None:
         """End the workers in the middle of what they are at, which somebody takes up again."""
-        self._abandoned, pool = True, self._pool
-        if pool is not None:
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._abandoned = True
+        if self._pool is not None:
+            self._leaving += self._pool.workers()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in self._leaving:
+            process.terminate()  # nothing where it has ended
 
     def _ended(
         self,
@@ -181,6 +188,7 @@ class Workshop:
         """Put new workers in the place of these, unless that was done already."""
         if pool is not self._pool:
             return
+        self._leaving = [process for process in self._leaving if process.is_alive()] + pool.workers()
         pool.shutdown(wait=False)
         self._pool = None
         try:

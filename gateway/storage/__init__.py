@@ -27,13 +27,15 @@ from gateway.storage.records import (
 )
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
-from gateway.storage.slices import BODY, WORKING, working
+from gateway.storage.sending import copied, pushes
+from gateway.storage.slices import BODY, SLICE, WORKING, later, working
 from gateway.storage.staging import Staging, Writing
 from gateway.storage.standing import Written
 from gateway.storage.writes import Writes
 
 __all__ = [
     "BODY",
+    "SLICE",
     "WORKING",
     "Act",
     "Addressed",
@@ -79,9 +81,12 @@ __all__ = [
     "Written",
     "answer_id",
     "carries_decision",
+    "copied",
     "decision_due",
     "declaration_due",
     "lane_of",
+    "later",
     "migrate",
+    "pushes",
     "working",
 ]

@@ -45,10 +45,6 @@ MAX_CALLS = 5_000
 else have everything that was ever asked of it answered first when it is back."""
 
 
-STAGED_OCTETS = 4_096
-"""What a message whose declaration is in slices counts as: its rows and its line in the journal."""
-
-
 class Overloaded(Exception):
     """The ledger cannot keep up, or is stopping: the sender must try again later; nothing is kept."""
 
@@ -72,13 +68,8 @@ class _Waiting:
 
     def __init__(self, settlement: Settlement) -> None:
         self.settlement = settlement
-        self.octets = octets_of(settlement)
+        self.octets = len(settlement.submission.body)
         self.answer: Deferred[Answer | Clash | Stale] = Deferred()
-
-
-def octets_of(settlement: Settlement) -> int:
-    """What a settlement weighs in a transaction; one of very many messages has it to itself."""
-    return len(settlement.submission.body) + min(STAGED_OCTETS * len(settlement.staged), MAX_BATCH_OCTETS)
 
 
 class _Call:
@@ -134,7 +125,7 @@ class GroupCommit:
 
         Raises Overloaded at once where too much waits.  Fails with LedgerUnavailable or LedgerError.
         """
-        octets = octets_of(settlement)
+        octets = len(settlement.submission.body)
         full = self.waiting >= self._max_waiting
         # One submission over the bound by itself is taken when nothing else waits.
         full = full or bool(self._octets and self._octets + octets > MAX_WAITING_OCTETS)

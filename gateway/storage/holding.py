@@ -99,6 +99,12 @@ def held_as(connection: Connection, partner: str, digest: str) -> Holding | None
     return None if row is None else _holding(row)
 
 
+def became_of(connection: Connection, partner: str, digest: str) -> str | None:
+    """The other submission that these bytes of this partner were settled as, once they were kept."""
+    whose = (_h.partner == partner, _h.digest == digest, _h.became != "", _h.became != _h.id)
+    return connection.scalar(select(_h.became).where(*whose))
+
+
 def renew(connection: Connection, submission: str, owner: str, until: datetime) -> bool:
     """Go on working on a large submission; False where its owner has it no more."""
     mine = update(tables.held).where(_h.id == submission, _waits, _h.findings == _worked_on_by(owner))

@@ -31,6 +31,7 @@ class Settlement(msgspec.Struct, frozen=True):
     ``register``: the version of the register that it was judged by; None where no ledger holds that.
     ``staged``: the digests (hex SHA-256) of declarations that are in slices already, by ordinal; its octets are
     there too.  ``owner``: who put them there: where another one works on it since, it is Stale.
+    ``pushed``: who filed gets his messages pushed.
     """
 
     submission: Submission
@@ -44,6 +45,7 @@ class Settlement(msgspec.Struct, frozen=True):
     register: int | None = None
     staged: Mapping[int, str] = {}
     owner: str = ""
+    pushed: bool = False
 
 
 class Stale(msgspec.Struct, frozen=True):

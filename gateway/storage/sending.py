@@ -6,12 +6,13 @@ An id begins with the id of the submission that the message is about: who asks f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, LargeBinary, and_, delete, func, literal, select, text, tuple_
 
-from gateway.model import Outgoing
+from gateway.model import Delivery, Outgoing
 from gateway.storage import arrival, tables
 from gateway.storage.codec import OF_RECEIPT, micros, moment, part_of, receipt_id, submission_of
 from gateway.storage.compression import FRAME_HEAD, size_of
@@ -51,6 +52,19 @@ def check_receipt(settlement: Settlement) -> None:
     wanted = (receipt_id(submission.id), verdict.route.partner, RECEIPT, submission.id, verdict.reference)
     if found != wanted:
         raise ValueError(f"the receipt of {submission.id} is {found}")
+
+
+def copied(receipt: Outgoing, kept: str, partner: str, now: datetime) -> Outgoing:
+    """The receipt of octets that were settled before, for another partner whose same ones were kept under an id of
+    their own: he may have heard no more than that."""
+    name = f"{receipt.about}.{kept}.{OF_RECEIPT}"
+    return msgspec.structs.replace(receipt, id=name, partner=partner, created_at=now)
+
+
+def pushes(outgoings: Iterable[Outgoing]) -> Iterator[Delivery]:
+    """The deliveries that push messages to their partners, due from when these were made."""
+    for one in outgoings:
+        yield Delivery(push_id(one.id), f"push:{one.partner}", one.id, one.created_at)
 
 
 def insert_outgoings(connection: Connection, outgoings: Iterable[Outgoing]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from gateway.evidence import entries
 from gateway.evidence.records import RefusalRecord
-from gateway.model import Answer, Delivery, Event, Outcome
+from gateway.model import Answer, Delivery, Event, Outcome, Outgoing
 from gateway.storage import arrival, attesting, holding, lanes, tables
 from gateway.storage.admitting import outdated
 from gateway.storage.codec import claim_of, micros, moment, packed, part_of, submission_of
@@ -24,7 +24,15 @@ from gateway.storage.journal import Page
 from gateway.storage.ready import Ready, delivery_rows
 from gateway.storage.records import Clash, Settlement, Stale
 from gateway.storage.rows import Row, Rows, in_lots
-from gateway.storage.sending import RECEIPT_COLUMNS, check_receipt, insert_outgoings, receipt_of, wait
+from gateway.storage.sending import (
+    RECEIPT_COLUMNS,
+    check_receipt,
+    copied,
+    insert_outgoings,
+    pushes,
+    receipt_of,
+    wait,
+)
 from gateway.storage.slices import owned
 
 MAX_REFUSALS = 10_000
@@ -46,8 +54,10 @@ _first = select(_s.partner, _s.digest, _s.outcome, *RECEIPT_COLUMNS).where(_s.id
 
 
 def known(connection: Connection, partner: str, digest: str) -> Answer | None:
-    """The answer first given to these bytes from this transport partner."""
-    row = _settled(connection, connection.scalar(_by_bytes, {"of": partner, "sha256": digest}))
+    """The answer first given to these bytes from this transport partner; where they were kept, and turned out to be
+    another's that were settled before, the one given to those."""
+    identity = connection.scalar(_by_bytes, {"of": partner, "sha256": digest})
+    row = _settled(connection, identity or holding.became_of(connection, partner, digest))
     return None if row is None else _answer(row, repeated=True)
 
 
@@ -166,14 +176,24 @@ def _insert_parts(connection: Connection, ready: Sequence[Ready], page: Page) ->
     insert_outgoings(connection, (o for s in fresh for o in s.answers))
     _insert_due(connection, (row for one in ready for row in lanes.placed(connection, one)))
     for settlement in fresh:
-        _let_go(connection, settlement, settlement.submission.id, page)
+        if settlement.owner:
+            let_go(connection, settlement.submission.id, settlement.submission.id, (), (), page)
 
 
-def _let_go(connection: Connection, settlement: Settlement, became: str, page: Page) -> None:
-    """What was kept because it is large waits no more, from this commit on: nobody takes over what is settled."""
-    kept = settlement.submission.id
-    if settlement.owner and holding.let_go(connection, kept, became):
-        attesting.let_go(page, kept, became, (), ())
+def let_go(
+    connection: Connection,
+    kept: str,
+    became: str,
+    told: Sequence[Outgoing],
+    due: Sequence[Delivery],
+    page: Page,
+) -> None:
+    """What was kept waits no more, from this commit on: nobody takes over what is settled.  ``told``: what its
+    sender hears of that beyond what it was settled with, with the deliveries of it; once is enough."""
+    if holding.let_go(connection, kept, became):
+        insert_outgoings(connection, told)
+        insert_deliveries(connection, due)
+        attesting.let_go(page, kept, became, told, due)
 
 
 def _taken_over(connection: Connection, batch: Sequence[Settlement]) -> set[str]:
@@ -188,9 +208,13 @@ def _old_answer(connection: Connection, first: str, settlement: Settlement, page
         raise LedgerError(f"submission {first} is claimed to be the first, and is not here")
     if row.digest != submission.digest:
         return Clash(row.id, row.digest, row.reference)
+    told: tuple[Outgoing, ...] = ()
     if row.partner != submission.partner:
         join(connection, row.id, settlement, page)
-    _let_go(connection, settlement, row.id, page)
+        told = (copied(receipt_of(row), submission.id, submission.partner, settlement.receipt.created_at),)
+    if settlement.owner:
+        due = tuple(pushes(told)) if settlement.pushed else ()
+        let_go(connection, submission.id, row.id, told, due, page)
     # The same id: this very settlement, committed before its answer was heard.
     return _answer(row, repeated=row.id != submission.id)
 

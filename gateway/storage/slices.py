@@ -130,7 +130,7 @@ def digest(connection: Connection, submission: str, part: int) -> str:
 
 
 def drop(connection: Connection, submission: str, first: int = BODY, last: int = LAST) -> int:
-    """Drop some rows of parts; how many: none are left where that is none."""
+    """Drop some rows of parts; how many: none are left where that is less than AT_ONCE."""
     which = (_c.submission == submission, _c.part >= first, _c.part <= last)
     found = connection.execute(select(_c.part, _c.number).where(*which).limit(AT_ONCE)).all()
     for part, number in found:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -93,8 +94,11 @@ class Staging:
     def end(self, accepted: Collection[int]) -> dict[int, str]:
         """The digests of the declarations of accepted messages; those of others are dropped."""
         self._write()
-        for ordinal in self._digests.keys() - set(accepted):
-            self._drop(ordinal, ordinal)
+        kept = set(accepted)
+        for wanted, ordinals in groupby(sorted(self._digests), kept.__contains__):
+            first, *more = ordinals
+            if not wanted:
+                self._drop(first, more[-1] if more else first)
         return {ordinal: self._digests[ordinal] for ordinal in sorted(accepted)}
 
     def _add(self, part: int, number: int, some: bytes) -> None:
@@ -105,7 +109,7 @@ class Staging:
 
     def _drop(self, first: int, last: int) -> None:
         dropping = partial(self._ledger.drop_slices, self._submission, self._owner, first, last)
-        while self._writing(dropping):
+        while self._write_and_pause(dropping) == slices.AT_ONCE:
             pass
 
     def _keep(self, rows: Sequence[Row]) -> int:
@@ -116,6 +120,10 @@ class Staging:
         rows, self._rows, self._held = self._rows, [], 0
         if not rows:
             return
+        self._write_and_pause(partial(self._keep, rows))
+
+    def _write_and_pause(self, transaction: Callable[[], int]) -> int:
         began = time.monotonic()
-        self._writing(partial(self._keep, rows))
+        rows = self._writing(transaction)
         self._pause(time.monotonic() - began)
+        return rows

@@ -323,6 +323,7 @@ class Door:
         if admitted.leave is not None:
             self.admission.leave(admitted.leave, self._seconds())
             self.turns.done(admitted.leave)
+            self.patience.room(self.bounds.at_work - self.admission.total_inside)
 
     def _new_id(self) -> str:
         return identifier.new(self._now(), self._randomness(identifier.RANDOM_OCTETS))

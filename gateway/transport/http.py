@@ -87,6 +87,7 @@ class Channel(http.HTTPChannel):
         self._in_body: Request | None = None
         self._told_until = 0.0
         self._read_again: Delayed | None = None
+        self._held_back = ""
         self._channels = channels
 
     def connectionMade(self) -> None:  # noqa: N802
@@ -98,6 +99,7 @@ class Channel(http.HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Stop all clocks, leave the door."""
         _cancel(self._header_due, self._body_due, self._read_again)
+        self.door.patience.forget(self._held_back, self._read_on)
         super().connectionLost(reason)
         self._idle.stop()
         self.answer_due.stop()
@@ -242,12 +244,18 @@ class Channel(http.HTTPChannel):
         if not pause:
             self._told_until = now + wait
             return
-        self._told_until = now + pause + LAY_THERE_SECONDS
+        # What lay there when it is read again was sent too soon, where it is this connection that does not wait.
+        self._told_until = now + (pause + LAY_THERE_SECONDS if too_soon else wait)
         self._network.pauseProducing()
         self._read_again = self.clock.callLater(pause, self._read_on)
+        if reply.status == http.SERVICE_UNAVAILABLE:
+            self._held_back = self.visit.partner
+            self.door.patience.hold_back(self._held_back, self._read_on)
 
     def _read_on(self) -> None:
+        _cancel(self._read_again)
         self._read_again = None
+        self.door.patience.forget(self._held_back, self._read_on)
         if not self._waitingForTransport:
             self._network.resumeProducing()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 IMPATIENT_SECONDS = 5.0  # at most, whatever Retry-After said
 FORGOTTEN_SECONDS = 10.0  # after which a partner, of whom nobody came too soon meanwhile, begins anew
 
@@ -11,6 +13,7 @@ class Patience:
 
     def __init__(self) -> None:
         self._unheeded: dict[str, tuple[int, float]] = {}
+        self._held_back: dict[str, dict[Callable[[], None], None]] = {}
 
     def pause(self, partner: str, wait: float, now: float, *, too_soon: bool) -> float:
         """One of the partner's connections was refused: seconds for which it is not read, 0.0 where it may be.
@@ -28,3 +31,27 @@ class Patience:
             more = times + (pause < IMPATIENT_SECONDS)
             self._unheeded[partner] = (max(more, 1), now + pause + FORGOTTEN_SECONDS)
         return pause
+
+    def hold_back(self, partner: str, read_on: Callable[[], None]) -> None:
+        """One of the partner's connections is not read; ``read_on``: has it read again."""
+        self._held_back.setdefault(partner, {})[read_on] = None
+
+    def forget(self, partner: str, read_on: Callable[[], None]) -> None:
+        """It is read again, or has ended."""
+        mine = self._held_back.get(partner, {})
+        mine.pop(read_on, None)
+        if not mine:
+            self._held_back.pop(partner, None)
+
+    def room(self, places: int) -> None:
+        """So many places are free and nobody waits for them: as many connections are read again before their time,
+        of one partner after the other, who was held back first before others of his."""
+        for _ in range(places):
+            partner, mine = next(iter(self._held_back.items()), ("", {}))
+            if not mine:
+                return
+            first = next(iter(mine))
+            self.forget(partner, first)
+            if mine:
+                self._held_back[partner] = self._held_back.pop(partner)
+            first()

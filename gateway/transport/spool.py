@@ -24,7 +24,7 @@ STEP = 16 * MEGABYTE
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 
 
-class SpoolFull(Exception):
+class SpoolFull(OSError):
     """There is no room for the body now."""
 
 
@@ -127,7 +127,7 @@ class SpoolFile:
             self._descriptor = -1
 
 
-def _full(error: OSError) -> Exception:
+def _full(error: OSError) -> OSError:
     return SpoolFull(str(error)) if error.errno in _NO_ROOM else error
 
 

@@ -173,6 +173,8 @@ def test_a_home_comes_back_beside_a_database_that_is_there(home: Path, tmp_path:
         assert "make an empty one" in cvan("restore", tmp_path / "b.tar", tmp_path / "whole").err
         said = _good(cvan("restore", tmp_path / "b.tar", tmp_path / "new", "--home-only"))
         assert "the database is as it was" in said.text
+        again = _good(cvan("restore", tmp_path / "b.tar", tmp_path / "again", "--home-only", "--json"))
+        assert json.loads(again.text)["breaches"] is None  # nothing was looked at
         assert not list((tmp_path / "new").glob("*.dump"))
         _good(cvan("journal", "verify", home=tmp_path / "new"))
         assert "later" in _good(cvan("partner", "list", home=tmp_path / "new")).text

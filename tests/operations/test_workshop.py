@@ -9,6 +9,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gateway.operations import settings
 from gateway.operations.workshop import Workshop
 from gateway.security import Refused, SigningKey
 from gateway.storage import Ledger, LedgerMissing, Overloaded
+from tests.journeys.town import until
 from tests.operations.knowledge import CARRIER, NOW, TRADER, declaration, manifest
 
 SECONDS = 60.0
@@ -226,3 +228,19 @@ def test_a_large_message_does_not_wait_for_ever_for_a_worker_that_begins(place: 
             place.bell.until(beginning.work(submission, None))
     finally:
         beginning.stop()
+
+
+def test_who_leaves_ends_every_worker_that_is_at_something(home: Path) -> None:
+    """One that new knowledge took the place of, too: the process would wait for it with nobody to tell."""
+    workshop = Workshop(home, Bell(), ready=False)
+    submission = Submission("s" * 26, TRADER.id, "https", "application/xml", b"", "d" * 64, NOW)
+    try:
+        workshop.given(submission, partial(time.sleep, SECONDS))
+        (first,) = workshop._pool.workers()
+        workshop.renew()
+        workshop.given(submission, partial(time.sleep, SECONDS))
+        (second,) = workshop._pool.workers()
+        assert first.pid != second.pid
+    finally:
+        workshop.abandon()
+    until(lambda: not Path(f"/proc/{first.pid}").exists() and not Path(f"/proc/{second.pid}").exists())

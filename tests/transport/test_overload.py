@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 from twisted.internet.defer import DeferredLock
@@ -215,6 +216,58 @@ def test_one_connection_after_the_other_gains_nothing():
     assert too_soon("van", 1.0, 30.3) == 1.0
     assert [too_soon("port", 120.0, now) for now in (0.0, 1.0)] == [5.0, 5.0]
     assert refused("port", 120.0, 1.0) == 5.0
+
+
+def test_who_was_held_back_is_read_as_soon_as_there_is_nothing_else_to_do():
+    """One partner after the other, whoever has how many connections."""
+    door = patience.Patience()
+    read: list[str] = []
+    connections = {
+        name: partial(read.append, name) for name in ("van-1", "van-2", "van-3", "port-1", "bank-1")
+    }
+    for name, read_on in connections.items():
+        door.hold_back(name.partition("-")[0], read_on)
+    door.room(0)
+    door.room(-3)
+    assert read == []
+    door.forget("bank", connections["bank-1"])  # it has ended, or its time was over
+    door.room(2)
+    assert read == ["van-1", "port-1"]
+    door.room(9)
+    assert read == ["van-1", "port-1", "van-2", "van-3"]
+    assert door._held_back == {}
+
+
+def test_a_door_does_not_stand_idle_while_others_wait(open_gateway, monkeypatch):
+    """All were told to come again in some seconds, and did not wait: they are not read for so long, or until what
+    was inside is done."""
+    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 60.0)
+    gateway = judging_one_by_one(open_gateway(Bounds(at_work=4, target=0.3, patience=0.6, in_flight=64)))
+    with Flood(gateway, "van", 60) as flood:
+        assert eventually(lambda: flood.answers[503] > 60)
+        done = flood.answers[200]
+        assert eventually(lambda: flood.answers[200] > done + 100, 10)
+        gateway.loop(gateway.door.patience.room, 60)
+        monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 0.01)
+
+
+def test_who_waits_is_not_taken_for_who_does_not(open_gateway, monkeypatch):
+    """Another connection of the same partner does not, and so none of his is read for longer than he was told: what
+    he sends meanwhile, having waited, lies there."""
+    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 2.5)
+    gateway = open_gateway(limits=Limits(in_flight=1))
+    gateway.office.slow = 20.0
+    small = post(length(4), body=b"<x/>")
+    with gateway.connect("van") as first, gateway.connect("van") as pressing, gateway.connect("van") as other:
+        first.sendall(post(length(8), body=b"SLOW one"))
+        assert eventually(lambda: gateway.door.admission.total_inside == 1)
+        for _ in range(4):
+            assert ask(pressing, small)[0] == 429
+        times = gateway.door.patience._unheeded.copy()
+        assert ask(other, small)[0] == 429  # from here on it is not read for 2.5 s, and was told one
+        time.sleep(1.1)
+        assert ask(other, small)[0] == 429
+        assert gateway.door.patience._unheeded.copy() == times
 
 
 def test_a_storm_of_handshakes_is_bounded(open_gateway):

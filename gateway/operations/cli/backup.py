@@ -108,7 +108,7 @@ def restore(
     the home signs nothing until somebody says `cvan journal checkpoint --restored`.
 
     \b
-    Exit code: 0 the journal is whole, 1 it is not, 2 nothing was restored.
+    Exit code: 0 the journal is whole (with --home-only: nothing was looked at), 1 it is not, 2 nothing was restored.
     cvan restore /backups/cvan-20270131T020000Z.tar /var/lib/cvan
     cvan restore /backups/cvan-20270131T020000Z.tar /var/lib/cvan --home-only
     """
@@ -130,7 +130,7 @@ def restore(
         "at": manifest.at,
         "digest": manifest.digest,
         "position": manifest.position,
-        "breaches": breaches,
+        "breaches": None if home_only else breaches,
         "checkpoints_after": after,
         "keys": manifest.keys,
         "archives": manifest.archives,

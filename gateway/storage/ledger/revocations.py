@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.model import Delivery, Finding, Outgoing, Submission
-from gateway.storage import attesting, holding, revocation, sending, settling
+from gateway.storage import attesting, holding, revocation, settling
 from gateway.storage.holding import Holding
 from gateway.storage.journal import Page
 from gateway.storage.ledger.opened import Opened
@@ -109,11 +109,4 @@ class Revocations(Opened):
         """A held submission was settled, as this one; ``told``: what its sender is to hear of that, with the
         deliveries of it.  Once is enough."""
 
-        def let_go(connection: Connection, page: Page) -> None:
-            if not holding.let_go(connection, submission_id, became):
-                return
-            sending.insert_outgoings(connection, told)
-            settling.insert_deliveries(connection, due)
-            attesting.let_go(page, submission_id, became, told, due)
-
-        self._attest(let_go)
+        self._attest(lambda c, page: settling.let_go(c, submission_id, became, told, due, page))
