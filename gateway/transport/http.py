@@ -26,7 +26,7 @@ from gateway.transport.counter import Admitted
 from gateway.transport.door import Door, Visit
 from gateway.transport.farewell import GOODBYE_SECONDS
 from gateway.transport.heads import fault_in, head_of, no_head
-from gateway.transport.reactor import Clock, Delayed
+from gateway.transport.reactor import Clock, Delayed, has_more
 from gateway.transport.request import Request
 from gateway.transport.tls import Peer, peer_of
 
@@ -244,13 +244,28 @@ class Channel(http.HTTPChannel):
         if not pause:
             self._told_until = now + wait
             return
-        # What lay there when it is read again was sent too soon, where it is this connection that does not wait.
-        self._told_until = now + (pause + LAY_THERE_SECONDS if too_soon else wait)
         self._network.pauseProducing()
-        self._read_again = self.clock.callLater(pause, self._read_on)
+        if too_soon or pause <= wait:
+            self._held_back_for(pause, now)
+        else:
+            # It is others of the partner's that did not wait: whether it does is known when it was told to come again.
+            self._read_again = self.clock.callLater(wait, self._look, now + pause)
         if reply.status == http.SERVICE_UNAVAILABLE:
             self._held_back = self.visit.partner
             self.door.patience.hold_back(self._held_back, self._read_on)
+
+    def _held_back_for(self, pause: float, now: float) -> None:
+        """What lies there when it is read again was sent too soon."""
+        self._told_until = now + pause + LAY_THERE_SECONDS
+        self._read_again = self.clock.callLater(pause, self._read_on)
+
+    def _look(self, until: float) -> None:
+        """It may come again: if it did not before, it is read from now on."""
+        if has_more(self.transport):
+            now = self._channels.seconds()
+            self._held_back_for(max(0.0, until - now), now)
+        else:
+            self._read_on()
 
     def _read_on(self) -> None:
         _cancel(self._read_again)

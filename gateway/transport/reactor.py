@@ -1,7 +1,8 @@
-"""What this room asks of a reactor, as types: Twisted's own interfaces say it to zope only."""
+"""What this room asks of a reactor, as types (Twisted's own interfaces say it to zope only), and of its sockets."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -31,3 +32,12 @@ class Reactor(Clock, Protocol):
 
     def listenTCP(self, port: int, factory: Any, backlog: int = ..., interface: str = ...) -> Any:  # noqa: N802
         """Open a port."""
+
+
+def has_more(transport: Any) -> bool:
+    """Whether octets have come that are not read, since the transport is paused."""
+    below = getattr(transport, "transport", transport)  # TLS lies above a socket
+    try:
+        return bool(below.getHandle().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
