@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-IMPATIENT_SECONDS = 5.0  # at most, whatever Retry-After said
+IMPATIENT_SECONDS = 10.0  # at most, whatever Retry-After said
 FORGOTTEN_SECONDS = 10.0  # after which a partner, of whom nobody came too soon meanwhile, begins anew
 
 

@@ -210,15 +210,15 @@ def test_one_connection_after_the_other_gains_nothing():
     assert refused("van", 1.0, 0.0) == 0.0
     assert too_soon("van", 1.0, 0.0) == 1.0
     assert refused("van", 1.0, 0.1) == 1.0
-    assert [too_soon("van", 1.0, now) for now in (0.1, 0.2, 0.3)] == [2.0, 4.0, 5.0]
-    assert refused("van", 1.0, 0.4) == 4.0
+    assert [too_soon("van", 1.0, now) for now in (0.1, 0.2, 0.3, 0.35)] == [2.0, 4.0, 8.0, 10.0]
+    assert refused("van", 1.0, 0.4) == 8.0
     assert refused("carrier", 2.0, 0.3) == 0.0
     assert too_soon("carrier", 2.0, 0.3) == 2.0
-    assert too_soon("van", 2.0, 15.2) == 5.0
-    assert refused("van", 1.0, 30.3) == 0.0
-    assert too_soon("van", 1.0, 30.3) == 1.0
-    assert [too_soon("port", 120.0, now) for now in (0.0, 1.0)] == [5.0, 5.0]
-    assert refused("port", 120.0, 1.0) == 5.0
+    assert too_soon("van", 2.0, 20.3) == 10.0
+    assert refused("van", 1.0, 40.4) == 0.0
+    assert too_soon("van", 1.0, 40.4) == 1.0
+    assert [too_soon("port", 120.0, now) for now in (0.0, 1.0)] == [10.0, 10.0]
+    assert refused("port", 120.0, 1.0) == 10.0
 
 
 def test_who_was_held_back_is_read_as_soon_as_there_is_nothing_else_to_do():
