@@ -139,6 +139,7 @@ def configure(town: Town, case: Case, urls: tuple[str, str]) -> None:
     text = path.read_text(encoding="utf-8")
     for name, value in (
         ("processes", str(case.doors)),
+        ("own_cores", str(case.doors > 1).lower()),
         ("deliver", str(case.delivering).lower()),
         ("per_minute", "1000000"),
         ("in_flight", "256"),

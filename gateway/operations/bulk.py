@@ -59,9 +59,10 @@ def clear_spool(home: Path) -> None:
         Spool(home / FOLDER).make()
 
 
-def lane(server: Server, reactor: Any) -> Workshop:
-    """Where this process has large submissions worked on; its worker begins with the first."""
-    made = Workshop(server.home, reactor, server.settings, ready=False, nice=GIVES_WAY)
+def lane(server: Server, reactor: Any, run_on: frozenset[int] = frozenset()) -> Workshop:
+    """Where this process has large submissions worked on; its worker begins with the first.  ``run_on``: as of
+    Workshop."""
+    made = Workshop(server.home, reactor, server.settings, ready=False, nice=GIVES_WAY, run_on=run_on)
     server.on_stop(made.abandon)
     server.on_reload(made.renew)
     return made

@@ -16,18 +16,25 @@ from gateway.operations.services import Doorkeeping
 from gateway.operations.workshop import Workshop
 
 
-def open_door(server: Server, reactor: Any, listening: Any, on_settled: Callable[[], None]) -> None:
-    """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives."""
+def open_door(
+    server: Server,
+    reactor: Any,
+    listening: Any,
+    on_settled: Callable[[], None],
+    workers_cores: frozenset[int] = frozenset(),
+) -> None:
+    """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives.  ``workers_cores``: those that
+    its workers run on, where that is not as this process does."""
     chosen = server.settings
     tls = transport.ServerTls(server.presented, server.home / chosen.keys.trust)
     server.on_hangup("TLS", tls.reload)
     # Nothing is to fail any more: workers begin here, and who leaves them behind hears of it at length.
-    workshop = Workshop(server.home, reactor, chosen)
+    workshop = Workshop(server.home, reactor, chosen, run_on=workers_cores)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
     intake = server.intake(workshop, once_a_turn(on_settled, reactor))
     spool = bulk.spool(server)
-    large = bulk.large(server, reactor, intake, bulk.lane(server, reactor), spool)
+    large = bulk.large(server, reactor, intake, bulk.lane(server, reactor, workers_cores), spool)
     services = Doorkeeping(intake, server.commits, server.handbook, server.readiness, large)
     door = door_of(server, reactor, services, spool=spool)
     server.on_stop(transport.listen(listening, door, tls, now=now, port=0).stop)

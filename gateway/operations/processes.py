@@ -21,7 +21,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
-from gateway.operations import bulk, publication, signals
+from gateway.operations import bulk, cores, publication, signals
 from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
@@ -107,6 +107,9 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
     signals.follow(reactor)
     server = Server(home, reactor)
     keep_knowledge_out()
+    everywhere = cores.allowed()
+    if server.settings.listen.own_cores:
+        cores.keep_to_own(number)
     told = os.fdopen(TOLD, "wb", buffering=0)
 
     def tell(what: bytes) -> None:
@@ -118,7 +121,7 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
     with _abandoning(server, reactor):
         if server.settings.listen.operations_port:
             open_operations(server, reactor, server.settings.listen.operations_port + number)
-        open_door(server, reactor, Inherited(reactor, LISTENING), lambda: tell(SETTLED))
+        open_door(server, reactor, Inherited(reactor, LISTENING), lambda: tell(SETTLED), everywhere)
     reactor.callWhenRunning(StandardIO, _Leash(reactor))
     reactor.callWhenRunning(tell, OPEN)
     _until_told(server, reactor, lambda: None)

@@ -20,6 +20,7 @@ from gateway.intake import Numbers, Settled, Settling, Worked, work
 from gateway.model import Finding, Submission
 from gateway.operations import settings
 from gateway.operations.collecting import keep_knowledge_out
+from gateway.operations.cores import keep_to
 from gateway.operations.revoking import newest
 from gateway.security import Keystore, KeyUnusable, SigningKey
 from gateway.storage import Ledger, LedgerError
@@ -88,8 +89,10 @@ class Bench:
         return self.handbook
 
 
-def begin(begun: Any, home: Path, chosen: settings.Settings, nice: int) -> None:
-    """Be one.  ``begun``: as of Bench; ``nice``: how much it gives way to other processes."""
+def begin(begun: Any, home: Path, chosen: settings.Settings, nice: int, run_on: frozenset[int]) -> None:
+    """Be one.  ``begun``: as of Bench; ``nice``: how much it gives way to other processes; ``run_on``: as of
+    Workshop."""
+    keep_to(run_on)
     writer = ThreadPoolExecutor(1, "ledger-writer")
     writer.submit(int).result()  # the thread is there now, and keeps the priority that it began with
     _give_way(nice)

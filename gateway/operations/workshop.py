@@ -48,10 +48,12 @@ class Owned:
 class _Pool(ProcessPoolExecutor):
     """One worker, and the number of the task that it began last."""
 
-    def __init__(self, home: Path, chosen: settings.Settings, nice: int) -> None:
+    def __init__(self, home: Path, chosen: settings.Settings, nice: int, run_on: frozenset[int]) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.begun: Any = spawn.RawValue("Q", 0)
-        super().__init__(1, spawn, initializer=worker.begin, initargs=(self.begun, home, chosen, nice))
+        super().__init__(
+            1, spawn, initializer=worker.begin, initargs=(self.begun, home, chosen, nice, run_on)
+        )
         # Begins the worker now, so that the first large message finds it at work.
         self.at_work = self.submit(worker.ready)
 
@@ -65,7 +67,8 @@ class Workshop:
 
     ``chosen``: the home's settings; workers that begin later go by the same, whatever the file says then.
     ``ready``: False: workers begin with the first submission, as where there may never be one, and it waits
-    for that; else for ``begin_seconds`` at most.  ``nice``: how much they give way to other processes.
+    for that; else for ``begin_seconds`` at most.  ``nice``: how much they give way to other processes.  ``run_on``: the
+    cores that they run on, none for those of this process.
     """
 
     def __init__(
@@ -77,8 +80,9 @@ class Workshop:
         ready: bool = True,
         begin_seconds: float = BEGIN_SECONDS,
         nice: int = 0,
+        run_on: frozenset[int] = frozenset(),
     ) -> None:
-        self._begin = (home, chosen or settings.load(home), nice)
+        self._begin = (home, chosen or settings.load(home), nice, run_on)
         self._reactor = reactor
         self._numbers = count(1)
         self._aside = SetAside(home)

@@ -297,9 +297,12 @@ def test_an_orderly_end_loses_nothing_and_more_doors_may_open_after_it(mortal: T
     mortal.client(AN_PHAT).close()
     assert mortal.gateway.stop() == 0
     until(lambda: mortal.gateway.group() == [])
-    with configured(mortal, "processes = 1", "processes = 2"):
+    with (
+        configured(mortal, "processes = 1", "processes = 2"),
+        configured(mortal, "own_cores = false", "own_cores = true"),
+    ):
         mortal.gateway.start()
-        assert len(mortal.gateway.doors()) == 2
+        keep_to_their_own_cores(mortal)
         for _ in range(6):
             client = mortal.new_client(BINH_MINH)
             answers.append(client.submit(mortal.signed(BINH_MINH, BOOKS)))
@@ -308,6 +311,20 @@ def test_an_orderly_end_loses_nothing_and_more_doors_may_open_after_it(mortal: T
             mortal.await_entries(BINH_MINH, answer.submission, "registered", "cleared")
         mortal.gateway.kill()
     until(lambda: mortal.gateway.group() == [], 20, what="processes are left behind")
+
+
+def keep_to_their_own_cores(town: Town) -> None:
+    """Each of two doors does, where there are two cores, and their workers run on all."""
+    doors, everywhere = town.gateway.doors(), os.sched_getaffinity(0)
+    assert len(doors) == 2
+    if len(everywhere) < 2:
+        return
+    until(lambda: len(town.gateway.workers()) == 2)
+    threads = [[int(task.name) for task in Path(f"/proc/{door}/task").iterdir()] for door in doors]
+    cores = [{frozenset(os.sched_getaffinity(thread)) for thread in of} for of in threads]
+    assert [len(one) for found in cores for one in found] == [1, 1]
+    assert cores[0] != cores[1]
+    until(lambda: {frozenset(os.sched_getaffinity(w)) for w in town.gateway.workers()} == {frozenset(everywhere)})
 
 
 @contextlib.contextmanager

@@ -50,13 +50,15 @@ class Naming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the doors are.  Port 0 takes a free one.  ``operations_host``: an address of the operator's own
     network.  ``deliver``: False where another node of the same ledger carries declarations to the back end
-    and messages to partners.  ``operators``: False where these doors answer partners only."""
+    and messages to partners.  ``operators``: False where these doors answer partners only.  ``own_cores``: whether each
+    door keeps to a core of its own."""
 
     host: str = "127.0.0.1"
     port: Port = 8443
     operations_host: str = "127.0.0.1"
     operations_port: Port = 8444
     processes: Doors = 1
+    own_cores: bool = False
     deliver: bool = True
     operators: bool = True
 
