@@ -315,7 +315,7 @@ def test_an_orderly_end_loses_nothing_and_more_doors_may_open_after_it(mortal: T
 
 def keep_to_their_own_cores(town: Town) -> None:
     """Each of two doors does, where there are two cores, and their workers run on all."""
-    doors, everywhere = town.gateway.doors(), os.sched_getaffinity(0)
+    doors, everywhere = town.gateway.doors(), frozenset(os.sched_getaffinity(0))
     assert len(doors) == 2
     if len(everywhere) < 2:
         return
@@ -324,7 +324,7 @@ def keep_to_their_own_cores(town: Town) -> None:
     cores = [{frozenset(os.sched_getaffinity(thread)) for thread in of} for of in threads]
     assert [len(one) for found in cores for one in found] == [1, 1]
     assert cores[0] != cores[1]
-    until(lambda: {frozenset(os.sched_getaffinity(w)) for w in town.gateway.workers()} == {frozenset(everywhere)})
+    until(lambda: {frozenset(os.sched_getaffinity(w)) for w in town.gateway.workers()} == {everywhere})
 
 
 @contextlib.contextmanager
