@@ -86,10 +86,18 @@ def door_of(
         target=limits.target_ms / 1000,
         patience=limits.patience_ms / 1000,
         urgent=frozenset(limits.urgent),
+        total_in_flight=limits.in_flight_of_all,
+        total_bytes=limits.memory_bytes,
         connections=limits.connections,
+        connections_per_partner=limits.connections_per_partner,
         connections_per_address=limits.connections_per_address,
         handshakes=limits.handshakes,
         handshakes_per_address=limits.handshakes_per_address,
+        header_seconds=limits.header_seconds,
+        idle_seconds=limits.idle_seconds,
+        body_grace=limits.body_grace_seconds,
+        body_rate=limits.body_rate,
+        held_back=limits.held_back_seconds,
     )
     if operations is None:
         operations = transport.OPERATIONS if server.settings.listen.operators else transport.PARTNERS

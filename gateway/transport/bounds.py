@@ -22,6 +22,7 @@ class Bounds(msgspec.Struct, frozen=True):
     Connections: of one partner, of one address, of all.  ``handshakes``: a second, of all and of one address.
     Seconds: header from its first octet (or TLS) to its end; idle between requests; answer.
     Body: ``grace`` seconds, then at least ``body_rate`` octets/s on the average.
+    ``held_back``: seconds for which a connection is not read at most that does not heed Retry-After.
     """
 
     max_bytes: int = 10_485_760
@@ -44,6 +45,7 @@ class Bounds(msgspec.Struct, frozen=True):
     answer_seconds: float = 60.0
     body_grace: float = 10.0
     body_rate: int = 1_024
+    held_back: float = 10.0
 
 
 def body_due(bounds: Bounds, started: float, received: int) -> float:

@@ -78,7 +78,7 @@ class Door:
         self.bounds = msgspec.structs.replace(self.settings.bounds, spool_over=over)
         self.turns = Turns(self.bounds, seconds, later, metrics)
         self.admission = Admission(self.bounds, self.turns.line.drain)
-        self.patience = Patience()
+        self.patience = Patience(self.bounds.held_back)
         self.routes = Routes(self.settings.operations)
         self.metrics = metrics
         if any(o.body is Body.MESSAGE for o in self.settings.operations):

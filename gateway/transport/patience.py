@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-IMPATIENT_SECONDS = 10.0  # at most, whatever Retry-After said
 FORGOTTEN_SECONDS = 10.0  # after which a partner, of whom nobody came too soon meanwhile, begins anew
 
 
 class Patience:
-    """Of one door; its clock is the caller's.  Memory grows with the number of registered partners only."""
+    """Of one door; its clock is the caller's.  Memory grows with the number of registered partners only.
 
-    def __init__(self) -> None:
+    ``most``: seconds for which anybody is held back, whatever Retry-After said.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
         self._unheeded: dict[str, tuple[int, float]] = {}
         self._held_back: dict[str, dict[Callable[[], None], None]] = {}
 
@@ -26,9 +29,9 @@ class Patience:
             times = 0
         if not too_soon and not times:
             return 0.0
-        pause = min(wait * 2.0 ** (times - (not too_soon)), IMPATIENT_SECONDS)
+        pause = min(wait * 2.0 ** (times - (not too_soon)), self._most)
         if too_soon:
-            more = times + (pause < IMPATIENT_SECONDS)
+            more = times + (pause < self._most)
             self._unheeded[partner] = (max(more, 1), now + pause + FORGOTTEN_SECONDS)
         return pause
 

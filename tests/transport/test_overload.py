@@ -16,7 +16,8 @@ from twisted.internet.task import deferLater
 
 from bench.wire import ask
 from gateway.model import Limits, Outcome, Role
-from gateway.transport import Bounds, patience
+from gateway.transport import Bounds
+from gateway.transport.patience import Patience
 
 from .conftest import TOKEN, Gateway, eventually, partners
 from .test_http import LIVE, codes, length, post
@@ -30,7 +31,7 @@ SMALL = post(length(4), body=b"<x/>")
 @pytest.fixture
 def busy(open_gateway) -> Gateway:
     """A gateway whose office judges one submission after the other."""
-    bounds = Bounds(at_work=4, target=0.3, patience=0.6, per_minute=1_000_000, in_flight=64)
+    bounds = Bounds(at_work=4, target=0.3, patience=0.6, per_minute=1_000_000, in_flight=64, held_back=0.25)
     return judging_one_by_one(open_gateway(bounds))
 
 
@@ -104,8 +105,7 @@ class Flood:
                     self.retries.add(int(fields[b"retry-after"]))
 
 
-def test_a_flood_hears_no_soon_and_others_are_served(busy, monkeypatch):
-    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 0.25)
+def test_a_flood_hears_no_soon_and_others_are_served(busy):
     token = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
     with Flood(busy, "van", 60) as flood, busy.connect() as wire, busy.connect("carrier") as gate:
         assert eventually(lambda: flood.answers[503] > 20)
@@ -166,9 +166,8 @@ def test_a_refused_body_that_does_not_come_is_answered_all_the_same(open_gateway
         assert b"Connection: close" in heard
 
 
-def test_who_comes_again_too_soon_is_read_later(open_gateway, monkeypatch):
-    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 1.0)
-    gateway = open_gateway(limits=Limits(per_minute=1))
+def test_who_comes_again_too_soon_is_read_later(open_gateway):
+    gateway = open_gateway(Bounds(held_back=1.0), limits=Limits(per_minute=1))
     body = post(length(4), body=b"<x/>")
     with gateway.connect("van") as wire:
         assert ask(wire, body)[0] == 200
@@ -199,7 +198,7 @@ def test_who_never_waits_is_read_ever_later(open_gateway):
 
 def test_one_connection_after_the_other_gains_nothing():
     """What the first of them gives up, the second asks for: it is the partner that does not wait."""
-    door = patience.Patience()
+    door = Patience(10.0)
 
     def too_soon(partner: str, wait: float, now: float) -> float:
         return door.pause(partner, wait, now, too_soon=True)
@@ -223,7 +222,7 @@ def test_one_connection_after_the_other_gains_nothing():
 
 def test_who_was_held_back_is_read_as_soon_as_there_is_nothing_else_to_do():
     """One partner after the other, whoever has how many connections."""
-    door = patience.Patience()
+    door = Patience(10.0)
     read: list[str] = []
     connections = {
         name: partial(read.append, name) for name in ("van-1", "van-2", "van-3", "port-1", "bank-1")
@@ -241,25 +240,24 @@ def test_who_was_held_back_is_read_as_soon_as_there_is_nothing_else_to_do():
     assert door._held_back == {}
 
 
-def test_a_door_does_not_stand_idle_while_others_wait(open_gateway, monkeypatch):
+def test_a_door_does_not_stand_idle_while_others_wait(open_gateway):
     """All were told to come again in some seconds, and did not wait: they are not read for so long, or until what
     was inside is done."""
-    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 60.0)
-    gateway = judging_one_by_one(open_gateway(Bounds(at_work=4, target=0.3, patience=0.6, in_flight=64)))
+    bounds = Bounds(at_work=4, target=0.3, patience=0.6, in_flight=64, held_back=60.0)
+    gateway = judging_one_by_one(open_gateway(bounds))
     with Flood(gateway, "van", 60) as flood:
         assert eventually(lambda: flood.answers[503] > 60)
         done = flood.answers[200]
         assert eventually(lambda: flood.answers[200] > done + 100, 10)
         gateway.loop(gateway.door.patience.room, 60)
-        monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 0.01)
+        gateway.loop(setattr, gateway.door.patience, "_most", 0.01)
 
 
 @pytest.fixture
-def pressed(open_gateway, monkeypatch) -> Iterator[tuple[Gateway, socket.socket]]:
+def pressed(open_gateway) -> Iterator[tuple[Gateway, socket.socket]]:
     """A gateway that takes one at a time of each partner and has one, and a connection of the same partner, refused
     when another one of his had come too soon again and again: it is not read for two seconds, and was told one."""
-    monkeypatch.setattr(patience, "IMPATIENT_SECONDS", 2.5)
-    gateway = open_gateway(limits=Limits(in_flight=1))
+    gateway = open_gateway(Bounds(held_back=2.5), limits=Limits(in_flight=1))
     gateway.office.slow = 20.0
     with gateway.connect("van") as first, gateway.connect("van") as pressing, gateway.connect("van") as other:
         first.sendall(post(length(8), body=b"SLOW one"))

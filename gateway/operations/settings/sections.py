@@ -18,8 +18,10 @@ Doors = Annotated[int, msgspec.Meta(ge=1, le=64)]
 MOST_OCTETS = 268_435_456
 Octets = Annotated[int, msgspec.Meta(ge=1, le=MOST_OCTETS)]
 """No body is larger than all bodies together that a door holds in memory."""
+Memory = Annotated[int, msgspec.Meta(ge=1_048_576, le=1 << 40)]
 Disk = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=3_600)]
 Linger = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
 """Longer than a second, every sender would feel it."""
 Batch = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
@@ -124,8 +126,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Default bounds of a partner: octets of a body, submissions a minute and at once.  And of a door
     process: submissions worked on at once; how long one may be inside where more comes than can be done, and
-    wait in a burst; open connections and TLS handshakes a second, in all and from one address (that of a
-    balancer counts for all behind it).  ``large_bytes``: what is larger goes to a file of the spool, and is worked
+    wait in a burst; submissions inside and octets of their bodies in memory, of all partners; open connections and TLS
+    handshakes a second, in all, of a partner, and from one address (that of a balancer counts for all behind it).
+    Seconds: ``header`` from its first octet to its end; ``idle`` between requests; ``body_grace``, after which a body
+    must have come at ``body_rate`` octets a second on the average; ``held_back``, for which a connection is not read
+    at most that does not heed Retry-After.  ``large_bytes``: what is larger goes to a file of the spool, and is worked
     on apart; after ``large_seconds`` its sender is told that it is kept.  ``spool_bytes``: of all these files,
     ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the roles that may call messages urgent."""
 
@@ -140,10 +145,18 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 500
     patience_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1_000
     urgent: tuple[Role, ...] = (Role.PORT, Role.CUSTOMS, Role.BANK)
+    in_flight_of_all: Count = 256
+    memory_bytes: Memory = 268_435_456
     connections: Count = 2_000
+    connections_per_partner: Count = 64
     connections_per_address: Count = 128
     handshakes: Count = 200
     handshakes_per_address: Count = 100
+    header_seconds: Seconds = 10
+    idle_seconds: Seconds = 60
+    body_grace_seconds: Seconds = 10
+    body_rate: Count = 1_024
+    held_back_seconds: Seconds = 10
 
 
 class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):
