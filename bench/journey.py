@@ -191,11 +191,11 @@ def row_of(case: Case, taken: dict[Case, list[Figures]]) -> dict[str, object]:
         "steady_p99_ms": statistics.median(f.steady.p99_ms for f in figures),
         "wrong": [w for f in figures for w in (*f.load.wrong, *f.steady.wrong)],
     }
-    times = [f.load.rate / f.naive.rate for f in figures if f.naive is not None]
-    if times:
-        row["times_naive"] = statistics.median(times)
-        row["naive_rate"] = statistics.median(f.naive.rate for f in figures if f.naive is not None)
-    singles = taken.get(case.single, [])
+    singles = taken.get(case.single, [])  # the naive assembly is one process, and taken beside one door
+    naive = [(f, s.naive) for f, s in zip(figures, singles, strict=False) if s.naive is not None]
+    if naive:
+        row["times_naive"] = statistics.median(f.load.rate / n.rate for f, n in naive)
+        row["naive_rate"] = statistics.median(n.rate for _, n in naive)
     if case != case.single and singles:
         pairs = zip(figures, singles, strict=True)
         row["times_one_door"] = statistics.median(f.load.rate / s.load.rate for f, s in pairs)
