@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import text
 
 from gateway.model import Channel, Partner, Role
@@ -125,13 +126,16 @@ class Guarded:
         return dict(self.town.client(partner).status(submission).json())
 
     def told(self) -> dict[str, Any]:
-        """``cvan revocation status``, by subject."""
+        """``cvan revocation status``, by fingerprint."""
         said = self.town.cvan("revocation", "status", "--json")
         assert said.code == 0, said.err
-        return {row["subject"]: row for row in said.json()["certificates"]}
+        return {row["fingerprint"]: row for row in said.json()["certificates"]}
 
-    def subject(self, partner: Partner) -> str:
-        return self.town.key(partner).certificates[0].subject.rfc4514_string()
+    def signer(self, partner: Partner) -> dict[str, Any]:
+        """What is told of the certificate it signs with: the one it connects with has the same subject."""
+        der = self.town.key(partner).certificates[0].public_bytes(Encoding.DER)
+        not_met = {"status": "", "attempts": 0, "error": ""}
+        return dict(self.told().get(hashlib.sha256(der).hexdigest(), not_met))
 
     def receipts(self, partner: Partner, submission: str) -> list[dict[str, Any]]:
         found = self.town.client(partner).entries(everything=True)
@@ -226,7 +230,7 @@ def test_first_held_then_at_once(holding: Guarded) -> None:
     assert (second.status, second.outcome) == (200, "accepted")
     own = {r["subject"].partition(",")[0] for r in holding.told().values() if r["uses"] == ["own"]}
     assert own == {"CN=Gateway signing", "CN=localhost"}
-    row = holding.told()[holding.subject(AN_PHAT)]
+    row = holding.signer(AN_PHAT)
     assert (row["status"], row["uses"], row["error"]) == ("good", ["sign"], "")
 
 
@@ -242,8 +246,8 @@ def test_down_then_killed_then_up(holding: Guarded) -> None:
     assert (status["outcome"], status["findings"][0]["code"]) == ("held", "SIG302")
     assert holding.town.client(AN_PHAT).status(first.submission).status == 404  # nobody else's business
     assert holding.town.client(newcomer).call("GET", f"/v1/messages/{first.submission}/receipt").status == 404
-    until(lambda: holding.told()[holding.subject(newcomer)]["attempts"] >= 1)
-    assert "SIG340" in holding.told()[holding.subject(newcomer)]["error"]
+    until(lambda: holding.signer(newcomer)["attempts"] >= 1)
+    assert "SIG340" in holding.signer(newcomer)["error"]
     holding.power_cut()
     assert holding.outcome(newcomer, first.submission) == "held"
     holding.keeper.down = False
@@ -296,9 +300,8 @@ def test_lies_are_not_believed(holding: Guarded, name: str) -> None:
     holding.keeper.lie = lambda request, true: lie
     answer = holding.file(newcomer)
     assert answer.status == 202
-    subject = holding.subject(newcomer)
-    until(lambda: holding.told()[subject]["attempts"] >= 1, what=name)
-    error = holding.told()[subject]["error"]
+    until(lambda: holding.signer(newcomer)["attempts"] >= 1, what=name)
+    error = holding.signer(newcomer)["error"]
     assert error.split()[0] in codes, error
     assert holding.outcome(newcomer, answer.submission) == "held"
     holding.keeper.lie = None
@@ -314,8 +317,7 @@ def test_a_repeated_old_answer_has_another_nonce(holding: Guarded) -> None:
     holding.settled(newcomer, holding.file(newcomer).submission, "accepted")
     holding.keeper.lie = lambda request, true: kept[0]
     holding.town.cvan("revocation", "fetch")
-    subject = holding.subject(newcomer)
-    until(lambda: "SIG326" in holding.told()[subject]["error"])
+    until(lambda: "SIG326" in holding.signer(newcomer)["error"])
     assert holding.file(newcomer).status == 200  # what is known stays true until it ends
 
 
@@ -382,7 +384,7 @@ def test_revoked(holding: Guarded) -> None:
     holding.settled(first, holding.file(first).submission, "accepted")
     holding.responder.revoke(holding.town.key(first).certificates[0], "keyCompromise")
     holding.town.cvan("revocation", "fetch")
-    until(lambda: holding.told()[holding.subject(first)]["status"] == "revoked")
+    until(lambda: holding.signer(first)["status"] == "revoked")
     until(lambda: holding.file(first).status == 403)
     refused = holding.file(first)
     assert refused.codes == ["SIG300"]
@@ -428,7 +430,7 @@ def test_accept_with_a_mark(guarded: Guarded) -> None:
     assert "unchecked" in [e["what"] for e in status["timeline"]]
     guarded.keeper.down = False
     guarded.town.cvan("revocation", "fetch")
-    until(lambda: guarded.told()[guarded.subject(newcomer)]["status"] == "good")
+    until(lambda: guarded.signer(newcomer)["status"] == "good")
     until(
         lambda: (
             "findings" not in guarded.town.client(newcomer).status(guarded.file(newcomer).submission).json()
