@@ -1,36 +1,48 @@
-"""Which classes of a message are each one group's and nothing else's: a consignment of a manifest, a container of its
-list.  Such a group can be read by itself, and what it gave let go of before the next."""
+"""Which groups of a message fill, each, one occurrence of a class that nothing else fills: a consignment of a manifest,
+a goods item of a declaration.  Such a group can be read by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.mapping.plan import Entry, Plan
+from gateway.mapping.plan import Chain, Entry, Plan, Step
 
 
-def apart(plan: Plan) -> frozenset[int]:
-    """The slots of such classes, of those that the message's outermost class holds."""
-    own = {e.chain[0] for e in _entries(plan) if e.repeat and len(e.chain) == 1}
-    return frozenset(own - set(_shared(plan)))
+def alone(plan: Plan) -> frozenset[Entry]:
+    """The entries of such groups, of those that the message itself holds."""
+    repeated = (
+        entry for entries in plan.groups.values() for entry in entries if entry.repeat and entry.chain
+    )
+    return frozenset(entry for entry in repeated if not _is_shared(plan, entry))
 
 
-def _entries(plan: Plan) -> Iterator[Entry]:
-    return (entry for entries in plan.groups.values() for entry in entries)
+def _is_shared(plan: Plan, entry: Entry) -> bool:
+    """Whether something else than groups, each its own, fills what the entry stands for."""
+    depth = len(entry.chain)
+    return any(chain[:depth] == entry.chain for step in plan.steps for chain in _beside(step, entry))
 
 
-def _shared(plan: Plan) -> Iterator[int]:
-    """The slots of classes that something else fills than a group for each occurrence."""
-    for rule in (rule for step in plan.steps for rule in step.rules):
-        if rule.chain:
-            yield rule.chain[0]
-            continue
-        chains = (*(field.chain for field in rule.fields), *(inner.chain for inner in rule.inner))
-        yield from (chain[0] for chain in chains if chain)
-        for inner in (inner for inner in rule.inner if not inner.chain):
-            yield from (field.chain[0] for field in inner.fields if field.chain)
-    for entry in _entries(plan):
-        if not entry.chain:  # it stands for the same class
-            yield from _shared(entry.plan)
-            yield from (e.chain[0] for e in _entries(entry.plan) if e.chain)
-        elif not entry.repeat or len(entry.chain) > 1:
-            yield entry.chain[0]
+def _beside(step: Step, entry: Entry) -> Iterator[Chain]:
+    """What a step of the message fills beside the entry and those that take occurrences as it does."""
+    yield from _of_rules(step, ())
+    for other in step.entries:
+        if not (other.repeat and other.chain == entry.chain):
+            yield other.chain
+            yield from _below(other.plan, other.chain)
+
+
+def _below(plan: Plan, chain: Chain) -> Iterator[Chain]:
+    for step in plan.steps:
+        yield from _of_rules(step, chain)
+        for entry in step.entries:
+            yield chain + entry.chain
+            yield from _below(entry.plan, chain + entry.chain)
+
+
+def _of_rules(step: Step, chain: Chain) -> Iterator[Chain]:
+    for rule in step.rules:
+        yield chain + rule.chain
+        for holder, own in ((rule, rule.chain), *((inner, rule.chain + inner.chain) for inner in rule.inner)):
+            yield chain + own
+            yield from (chain + own + field.chain for field in holder.fields)

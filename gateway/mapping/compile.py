@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.mapping.apart import apart
+from gateway.mapping.apart import alone
 from gateway.mapping.fields import FieldCompiler
 from gateway.mapping.language import (
     Block,
@@ -28,8 +28,7 @@ from gateway.mapping.plan import (
 from gateway.mapping.tree_rows import UNBOUNDED, Outline
 from gateway.model.edifact import Directory, GroupUse, MessageTable, SegmentUse
 
-# Segments of the envelope and the section separators: no row speaks of them (UNS: D first, then S).
-SERVICE = frozenset(("UNH", "UNT", "UNS"))
+# What the section separators of a message say, one after the other.
 SECTIONS = ("D", "S")
 
 
@@ -72,7 +71,8 @@ class Compiler(FieldCompiler):
                     f"{self.directory.name}: {path or self.file.message}: {hidden} is behind {by}"
                 )
         self.root.settle()
-        self.plan.apart = apart(self.plan)
+        self.plan.alone = alone(self.plan)
+        self.plan.apart = frozenset(entry.chain[0] for entry in self.plan.alone if len(entry.chain) == 1)
         return self.plan
 
     def _guard(self, where: str, act: object, *arguments: object) -> None:

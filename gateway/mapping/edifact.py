@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.mapping.groups import group_reader
 from gateway.mapping.language import KindRule
 from gateway.mapping.locating import Locator
 from gateway.mapping.long import read_long
@@ -36,13 +37,14 @@ class EdifactTable:
         self.directory = directory
         self._plan = plan
         self._kind = kind
+        self._plain = group_reader(plan)
 
     def read(self, tree: Group, kind_hint: Kind | None = None) -> Reading:
         """The declaration (or response) of one structured message.
 
         A document code that the table knows decides the kind; then the hint; then the table's default.
         """
-        reader = Reader()
+        reader = Reader(plain=self._plain)
         if isinstance(tree.children, tuple):
             root = reader.read(self._plan, tree).freeze() or Entity(self._plan.shape.name)
         else:

@@ -16,6 +16,9 @@ from gateway.model.edifact import Segment
 
 Chain = tuple[int, ...]
 
+SERVICE = frozenset(("UNH", "UNT", "UNS"))
+"""Segments of the envelope and the section separators: no table speaks of them."""
+
 
 class Conversion(IntEnum):
     """The closed set of conversions."""
@@ -237,7 +240,8 @@ class Step:
 class Plan:
     """A group, or the whole message: rules by tag, and by tag and first value, and the order to write.
 
-    ``apart``: slots of classes whose occurrences can be read one at a time (see module ``apart``).
+    ``alone``: entries whose groups each fill an occurrence that nothing else fills (see module ``apart``).  ``apart``:
+    slots of the message's own classes that are filled so, and can be read one occurrence at a time.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -246,6 +250,7 @@ class Plan:
         self.by_first: dict[tuple[str, str], list[Rule]] = {}
         self.by_tag: dict[str, list[Rule]] = {}
         self.groups: dict[str, list[Entry]] = {}
+        self.alone: frozenset[Entry] = frozenset()
         self.apart: frozenset[int] = frozenset()
 
     def is_apart(self, entry: Entry) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from gateway.mapping.convert import date_read, decimal_read, join, pointer_read, width
+from gateway.mapping.groups import NOT_PLAIN, Read, never_plain
 from gateway.mapping.parts import Part, parts
-from gateway.mapping.plan import KNOWN, Conversion, Field, Plan, Rule
+from gateway.mapping.plan import KNOWN, SERVICE, Conversion, Field, Plan, Rule
 from gateway.mapping.target import Target
 from gateway.model import Finding, Place, Severity, Value
 from gateway.model.edifact import Group, Segment
 
-_SERVICE = frozenset(("UNH", "UNT", "UNS"))
 _TEXT, _CODE = Conversion.TEXT, Conversion.CODE
 # A later value of these takes the place of an earlier one: it is the same one, complete or confirmed.
 _REPLACES = (Conversion.SEQUENCE, Conversion.PARAGRAPH)
@@ -33,10 +33,12 @@ MAX_FINDINGS = 500
 class Reader:
     """One reading.  With ``track`` it also remembers where every value came from.
 
+    ``plain``: reads groups of which nothing has to be told, in less time; nothing is remembered of these.
     ``findings``: the first MAX_FINDINGS, all of them warnings; ``told``: how many there were.
     """
 
-    def __init__(self, track: bool = False) -> None:
+    def __init__(self, track: bool = False, plain: Read = never_plain) -> None:
+        self._plain = plain
         self.findings: list[Finding] = []
         self.told = 0
         self.tails: dict[tuple[int, int], int] = {}
@@ -72,14 +74,18 @@ class Reader:
         holder = root.at(entry.chain, entry.repeat, entry.sequence)
         if entry.chain and self.marks is not None:
             self._mark(holder, -1, trigger, 0, 0)
-        if taken is None or not plan.is_apart(entry):
+        whole = self._plain(entry, group, holder.ordinal) if entry in plan.alone else NOT_PLAIN
+        if whole is not NOT_PLAIN:
+            holder.whole = whole
+        elif taken is not None and plan.is_apart(entry):
+            outer, self.tails = self.tails, {}  # by identities, which are given anew once the class is let go
             self._group(entry.plan, group, holder)
-            return
-        outer, self.tails = self.tails, {}  # by identities, which are given anew once the class is let go
-        self._group(entry.plan, group, holder)
-        self.tails = outer
-        taken(entry.chain[0], holder)
-        root.let_go(entry.chain[0])
+            self.tails = outer
+        else:
+            self._group(entry.plan, group, holder)
+        if taken is not None and plan.is_apart(entry):
+            taken(entry.chain[0], holder)
+            root.let_go(entry.chain[0])
 
     def _place(self, part: Part) -> None:
         """Findings of a part, with the group path of their segments; of very many, the first."""
@@ -95,7 +101,7 @@ class Reader:
         rule = plan.choose(segment)
         if rule is not None:
             self._segment(rule, segment, target)
-        elif segment.tag not in _SERVICE:
+        elif segment.tag not in SERVICE:
             self._unread(segment)
 
     def _group(self, plan: Plan, group: Group, target: Target) -> None:
@@ -105,7 +111,7 @@ class Reader:
                 rule = choose(child)
                 if rule is not None:
                     segment_read(rule, child, target)
-                elif child.tag not in _SERVICE:
+                elif child.tag not in SERVICE:
                     self._unread(child)
             elif type(child) is Group:
                 trigger = child.children[0]

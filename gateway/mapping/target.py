@@ -9,10 +9,10 @@ from gateway.model import Entity, Value
 class Target:
     """An occurrence of a class that is being filled, by its shape's slots.
 
-    ``counts``: occurrences taken so far by blocks that repeat.
+    ``counts``: occurrences taken so far by blocks that repeat.  ``whole``: what it is, where it was read as a whole.
     """
 
-    __slots__ = ("counts", "kids", "ordinal", "shape", "values")
+    __slots__ = ("counts", "kids", "ordinal", "shape", "values", "whole")
 
     def __init__(self, shape: Shape, ordinal: int = 1) -> None:
         self.shape = shape
@@ -20,6 +20,7 @@ class Target:
         self.values: list[Value | None] = shape.no_values.copy()  # type: ignore[assignment]
         self.kids: list[list[Target] | None] = shape.no_kids.copy()  # type: ignore[assignment]
         self.counts: dict[int, int] | None = None
+        self.whole: Entity | None = None
 
     def first(self, slot: int) -> Target:
         """The first occurrence of a class."""
@@ -66,6 +67,8 @@ class Target:
 
     def freeze(self) -> Entity | None:
         """The class as a value, in WCO order; None where nothing was filled in."""
+        if self.whole is not None:
+            return self.whole
         shape, kids = self.shape, self.kids
         found = tuple(filter(None, shape.ranked(self.values)))
         if not kids:
