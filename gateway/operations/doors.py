@@ -95,6 +95,7 @@ def door_of(
         handshakes_per_address=limits.handshakes_per_address,
         header_seconds=limits.header_seconds,
         idle_seconds=limits.idle_seconds,
+        answer_seconds=limits.answer_seconds,
         body_grace=limits.body_grace_seconds,
         body_rate=limits.body_rate,
         held_back=limits.held_back_seconds,

@@ -128,9 +128,9 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     process: submissions worked on at once; how long one may be inside where more comes than can be done, and
     wait in a burst; submissions inside and octets of their bodies in memory, of all partners; open connections and TLS
     handshakes a second, in all, of a partner, and from one address (that of a balancer counts for all behind it).
-    Seconds: ``header`` from its first octet to its end; ``idle`` between requests; ``body_grace``, after which a body
-    must have come at ``body_rate`` octets a second on the average; ``held_back``, for which a connection is not read
-    at most that does not heed Retry-After.  ``large_bytes``: what is larger goes to a file of the spool, and is worked
+    Seconds: ``header`` from its first octet to its end; ``idle`` between requests; ``answer`` until 503, longer than
+    ``large``; ``body_grace``, after which a body must have come at ``body_rate`` octets a second on the average;
+    ``held_back``, for which a connection is not read at most that does not heed Retry-After.  ``large_bytes``: what is larger goes to a file of the spool, and is worked
     on apart; after ``large_seconds`` its sender is told that it is kept.  ``spool_bytes``: of all these files,
     ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the roles that may call messages urgent."""
 
@@ -154,6 +154,7 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handshakes_per_address: Count = 100
     header_seconds: Seconds = 10
     idle_seconds: Seconds = 60
+    answer_seconds: Annotated[float, msgspec.Meta(ge=55, le=3_600)] = 60
     body_grace_seconds: Seconds = 10
     body_rate: Count = 1_024
     held_back_seconds: Seconds = 10
