@@ -30,7 +30,12 @@ setup(
     cmdclass={"build_py": BuildWithRooms},
     ext_modules=[
         Extension("gateway.syntax._plain", ["gateway/syntax/_plain.c"], optional=True),
-        Extension("gateway.mapping._groups", ["gateway/mapping/_groups.c"], optional=True),
+        Extension(
+            "gateway.mapping._groups",
+            ["gateway/mapping/_groups.c", "gateway/mapping/_groups_table.c"],
+            depends=["gateway/mapping/_groups.h"],
+            optional=True,
+        ),
         Extension("gateway.security.xmldsig._plain", ["gateway/security/xmldsig/_plain.c"], optional=True),
         Extension(
             "gateway.mapping._plain",
