@@ -69,14 +69,19 @@ class Doorkeeping:
         except AWAY as away:
             raise _overloaded(away) from away
 
-    def status(self, partner: str, submission_id: str) -> Deferred[transport.Status | None]:
+    def status(
+        self, partner: str, submission_id: str, after: int, limit: int
+    ) -> Deferred[transport.Status | None]:
         """What became of a submission that this partner filed or signed."""
-        return _deferred(self._status(partner, submission_id))
+        return _deferred(self._status(partner, submission_id, after, limit))
 
-    async def _status(self, partner: str, submission_id: str) -> transport.Status | None:
-        known: storage.Status | None = await self._commits.call("status", partner, submission_id)
+    async def _status(
+        self, partner: str, submission_id: str, after: int, limit: int
+    ) -> transport.Status | None:
+        asked = (partner, submission_id, after, limit)
+        known: storage.Status | None = await self._commits.call("status", *asked)
         if known is None:
-            return await self._held(partner, submission_id)
+            return await self._held(*asked)
         catalogue = self.catalogue
         return transport.Status(
             submission=known.submission,
@@ -99,15 +104,18 @@ class Doorkeeping:
             ),
             timeline=known.timeline,
             findings=tuple(transport.said(f, catalogue) for f in known.findings),
+            next=known.next,
         )
 
-    async def _held(self, partner: str, submission_id: str) -> transport.Status | None:
+    async def _held(
+        self, partner: str, submission_id: str, after: int, limit: int
+    ) -> transport.Status | None:
         """A submission that is held; what it became, where that has another id."""
         held: storage.Holding | None = await self._commits.call("holding", partner, submission_id)
         if held is None:
             return None
         if held.became and held.became != submission_id:
-            return await self._status(partner, held.became)
+            return await self._status(partner, held.became, after, limit)
         if held.became and (held.certificates or not held.findings):
             return None
         catalogue = self.catalogue

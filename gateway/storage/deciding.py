@@ -107,9 +107,9 @@ def standings(connection: Connection, message_ids: Sequence[str]) -> dict[str, S
     return _standings(connection, _n.submission.in_(submissions) & _n.about.in_(parts))
 
 
-def standings_of(connection: Connection, submission: str) -> dict[str, Standing]:
-    """The same of all messages of a submission."""
-    return _standings(connection, _n.submission == submission)
+def standings_of(connection: Connection, submission: str, parts: Sequence[str]) -> dict[str, Standing]:
+    """The same of a submission's messages, by what their ids have behind its own."""
+    return _standings(connection, and_(_n.submission == submission, _n.about.in_(parts)))
 
 
 def _standings(connection: Connection, which: ColumnElement[bool]) -> dict[str, Standing]:

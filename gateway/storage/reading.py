@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from gateway.model import (
     Submission,
 )
 from gateway.storage import attesting, slices, tables
-from gateway.storage.codec import message_id, moment, receipt_id, unpacked
+from gateway.storage.codec import message_id, message_key, moment, part_of, receipt_id, unpacked
 from gateway.storage.deciding import Standing, standings_of
 from gateway.storage.joining import JOINED, joined
 from gateway.storage.journal import Page
@@ -36,10 +36,17 @@ _s, _m, _o = tables.submission.c, tables.message.c, tables.outgoing.c
 _d, _w, _n = tables.delivery.c, tables.waiting.c, tables.decision.c
 
 
-def status(connection: Connection, partner: str, submission: str) -> Status | None:
+MESSAGES = 100
+"""Of a submission, told at a time where nothing else is said."""
+
+
+def status(
+    connection: Connection, partner: str, submission: str, after: int = 0, limit: int = MESSAGES
+) -> Status | None:
     """The submission with its messages and timeline; None where absent or not the partner's to see.
 
-    Who sent the same octets later sees the messages that it joined, and what befell these.
+    At most ``limit`` messages, behind the ordinal ``after``, and what befell these and the submission itself.  Who sent
+    the same octets later sees the messages that it joined.
     """
     columns = [c for c in tables.submission.c if c.name != "receipt"]
     row = connection.execute(select(*columns).where(_s.id == submission)).first()
@@ -49,13 +56,16 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
     shown = frozenset() if whole else joined(connection, partner, submission)
     if not whole and not shown:
         return None
-    messages = _messages(connection, submission)
-    timeline = (*unpacked(row.events, tuple[Event, ...]), *_later(connection, submission))
-    if not whole and submission not in shown:
-        messages = tuple(m for m in messages if m.id in shown)
+    among = None if whole or submission in shown else shown
+    messages, more = _messages(connection, submission, after, limit, among)
+    seen = {submission, *(m.id for m in messages)}
+    all_of_it = whole and not after and not more
+    befell = _later(connection, submission, None if all_of_it else seen)
+    timeline = (*unpacked(row.events, tuple[Event, ...]), *befell)
+    if not all_of_it:
+        timeline = tuple(e for e in timeline if e.about in seen)
     if not whole:
-        seen = {submission, *(m.id for m in messages)}
-        timeline = tuple(e for e in timeline if e.about in seen and (e.what != JOINED or e.detail == partner))
+        timeline = tuple(e for e in timeline if e.what != JOINED or e.detail == partner)
     return Status(
         submission=row.id,
         partner=row.filer,
@@ -67,6 +77,7 @@ def status(connection: Connection, partner: str, submission: str) -> Status | No
         findings=unpacked(row.findings, tuple[Finding, ...]),
         messages=messages,
         timeline=timeline,
+        next=messages[-1].ordinal if more else 0,
     )
 
 
@@ -227,14 +238,23 @@ def counts(connection: Connection) -> Counts:
     )
 
 
-def _messages(connection: Connection, submission: str) -> tuple[MessageStatus, ...]:
-    decided: dict[str, list[Decision]] = {}
-    bodies = select(_n.about, _n.body).where(_n.submission == submission).order_by(_n.at, _n.position)
-    for row in connection.execute(bodies):
-        decided.setdefault(submission + row.about, []).append(unpacked(row.body, Decision))
+def _messages(
+    connection: Connection, submission: str, after: int, limit: int, among: Set[str] | None
+) -> tuple[tuple[MessageStatus, ...], bool]:
+    """The messages behind an ordinal, ``among`` these ids where given; and whether there are more."""
     columns = [c for c in tables.message.c if c.name != "declaration"]
-    rows = connection.execute(select(*columns).where(_m.submission == submission).order_by(_m.ordinal)).all()
-    stand = standings_of(connection, submission)
+    behind = [_m.submission == submission, _m.ordinal > after]
+    if among is not None:
+        ordinals = sorted(ordinal for _, ordinal in map(message_key, among) if ordinal > after)
+        behind.append(_m.ordinal.in_(ordinals[: limit + 1]))
+    rows = connection.execute(select(*columns).where(*behind).order_by(_m.ordinal).limit(limit + 1)).all()
+    more, rows = len(rows) > limit, rows[:limit]
+    parts = [part_of(message_id(submission, row.ordinal)) for row in rows]
+    decided: dict[str, list[Decision]] = {}
+    bodies = select(_n.about, _n.body).where(_n.submission == submission, _n.about.in_(parts))
+    for row in connection.execute(bodies.order_by(_n.at, _n.position)):
+        decided.setdefault(submission + row.about, []).append(unpacked(row.body, Decision))
+    stand = standings_of(connection, submission, parts)
     found = []
     for row in rows:
         identity = message_id(row.submission, row.ordinal)
@@ -254,14 +274,15 @@ def _messages(connection: Connection, submission: str) -> tuple[MessageStatus, .
                 decisions=tuple(decided.get(identity, ())),
             )
         )
-    return tuple(found)
+    return tuple(found), more
 
 
-def _later(connection: Connection, submission: str) -> tuple[Event, ...]:
+def _later(connection: Connection, submission: str, abouts: Set[str] | None) -> tuple[Event, ...]:
     event = tables.event.c
-    rows = connection.execute(
-        select(tables.event).where(event.submission == submission).order_by(event.at, event.position)
-    )
+    of = [event.submission == submission]
+    if abouts is not None:
+        of.append(event.about.in_([part_of(about) for about in abouts]))
+    rows = connection.execute(select(tables.event).where(*of).order_by(event.at, event.position))
     return tuple(Event(submission + row.about, moment(row.at), row.what, row.detail) for row in rows)
 
 

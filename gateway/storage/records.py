@@ -114,7 +114,8 @@ class MessageStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """A submission as its parties may see it; ``timeline`` oldest first."""
+    """A submission as its parties may see it; ``timeline`` oldest first.  ``next``: the ordinal behind which there are
+    more messages, 0 where there are none."""
 
     submission: str
     partner: str
@@ -126,6 +127,7 @@ class Status(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     messages: tuple[MessageStatus, ...]
     timeline: tuple[Event, ...]
+    next: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True):

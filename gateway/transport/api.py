@@ -20,8 +20,9 @@ from gateway.transport.wire import Acknowledged, Kept, Live, Mailbox, Ready, Sum
 
 CHANNEL = "https"
 HELD = "held"
-PAGE = 100  # entries of a mailbox page where the caller does not say
+PAGE = 100  # entries of a mailbox page, messages of a submission's, where the caller does not say
 MAX_PAGE = 1_000
+MAX_ORDINAL = 999_999_999
 MAX_LIST = 10_000  # ids in one acknowledgement
 
 
@@ -77,14 +78,16 @@ class Api:
         return _answered(answer, call.head.header("accept"))
 
     async def _status(self, call: Call) -> Reply:
-        return json_reply(await self._find(call))
+        query = query_of(call)
+        limit = number(query, "limit", PAGE, MAX_PAGE)
+        return json_reply(await self._find(call, number(query, "after", 0, MAX_ORDINAL, 0), limit))
 
     async def _receipt(self, call: Call) -> Reply:
-        status = await self._find(call)
+        status = await self._find(call, 0, 1)
         return _whole(await self._services.fetch(_partner(call).id, status.receipt), call)
 
-    async def _find(self, call: Call) -> Status:
-        status = await self._services.status(_partner(call).id, call.argument)
+    async def _find(self, call: Call, after: int, limit: int) -> Status:
+        status = await self._services.status(_partner(call).id, call.argument, after, limit)
         if status is None:
             raise nothing(call)
         return status

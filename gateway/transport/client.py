@@ -86,9 +86,10 @@ class Client:
         heard = self._call("POST", "/v1/messages", headers, body, fine=(200, 202))
         return heard.addCallback(_receipt)
 
-    def status(self, submission: str) -> Deferred[Status]:
-        """What became of a submission, with its timeline."""
-        return self._call("GET", f"/v1/messages/{submission}").addCallback(_read, Status)
+    def status(self, submission: str, after: int = 0, limit: int = 1_000) -> Deferred[Status]:
+        """What became of a submission, with its timeline: a page of its messages, from behind an ordinal."""
+        fields = {"after": str(after), "limit": str(limit)}
+        return self._call("GET", f"/v1/messages/{submission}?{urlencode(fields)}").addCallback(_read, Status)
 
     def receipt(self, submission: str) -> Deferred[Fetched]:
         """The signed receipt of a submission once more."""

@@ -81,7 +81,7 @@ def _paths() -> Json:
     submit["responses"]["202"] = _kept()
     return {
         "/v1/messages": {"post": submit},
-        "/v1/messages/{id}": get("getMessage", "Status and timeline", json_of("Status"), 404),
+        "/v1/messages/{id}": _status(),
         "/v1/messages/{id}/receipt": get(
             "getReceipt", "The signed receipt again", octets_of("The signed receipt."), 404
         ),
@@ -111,6 +111,15 @@ def _kept() -> Json:
         "receipt comes to the mailbox, or is pushed; the same octets get the same answer until then."
     )
     return held
+
+
+def _status() -> Json:
+    item = get("getMessage", "Status and timeline", json_of("Status"), 400, 404)
+    item["get"]["parameters"] = [
+        field("after", {"type": "integer", "minimum": 0, "default": 0}, "Messages behind this ordinal."),
+        field("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "At most."),
+    ]
+    return item
 
 
 def _mailbox() -> Json:

@@ -73,7 +73,8 @@ class MessageStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a submission.  ``receipt``: the id of the signed receipt in the mailbox;
-    ``findings``: those about the whole."""
+    ``findings``: those about the whole; ``next``: give it as ``after`` for more messages, absent where there are
+    none."""
 
     submission: str
     reference: str
@@ -83,6 +84,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     messages: tuple[MessageStatus, ...] = ()
     timeline: tuple[Event, ...] = ()
     findings: tuple[Said, ...] = ()
+    next: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -140,8 +142,8 @@ class Services(Protocol):
         """Judge and commit, or keep what cannot be judged yet; done after the commit.  Raises Refusal
         or Overloaded.  Awaited at once: a Deferred of its own would be made for nothing."""
 
-    def status(self, partner: str, submission_id: str) -> Deferred[Status | None]:
-        """What became of a submission of this partner's."""
+    def status(self, partner: str, submission_id: str, after: int, limit: int) -> Deferred[Status | None]:
+        """What became of a submission of this partner's; at most ``limit`` messages, behind the ordinal ``after``."""
 
     def mailbox(self, partner: str, after: str, limit: int, acknowledged: bool) -> Deferred[list[Entry]]:
         """At most ``limit`` entries, oldest first, whose id is greater than ``after`` ("": from the

@@ -27,6 +27,27 @@ def test_status_tells_the_whole_story(ledger: Ledger) -> None:
     assert [e.what for e in status.timeline] == ["received", "partly", "registered"]
 
 
+def test_status_of_many_messages_comes_page_by_page(ledger: Ledger) -> None:
+    ledger.settle([settlement("a", messages=6)])
+    ledger.record([recorded(f"D{n}", f"a.{n}", registration=f"26VN00000{n}") for n in (1, 4, 5)])
+    whole = ledger.status("VAN1", "a")
+    assert whole is not None
+    assert whole.next == 0
+    found = []
+    for after in (0, 3, 6):
+        page = ledger.status("VAN1", "a", after, 3)
+        assert page is not None
+        assert {e.about for e in page.timeline} <= {"a", *(m.id for m in page.messages)}
+        assert "received" in {e.what for e in page.timeline}
+        found.append(page)
+    assert [page.next for page in found] == [3, 6, 0]
+    assert tuple(m for page in found for m in page.messages) == whole.messages
+    assert {e for page in found for e in page.timeline} == set(whole.timeline)
+    last = ledger.status("VAN1", "a", 7, 3)
+    assert last is not None
+    assert (last.messages, last.next) == ((), 0)
+
+
 @pytest.mark.parametrize(
     ("reader", "sees"),
     [("VAN1", True), ("TRADER1", True), ("VAN2", False), ("CUSTOMS", True), ("RETIRED", False), ("", False)],

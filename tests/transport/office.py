@@ -91,7 +91,7 @@ class Office:
         self.put(receipt)
         return answer
 
-    def status(self, partner: str, submission_id: str) -> Deferred[Status | None]:
+    def status(self, partner: str, submission_id: str, after: int, limit: int) -> Deferred[Status | None]:
         found = self.submissions.get(submission_id)
         if found is None or found.partner != partner:
             return succeed(None)

@@ -221,6 +221,16 @@ def test_what_is_not_there_or_not_so(gateway, args, path, status):
         assert "get" in told[1]["allow"] or "post" in told[1]["allow"]
 
 
+def test_a_page_of_a_submissions_messages_is_asked_for_in_numbers(gateway):
+    _, headers, _ = upload(gateway, b"<x/>")
+    path = f"{gateway.base}/v1/messages/{headers['cvan-submission']}"
+    assert read(gateway.curl(f"{path}?after=0&limit=1000", name="van"))[0] == 200
+    for query in ("after=-1", "after=x", "limit=0", "limit=1001", "after=9999999999"):
+        told = read(gateway.curl(f"{path}?{query}", name="van"))
+        assert told[0] == 400
+        assert problem(told)["findings"][0]["code"] == "API4001"
+
+
 def test_another_partners_things_are_not_there(gateway):
     _, headers, _ = upload(gateway, b"<x/>")
     identifier = headers["cvan-submission"]

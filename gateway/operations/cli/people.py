@@ -186,9 +186,23 @@ async def _submit(
     if receipt.outcome == "accepted":
         return receipt, None
     try:
-        return receipt, await client.status(receipt.submission)
+        return receipt, await _whole(client, receipt.submission)
     except (transport.Declined, transport.Unreachable):
         return receipt, None
+
+
+async def _whole(client: transport.Client, submission: str) -> transport.Status:
+    """What became of a submission, page by page, with all its messages."""
+    told = page = await client.status(submission)
+    messages, timeline = [*told.messages], [*told.timeline]
+    while page.next:
+        page = await client.status(submission, page.next)
+        messages += page.messages
+        timeline += (event for event in page.timeline if event.about != page.submission)
+    if len(messages) == len(told.messages):
+        return told
+    timeline.sort(key=lambda event: event.at)
+    return msgspec.structs.replace(told, messages=tuple(messages), timeline=tuple(timeline), next=0)
 
 
 def _why(told: transport.Status | None) -> Iterator[str]:
@@ -214,7 +228,7 @@ def status(submission: str, folder: Path | None, url: str, in_json: bool) -> Non
     \b
     cvan status 01JD... --as partners/anphat
     """
-    told = ask(account(folder, url), lambda client: client.status(submission))
+    told = ask(account(folder, url), lambda client: _whole(client, submission))
     lines = [f"{told.submission}: {told.outcome} (reference {told.reference})"]
     lines += [line for finding in told.findings for line in said_lines(finding)]
     for m in told.messages:

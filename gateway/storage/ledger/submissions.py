@@ -50,11 +50,13 @@ class Submissions(Opened):
         """Add lines to timelines."""
         self._attest(lambda c, page: settling.note(c, events, page))
 
-    def status(self, partner: str, submission_id: str) -> Status | None:
+    def status(
+        self, partner: str, submission_id: str, after: int = 0, limit: int = reading.MESSAGES
+    ) -> Status | None:
         """A submission for its transport partner, filer, signer or principal, or for customs; for who
         sent the same octets later, those messages that it was entitled to file; else None, as where there
-        is none."""
-        return self._read(lambda c: reading.status(c, partner, submission_id))
+        is none.  At most ``limit`` of its messages, behind the ordinal ``after``."""
+        return self._read(lambda c: reading.status(c, partner, submission_id, after, limit))
 
     def find(self, partner: str, reference: str) -> list[Filed]:
         """Submissions that the partner may see, by their reference, an LRN or a registration."""
