@@ -41,11 +41,11 @@ def test_a_submission_is_answered_and_found_again(
     services: Doorkeeping, commits: InlineCommits, world: World
 ) -> None:
     answer = done(services.submit(world.submission(world.signed(declaration("LRN-1")))))
-    status = done(services.status(TRADER.id, answer.submission))
+    status = done(services.status(TRADER.id, answer.submission, 0, 100))
     assert (status.reference, status.outcome, status.receipt) == ("LRN-1", "accepted", answer.receipt.id)
     (message,) = status.messages
     assert (message.type, message.lrn, message.outcome, message.decision) == ("IM", "LRN-1", "accepted", "")
-    assert done(services.status(OTHER.id, answer.submission)) is None
+    assert done(services.status(OTHER.id, answer.submission, 0, 100)) is None
     (entry,) = done(services.mailbox(TRADER.id, "", 10, False))
     assert (entry.id, entry.kind, entry.size) == (answer.receipt.id, "receipt", len(answer.receipt.body))
     assert done(services.fetch(TRADER.id, entry.id)) == answer.receipt
@@ -72,7 +72,7 @@ def test_what_gets_no_receipt_is_a_refusal(
 
 
 CALLS: dict[str, Callable[[Doorkeeping], Any]] = {
-    "status": lambda s: s.status(TRADER.id, "s1"),
+    "status": lambda s: s.status(TRADER.id, "s1", 0, 100),
     "mailbox": lambda s: s.mailbox(TRADER.id, "", 10, False),
     "fetch": lambda s: s.fetch(TRADER.id, "s1.r"),
     "acknowledge": lambda s: s.acknowledge(TRADER.id, ["s1.r"]),

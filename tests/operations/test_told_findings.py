@@ -40,7 +40,7 @@ def test_a_status_has_the_sentences_of_messages_and_of_the_whole(world: World, s
     )
     wrong = declaration().replace(b"<TotalPackageQuantity>60<", b"<TotalPackageQuantity>61<")
     answer = done(services.submit(world.submission(world.signed(wrong))))
-    (message,) = done(services.status("anphat", answer.submission)).messages
+    (message,) = done(services.status("anphat", answer.submission, 0, 100)).messages
     (finding,) = message.findings
     assert (finding.expected, finding.found, finding.place.line > 0) == ("60", "61", True)
     assert "61" in finding.text
@@ -48,7 +48,7 @@ def test_a_status_has_the_sentences_of_messages_and_of_the_whole(world: World, s
 
     kind, body = world.sealed(manifest().rpartition(b"UNZ")[0])
     cut = done(services.submit(world.submission(body, kind, by=CARRIER)))
-    status = done(services.status(CARRIER.id, cut.submission))
+    status = done(services.status(CARRIER.id, cut.submission, 0, 100))
     assert status.outcome == "rejected"
     assert [f for f in status.findings if f.text and f.text_vi]
     ledger.close()
