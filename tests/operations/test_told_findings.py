@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from twisted.internet.defer import Deferred
 
 from gateway.intake import Intake, Numbers
-from gateway.model import Catalogue, Finding, Meaning, Place
+from gateway.model import Catalogue, Event, Finding, Meaning, Place
 from gateway.operations.cli import people
 from gateway.operations.cli.say import Trouble
 from gateway.operations.readiness import Readiness
@@ -114,3 +115,26 @@ def test_a_folder_without_a_certificate_is_told_in_one_line(tmp_path: Path) -> N
     assert said.code == 2
     assert len(said.err.splitlines()) == 1
     assert "tls.crt.pem" in said.err
+
+
+def test_a_status_of_several_pages_is_put_together() -> None:
+    began = datetime(2026, 11, 23, tzinfo=UTC)
+    received = Event("s1", began, "received", "https")
+    events = [Event(f"s1.{n}", began + timedelta(seconds=9 - n), "registered") for n in range(1, 6)]
+
+    class Client:
+        asked: ClassVar[list[int]] = []
+
+        async def status(self, submission: str, after: int = 0) -> Status:
+            self.asked.append(after)
+            numbers = range(after + 1, min(after + 2, 5) + 1)
+            messages = tuple(MessageStatus(n, "IM", f"M{n}", "accepted") for n in numbers)
+            timeline = (received, *(events[n - 1] for n in numbers))
+            end = numbers[-1] if numbers[-1] < 5 else 0
+            return Status(submission, "R", "accepted", began, "s1.r", messages, timeline, (), end)
+
+    whole = done(Deferred.fromCoroutine(people._whole(Client(), "s1")))  # type: ignore[arg-type]
+    assert Client.asked == [0, 2, 4]
+    assert [m.ordinal for m in whole.messages] == [1, 2, 3, 4, 5]
+    assert whole.timeline == (received, *reversed(events))
+    assert whole.next == 0
