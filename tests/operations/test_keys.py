@@ -150,6 +150,7 @@ def test_a_key_from_elsewhere_with_its_certificate(home: Path, tmp_path: Path) -
         (("rotate", "--use", "decryption"), "cvan keys new --use decryption"),
         (("rotate", "--use", "signing", "--at", "tomorrow"), "2027-01-31"),
         (("rotate", "--use", "signing", "--at", "2027-01-31T00:00:00"), "zone"),
+        (("rotate", "--use", "signing", "--at", "2026-01-31"), "has passed"),
         (("retire", "--use", "signing", "--generation", "7"), "cvan keys list"),
         (("retire", "--use", "signing", "--generation", "1"), "cvan keys rotate"),
         (("csr", "--use", "signing", "--generation", "9"), "cvan keys list"),

@@ -19,6 +19,7 @@ CONTAINER = "the container"
 _LOCAL = struct.Struct("<4sHHHHHLLLHH")
 _CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
 _END = struct.Struct("<4sHHHHLLH")
+_MAGIC = b"PK\x03\x04"
 _DATE = 0x21  # 1980-01-01
 _MODE = 0o100644 << 16
 _PIECE = 1 << 18
@@ -91,7 +92,7 @@ def packed(files: Mapping[str, Octets]) -> Iterator[bytes]:
             at,
         )
         central += label
-        local = _LOCAL.pack(b"PK\x03\x04", 20, 0, 0, 0, _DATE, check, size, size, len(label), 0)
+        local = _LOCAL.pack(_MAGIC, 20, 0, 0, 0, _DATE, check, size, size, len(label), 0)
         yield local + label
         yield from _pieces(name, octets)
         at += len(local) + len(label) + size
@@ -126,7 +127,7 @@ def members_of(read: Callable[[int, int], bytes], size: int) -> dict[str, Stream
     files: dict[str, Streamed] = {}
     starts: list[tuple[int, str]] = []
     at, last = 0, ""
-    while (local := read(at, _LOCAL.size))[:4] == b"PK\x03\x04" and len(local) == _LOCAL.size:
+    while (local := read(at, _LOCAL.size))[:4] == _MAGIC and len(local) == _LOCAL.size:
         fields = _LOCAL.unpack(local)
         start = at + _LOCAL.size + fields[9]
         name = read(at + _LOCAL.size, fields[9]).decode("ascii", "replace")
@@ -139,12 +140,10 @@ def members_of(read: Callable[[int, int], bytes], size: int) -> dict[str, Stream
     for piece in packed(files):
         if read(place, len(piece)) != piece:
             before = [name for begin, name in starts if begin <= place]
-            raise Damaged(
-                before[-1] if before and place < at else CONTAINER, f"octet {place} of the container"
-            )
+            raise Damaged(before[-1] if before and place < at else CONTAINER, _octet(place, read(0, 4)))
         place += len(piece)
     if place != size:
-        raise Damaged(CONTAINER, f"octet {place} of the container")
+        raise Damaged(CONTAINER, _octet(place, read(0, 4)))
     return files
 
 
@@ -157,7 +156,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
     would be: the members are read from the front, and the whole is written again and compared."""
     files: dict[str, bytes] = {}
     at, last = 0, ""
-    while data[at : at + 4] == b"PK\x03\x04" and at + _LOCAL.size <= len(data):
+    while data[at : at + 4] == _MAGIC and at + _LOCAL.size <= len(data):
         fields = _LOCAL.unpack_from(data, at)
         start = at + _LOCAL.size + fields[9]
         name = data[at + _LOCAL.size : start].decode("ascii", "replace")
@@ -169,8 +168,14 @@ def unpack(data: bytes) -> dict[str, bytes]:
     if again != data:
         shared = min(len(again), len(data))
         place = next((i for i in range(shared) if again[i] != data[i]), shared)
-        raise Damaged(_member_at(files, again, data, place), f"octet {place} of the container")
+        raise Damaged(_member_at(files, again, data, place), _octet(place, data[:4]))
     return files
+
+
+def _octet(place: int, begins: bytes) -> str:
+    """What is told of the first octet that is not as it would be written; ``begins``: the first four."""
+    told = f"octet {place} of the container"
+    return told if begins == _MAGIC else f"{told}: no ZIP file, so not as cvan evidence make wrote it"
 
 
 def _member_at(files: Mapping[str, bytes], again: bytes, data: bytes, place: int) -> str:

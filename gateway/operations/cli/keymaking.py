@@ -13,8 +13,8 @@ from gateway.operations import home as homes
 from gateway.operations.cli.keyroom import (
     KNOWN_AT_ONCE,
     USE,
+    Coming,
     Holder,
-    Moment,
     holder_of,
     keystore,
     secret_source,
@@ -40,7 +40,7 @@ def _options(command: Any) -> Any:
             click.option("--subject", default="", help="RFC 4514, as CN=Gateway signing,O=Customs,C=VN."),
             click.option("--name", "names", multiple=True, help="TLS: host name or address; repeatable."),
             click.option(
-                "--at", type=Moment(), help="When it takes over; default: as its certificate begins."
+                "--at", type=Coming(), help="When it takes over; default: as its certificate begins."
             ),
             click.option(
                 "--passphrase-file", default="", help="Encrypt the file with this file's first line."

@@ -43,6 +43,19 @@ class Moment(click.ParamType[datetime]):
         return moment.astimezone(UTC)
 
 
+class Coming(Moment):
+    """A moment that has not passed: no key takes over before it was made."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """The time, aware."""
+        moment = super().convert(value, param, ctx)
+        if moment <= datetime.now(UTC):
+            self.fail(
+                f"{value} has passed: leave --at out, and it takes over as its certificate begins", param, ctx
+            )
+        return moment
+
+
 @contextmanager
 def keystore(context: click.Context, *, changing: bool = False) -> Iterator[Keystore]:
     """The home's own keys; nobody else changes them meanwhile where ``changing``.  Raises Trouble."""
