@@ -503,6 +503,18 @@ def test_a_disk_that_takes_nothing_is_no_fault_of_the_submission(
     assert ledger.raw(paper.id) == paper
 
 
+def test_another_error_of_the_system_is_not_told_as_a_full_disk(
+    desk: Desk, paper: Submission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(shelf: Shelf) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Shelf, "_flush", denied)
+    with pytest.raises(OSError, match="Too many open files"):
+        done(desk.submit(paper))
+    assert desk.left() == []
+
+
 def test_a_failing_worker_is_told_as_it_is(desk: Desk, paper: Submission) -> None:
     desk.lane.settle = lambda *_: fail(Overloaded("no worker"))  # type: ignore[method-assign]
     with pytest.raises(Overloaded):

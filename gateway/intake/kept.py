@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway import security
 from gateway.model import Submission
+from gateway.model.shelf import NO_ROOM
 from gateway.storage import BODY, SLICE, Ledger, LedgerError, LedgerUnavailable, Overloaded, Staging, later
 
 
@@ -68,7 +69,7 @@ def written(ledger: Ledger, submission: Submission, spool: Spool) -> str:
     """Write the octets that were put away into a file; its path, "" where they are not all there.  Raises Overloaded
     where there is no room for them."""
     rows = ledger.slice_count(submission.id, BODY)
-    with _without_room():
+    with without_room("go on with what was kept"):
         file = spool.open(f"{submission.id}-{os.urandom(4).hex()}", rows * SLICE)
         try:
             made = hashlib.sha256()
@@ -81,11 +82,14 @@ def written(ledger: Ledger, submission: Submission, spool: Spool) -> str:
 
 
 @contextmanager
-def _without_room() -> Iterator[None]:
+def without_room(to: str) -> Iterator[None]:
+    """A disk that takes no more is no fault of the submission's, which comes again.  Raises Overloaded."""
     try:
         yield
     except OSError as error:
-        raise Overloaded(f"no room to go on with what was kept: {error}") from error
+        if error.errno not in NO_ROOM:
+            raise
+        raise Overloaded(f"no room to {to}: {error}") from error
 
 
 def remove(submission: Submission) -> None:

@@ -15,6 +15,7 @@ from gateway import security
 from gateway.handbook import Handbook
 from gateway.intake.effects import settlement
 from gateway.intake.journey import Worked, work
+from gateway.intake.kept import without_room
 from gateway.intake.settled import TRIES, Settled, settled, used
 from gateway.model import Answer, Channel, Finding, Submission
 from gateway.storage import Clash, Ledger, Overloaded, Settlement, Staging, Writing
@@ -58,10 +59,8 @@ class Settling(msgspec.Struct, frozen=True):
         ``sunk``, ``at``: as of journey.drafting.  Raises what journey.work and Ledger.settle do, and Overloaded where
         the disk takes no more of what is put by.
         """
-        try:
+        with without_room("work on it"):
             return self._settle(submission, sunk, at)
-        except OSError as error:
-            raise Overloaded(f"no room to work on it: {error}") from error
 
     def _settle(self, submission: Submission, sunk: Finding | None, at: datetime | None) -> Settled:
         for _ in range(TRIES):

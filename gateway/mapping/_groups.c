@@ -576,7 +576,11 @@ children_read(Pass *pass, const Plan *plan, PyObject *children, Target *target)
         }
         else {
             Target *holder = reached(pass, target, &entry->way);
-            outcome = holder == NULL ? FAILED : children_read(pass, entry->plan, below, holder);
+            outcome = FAILED;
+            if (holder != NULL && !Py_EnterRecursiveCall(" in a group")) {
+                outcome = children_read(pass, entry->plan, below, holder);
+                Py_LeaveRecursiveCall();
+            }
         }
         Py_DECREF(below);
     }

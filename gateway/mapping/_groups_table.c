@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define BLOCK 16384
+#define MOST_PLACES 9999 /* elements of a segment, components of an element: far more than any has */
 
 void *
 taken(Block **blocks, size_t size)
@@ -111,6 +112,17 @@ slot_checked(Py_ssize_t slot, const Shape *shape)
     return 0;
 }
 
+/* Where an element or a component stands. */
+static int
+place_checked(Py_ssize_t place)
+{
+    if (place < 0 || place > MOST_PLACES) {
+        PyErr_SetString(PyExc_ValueError, "there is no such place");
+        return -1;
+    }
+    return 0;
+}
+
 static int
 way_taken(Table *table, PyObject *given, Way *way, const Shape *shape, const Shape **end)
 {
@@ -131,6 +143,9 @@ checks_taken(Table *table, PyObject *given, Checks *checks)
     for (Py_ssize_t at = 0; checks->at != NULL && at < checks->count; at++) {
         Check *check = &checks->at[at];
         if (!parsed(PyTuple_GET_ITEM(given, at), "nnO", &check->element, &check->component, &check->values)) {
+            return -1;
+        }
+        if (place_checked(check->element) < 0 || place_checked(check->component) < 0) {
             return -1;
         }
         if (check->values != Py_None && !PyFrozenSet_CheckExact(check->values)) {
@@ -154,7 +169,14 @@ field_taken(Table *table, PyObject *given, const Shape *shape)
         || chain_taken(table, chain, &field->chain, shape, &shape) < 0) {
         return NULL;
     }
+    if (field->conversion < TEXT || field->conversion > DERIVE) {
+        PyErr_SetString(PyExc_ValueError, "there is no such conversion");
+        return NULL;
+    }
     if (field->conversion != DERIVE && field->conversion != POINTER && slot_checked(field->slot, shape) < 0) {
+        return NULL;
+    }
+    if (place_checked(field->element) < 0 || place_checked(field->component) < 0 || place_checked(field->span) < 0) {
         return NULL;
     }
     field->attributes = PyTuple_GET_SIZE(attributes);
@@ -162,7 +184,8 @@ field_taken(Table *table, PyObject *given, const Shape *shape)
     for (Py_ssize_t at = 0; field->attribute != NULL && at < field->attributes; at++) {
         Attribute *attribute = &field->attribute[at];
         if (!parsed(PyTuple_GET_ITEM(attributes, at), "Unn", &attribute->name, &attribute->element,
-                    &attribute->component)) {
+                    &attribute->component)
+            || place_checked(attribute->element) < 0 || place_checked(attribute->component) < 0) {
             return NULL;
         }
     }
@@ -182,8 +205,15 @@ cells_taken(Table *table, PyObject *given, Cells *cells, const Shape *shape)
     for (Py_ssize_t at = 0; cells->at != NULL && at < cells->count; at++) {
         PyObject *cell = PyTuple_GET_ITEM(given, at);
         cells->at[at].known = cell != Py_None;
-        if (PyTuple_Check(cell) && (cells->at[at].field = field_taken(table, cell, shape)) == NULL) {
-            return -1;
+        if (PyTuple_Check(cell)) {
+            Field *field = cells->at[at].field = field_taken(table, cell, shape);
+            if (field == NULL) {
+                return -1;
+            }
+            if (field->conversion >= LINES) {
+                PyErr_SetString(PyExc_ValueError, "of one component there are no lines");
+                return -1;
+            }
         }
     }
     return cells->at == NULL ? -1 : 0;

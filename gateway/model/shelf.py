@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -14,6 +15,9 @@ from gateway.model.edifact import Group, Segment
 from gateway.model.tree import Declaration, Entity
 
 T = TypeVar("T")
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+"""What an OSError says of a disk that takes no more; any other is a fault of ours, or of another device."""
 
 _BUFFER = 65_536
 """Octets written, and read, at a time."""

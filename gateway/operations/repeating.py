@@ -26,8 +26,10 @@ def repeat(
     async def once() -> None:
         try:
             await work()
-        except (LedgerUnavailable, Overloaded) as away:
+        except LedgerUnavailable as away:
             log.warning("the ledger is away: %s", away)
+        except Overloaded as full:
+            log.warning("put off: %s", full)
         except Exception:
             log.exception("failed, and is done again")
 

@@ -39,14 +39,18 @@ _d, _w, _n = tables.delivery.c, tables.waiting.c, tables.decision.c
 MESSAGES = 100
 """Of a submission, told at a time where nothing else is said."""
 
+FINDINGS_OCTETS = 262_144
+"""Of the messages told at a time, beyond which no further one is: some 1,500 findings, and those of one message more.
+They are put into words on the thread that answers everybody."""
+
 
 def status(
     connection: Connection, partner: str, submission: str, after: int = 0, limit: int = MESSAGES
 ) -> Status | None:
     """The submission with its messages and timeline; None where absent or not the partner's to see.
 
-    At most ``limit`` messages, behind the ordinal ``after``, and what befell these and the submission itself.  Who sent
-    the same octets later sees the messages that it joined.
+    At most ``limit`` messages, behind the ordinal ``after``, fewer where their findings are many (FINDINGS_OCTETS); and
+    what befell these and the submission itself.  Who sent the same octets later sees the messages that it joined.
     """
     columns = [c for c in tables.submission.c if c.name != "receipt"]
     row = connection.execute(select(*columns).where(_s.id == submission)).first()
@@ -247,8 +251,8 @@ def _messages(
     if among is not None:
         ordinals = sorted(ordinal for _, ordinal in map(message_key, among) if ordinal > after)
         behind.append(_m.ordinal.in_(ordinals[: limit + 1]))
-    rows = connection.execute(select(*columns).where(*behind).order_by(_m.ordinal).limit(limit + 1)).all()
-    more, rows = len(rows) > limit, rows[:limit]
+    last, more = _page(connection, behind, limit)
+    rows = connection.execute(select(*columns).where(*behind, _m.ordinal <= last).order_by(_m.ordinal)).all()
     parts = [part_of(message_id(submission, row.ordinal)) for row in rows]
     decided: dict[str, list[Decision]] = {}
     bodies = select(_n.about, _n.body).where(_n.submission == submission, _n.about.in_(parts))
@@ -275,6 +279,18 @@ def _messages(
             )
         )
     return tuple(found), more
+
+
+def _page(connection: Connection, behind: Sequence[ColumnElement[bool]], limit: int) -> tuple[int, bool]:
+    """The ordinal of a page's last message, and whether there are more."""
+    sizes = select(_m.ordinal, func.octet_length(_m.findings)).where(*behind).order_by(_m.ordinal)
+    last = octets = 0
+    for nth, (ordinal, size) in enumerate(connection.execute(sizes.limit(limit + 1))):
+        octets += size
+        if nth == limit or (nth and octets > FINDINGS_OCTETS):
+            return last, True
+        last = ordinal
+    return last, False
 
 
 def _later(connection: Connection, submission: str, abouts: Set[str] | None) -> tuple[Event, ...]:

@@ -107,14 +107,19 @@ def _paths() -> Json:
 def _kept() -> Json:
     held = json_of("Kept")
     held["description"] = (
-        "Kept durably and not judged yet, as nobody can say now whether a certificate was revoked. The signed "
-        "receipt comes to the mailbox, or is pushed; the same octets get the same answer until then."
+        "Kept durably and not judged yet: it is large, and being worked on, or nobody can say now whether a "
+        "certificate was revoked. The signed receipt comes to the mailbox, or is pushed; the same octets get the "
+        "same answer until then."
     )
     return held
 
 
 def _status() -> Json:
     item = get("getMessage", "Status and timeline", json_of("Status"), 400, 404)
+    item["get"]["description"] = (
+        "Messages come page by page: where there is a `next`, ask again with it as `after`. A page has fewer "
+        "messages than asked for where there is much to be told of them."
+    )
     item["get"]["parameters"] = [
         field("after", {"type": "integer", "minimum": 0, "default": 0}, "Messages behind this ordinal."),
         field("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "At most."),

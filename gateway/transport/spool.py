@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from gateway.model.shelf import NO_ROOM
+
 MEGABYTE = 1_048_576
 OVER = MEGABYTE
 """Octets from which a body is large: some milliseconds of work are not worth a file."""
@@ -21,7 +23,6 @@ RESERVE = 1_024 * MEGABYTE
 """Octets of the disk that are left to others, the ledger before all."""
 STEP = 16 * MEGABYTE
 """How often a body whose length was not announced is asked whether there is still room."""
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 
 
 class SpoolFull(OSError):
@@ -81,7 +82,7 @@ class Spool:
         except OSError as error:
             raise _full(error) from error
         if used + more > self._most or free - more < self._reserve:
-            raise SpoolFull(f"{used} octets in the spool, {free} free")
+            raise SpoolFull(errno.ENOSPC, f"{used} octets in the spool, {free} free")
 
 
 class SpoolFile:
@@ -128,7 +129,7 @@ class SpoolFile:
 
 
 def _full(error: OSError) -> OSError:
-    return SpoolFull(str(error)) if error.errno in _NO_ROOM else error
+    return SpoolFull(error.errno, error.strerror) if error.errno in NO_ROOM else error
 
 
 def _free(folder: Path) -> int:

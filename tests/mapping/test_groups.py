@@ -165,8 +165,11 @@ def a_table(
     slot: int = 0,
     chain: tuple[int, ...] = (),
     value: Any = Value,
+    conversion: int = 0,
+    at: tuple[int, int, int] = (0, 0, 1),
+    unit: tuple[int, int] = (0, 1),
 ) -> Any:
-    field = ("V", 0, chain, slot, 0, 0, 1, 35, (("unit", 0, 1),), {}, frozenset())
+    field = ("V", conversion, chain, slot, *at, 35, (("unit", *unit),), {}, frozenset())
     rule = (checks, ((), False, None, 0), (), ((field, True),), (), ())
     way = ((), False, None, 0)
     return _groups.table(
@@ -215,6 +218,18 @@ def test_a_table_by_hand() -> None:
         ({"checks": ((0, 0, {"1"}),)}, TypeError, "frozenset"),
         ({"slot": 2}, ValueError, "no such value"),
         ({"chain": (1,)}, ValueError, "no such class"),
+        ({"conversion": -1}, ValueError, "no such conversion"),
+        ({"conversion": 9}, ValueError, "no such conversion"),
+        *(
+            ({"conversion": lines, "slot": 1 << 20}, ValueError, "no lines|no such value")
+            for lines in range(4, 9)
+        ),
+        ({"at": (-1, 0, 1)}, ValueError, "no such place"),
+        ({"at": (0, 10_000, 1)}, ValueError, "no such place"),
+        ({"at": (0, 0, 1 << 40)}, ValueError, "no such place"),
+        ({"unit": (0, -1)}, ValueError, "no such place"),
+        ({"unit": (-1, 0)}, ValueError, "no such place"),
+        ({"checks": ((1 << 40, 0, None),)}, ValueError, "no such place"),
     ],
 )
 def test_a_table_refers_to_what_is_there(wrong: Any, error: type[Exception], told: str) -> None:
@@ -233,6 +248,15 @@ def test_what_is_no_table_and_no_group_is_refused() -> None:
         _groups.read(table, 0, 0, 0, group.children[0], 1)
     for odd in (Group("G", [1]), Group("G", (1,)), Group("G", (Segment("S", ((1, 2), 3)),))):  # type: ignore[arg-type, list-item]
         assert _groups.read(table, 0, 0, 0, odd, 1) is NOT_PLAIN
+
+
+def test_groups_in_groups_without_end_are_an_error_of_ours() -> None:
+    group = a_group("1")
+    for _ in range(5_000):
+        group = Group("G", (Segment("S", ()), group))
+    table = a_table(checks=())
+    with pytest.raises(RecursionError):
+        _groups.read(table, 0, 0, 0, group, 1)
 
 
 def test_nothing_is_kept(mappings, directories) -> None:

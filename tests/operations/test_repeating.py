@@ -11,7 +11,7 @@ from gateway import transport
 from gateway.operations.expiring import COUNT_SECONDS, ExpiryWatch
 from gateway.operations.repeating import repeat
 from gateway.operations.tally import TALLY_SECONDS, keep_tally
-from gateway.storage import Ledger, LedgerError, LedgerUnavailable
+from gateway.storage import Ledger, LedgerError, LedgerUnavailable, Overloaded
 from tests.delivery.fakes import InlineCommits, StillReactor
 
 FAULTS = [LedgerUnavailable("away"), LedgerError("permission denied"), ValueError("half a row")]
@@ -42,6 +42,24 @@ def test_figures_are_counted_again_after_every_fault(commits: InlineCommits, fau
     assert commits.called[:3] == ["counts", "large_waiting", "breakers"]
     reactor.advance(COUNT_SECONDS)
     assert "expiring" in commits.called
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (LedgerUnavailable("gone"), "the ledger is away: gone"),
+        (Overloaded("no room to work on it"), "put off: no room to work on it"),
+        (ValueError("half a row"), "failed, and is done again"),
+    ],
+)
+def test_what_failed_is_told_as_what_it_is(
+    caplog: pytest.LogCaptureFixture, fault: Exception, told: str
+) -> None:
+    async def work() -> None:
+        raise fault
+
+    repeat(work, Running(), 2.0)
+    assert caplog.messages == [told]
 
 
 def test_it_ends_when_it_is_told_to() -> None:

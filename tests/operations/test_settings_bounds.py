@@ -26,6 +26,7 @@ FILE = "conf/gateway.toml"
         ("processes = 1", "processes = 65"),
         ("max_bytes = 10485760", "max_bytes = 0"),
         ("max_bytes = 10485760", "max_bytes = 268435457"),
+        ("memory_bytes = 268435456", "memory_bytes = 1048575"),
         ("per_minute = 6000", "per_minute = 0"),
         ("in_flight = 64", "in_flight = -5"),
         ("linger_ms = 2", "linger_ms = -0.5"),
@@ -64,6 +65,15 @@ def test_what_is_out_of_bounds_is_refused_by_name(home: Path, rewrite: Rewrite, 
 def test_what_is_just_within_is_taken(home: Path, rewrite: Rewrite, old: str, new: str) -> None:
     rewrite(FILE, f"\n{old}", f"\n{new}")
     settings.load(home)
+
+
+def test_what_goes_into_no_file_fits_into_memory(home: Path, rewrite: Rewrite) -> None:
+    """Else an empty door would tell its sender to come again, for ever."""
+    rewrite(FILE, "\nmemory_bytes = 268435456", "\nmemory_bytes = 1048576")
+    settings.load(home)
+    rewrite(FILE, "\nlarge_bytes = 1048576", "\nlarge_bytes = 1048577")
+    with pytest.raises(settings.BadSettings, match=r"memory_bytes: 1048576 .* limits.large_bytes, 1048577"):
+        settings.load(home)
 
 
 def test_a_key_with_a_password_is_said_to_be_one(home: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
-from gateway.model import Answer, DecisionKind, Outcome, Partner, Role
-from gateway.storage import Ledger, Settlement
+from gateway.model import Answer, DecisionKind, Finding, Outcome, Partner, Place, Role
+from gateway.storage import Ledger, Settlement, reading
 
 from .making import BACKEND, LEASE, NOW, SECOND, recorded, settlement
 
@@ -46,6 +47,32 @@ def test_status_of_many_messages_comes_page_by_page(ledger: Ledger) -> None:
     last = ledger.status("VAN1", "a", 7, 3)
     assert last is not None
     assert (last.messages, last.next) == ((), 0)
+
+
+def test_a_page_is_short_where_there_is_much_to_be_told(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Findings are put into words on the thread that answers everybody: a page is bounded by them, too."""
+    told = tuple(Finding("MAP002", Place(segment=n, tag="FTX"), found="\u1ea1" * 10) for n in range(100))
+    one = settlement("a", messages=6)
+    messages = tuple(msgspec.structs.replace(m, findings=told) for m in one.verdict.messages)
+    verdict = msgspec.structs.replace(one.verdict, messages=messages)
+    ledger.settle([msgspec.structs.replace(one, verdict=verdict)])
+    each = len(msgspec.json.encode(told))
+    for octets, ordinals in (
+        (1, [[1], [2], [3], [4], [5], [6], [7]]),
+        (3 * each, [[1, 2, 3], [4, 5, 6], [7]]),
+        (7 * each, [[1, 2, 3, 4, 5, 6, 7]]),
+    ):
+        monkeypatch.setattr(reading, "FINDINGS_OCTETS", octets)
+        found, after = [], 0
+        while page := ledger.status("VAN1", "a", after, 1_000):
+            found.append([m.ordinal for m in page.messages])
+            assert all(m.findings == told for m in page.messages)
+            after = page.next
+            if not after:
+                break
+        assert found == ordinals
 
 
 @pytest.mark.parametrize(

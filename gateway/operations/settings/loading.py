@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway import syntax
-from gateway.operations.settings.sections import LAST_PORT, MOST_OCTETS, Edifact, Listen, Settings
+from gateway.operations.settings.sections import LAST_PORT, MOST_OCTETS, Bounds, Edifact, Listen, Settings
 
 
 class BadSettings(Exception):
@@ -30,7 +30,7 @@ def load(home: Path) -> Settings:
         ) from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path}: {error}") from error
-    fault = _fault(chosen.listen) or _beyond(chosen.edifact)
+    fault = _fault(chosen.listen) or _beyond(chosen.edifact) or _too_little(chosen.limits)
     if fault:
         raise BadSettings(f"{path}: {fault}")
     return chosen
@@ -81,3 +81,10 @@ def _beyond(edifact: Edifact) -> str:
         if isinstance(bound, int) and not 1 <= bound <= most:
             return f"edifact.{name}: {bound} is not within 1 to {most}"
     return ""
+
+
+def _too_little(limits: Bounds) -> str:
+    """A body that goes into no file must find room in memory, or its sender would be told to come again for ever."""
+    if limits.memory_bytes >= limits.large_bytes:
+        return ""
+    return f"limits.memory_bytes: {limits.memory_bytes} is less than limits.large_bytes, {limits.large_bytes}"

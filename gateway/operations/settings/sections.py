@@ -17,7 +17,7 @@ Doors = Annotated[int, msgspec.Meta(ge=1, le=64)]
 """At least one answers; more than there are cores only wait for each other."""
 MOST_OCTETS = 268_435_456
 Octets = Annotated[int, msgspec.Meta(ge=1, le=MOST_OCTETS)]
-"""No body is larger than all bodies together that a door holds in memory."""
+"""The highest bound for everybody's bodies; that of one partner may be higher."""
 Memory = Annotated[int, msgspec.Meta(ge=1_048_576, le=1 << 40)]
 Disk = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
