@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -57,9 +58,15 @@ static int spoilt(int fd)
 
 /* -- what is synchronised -------------------------------------------------------------------------- */
 
+/* A synchronisation takes to the disk what anybody wrote into the file, of this process or another, dead or alive: SQLite
+   rests on that, where one process copies pages from the log into the file and another synchronises it.  So what was
+   written is noted in a file of its own, *.dirty, whose lock is also that of *.durable. */
+
 #define FILES 64
+#define CUT -1 /* to so many octets */
+#define AT_ONCE 512
 struct range { off_t at, length; };
-static struct dirty { dev_t dev; ino_t ino; int cut; size_t count, room; struct range *ranges; } files[FILES];
+static struct list { dev_t dev; ino_t ino, own; int fd; } lists[FILES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int named(int fd, char *path, size_t room)
@@ -72,85 +79,90 @@ static int named(int fd, char *path, size_t room)
     return !strcmp(path + length - 3, ".db") || (length > 7 && !strcmp(path + length - 7, ".db-wal"));
 }
 
-static void wrote_range(struct dirty *file, off_t at, off_t length)
+/* The list of a file's ranges, locked; -1 where the file is none that is kept.  In `unlisted` it is let go. */
+static int listed(int fd)
 {
-    if (file->count == file->room) {
-        file->room = file->room * 2 + 64;
-        file->ranges = realloc(file->ranges, file->room * sizeof *file->ranges);
-        if (!file->ranges) abort();
+    static int next;
+    struct stat st, own;
+    char path[4096];
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) return -1;
+    pthread_mutex_lock(&lock);
+    struct list *list = NULL;
+    for (int n = 0; n < FILES && !list; n++)
+        if (lists[n].ino == st.st_ino && lists[n].dev == st.st_dev) list = &lists[n];
+    if (list && (fstat(list->fd, &own) || own.st_ino != list->own)) {
+        list->ino = 0; /* somebody closed it */
+        list = NULL;
+    } else if (list && !own.st_nlink) {
+        close(list->fd);
+        list->ino = 0;
+        list = NULL;
     }
-    file->ranges[file->count++] = (struct range){at, length};
+    if (!list && named(fd, path, sizeof path)) {
+        list = &lists[next++ % FILES];
+        if (list->ino) close(list->fd);
+        list->fd = open(strcat(path, ".dirty"), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (list->fd < 0 || fstat(list->fd, &own)) abort();
+        list->dev = st.st_dev;
+        list->ino = st.st_ino;
+        list->own = own.st_ino;
+    }
+    if (list && !flock(list->fd, LOCK_EX)) return list->fd;
+    pthread_mutex_unlock(&lock);
+    return -1;
 }
 
-static struct dirty *of(int fd)
+static void unlisted(int list)
 {
-    struct stat st;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) return NULL;
-    struct dirty *spare = NULL;
-    for (int n = 0; n < FILES; n++) {
-        if (files[n].ino == st.st_ino && files[n].dev == st.st_dev) return &files[n];
-        if (!files[n].ino && !spare) spare = &files[n];
-    }
-    char path[4096];
-    if (!spare || !named(fd, path, sizeof path)) return NULL;
-    spare->dev = st.st_dev;
-    spare->ino = st.st_ino;
-    /* What a process that was killed left in the cache reaches the disk with the first synchronisation of
-       whoever comes after it: to this process, all of the file is new. */
-    wrote_range(spare, 0, st.st_size);
-    return spare;
+    flock(list, LOCK_UN);
+    pthread_mutex_unlock(&lock);
 }
 
 static void wrote(int fd, off_t at, off_t length)
 {
     if (!durable) return;
-    int before = errno;
-    pthread_mutex_lock(&lock);
-    struct dirty *file = of(fd);
-    if (file) wrote_range(file, at, length);
-    pthread_mutex_unlock(&lock);
+    int before = errno, list = listed(fd);
+    struct range range = {at, length};
+    if (list >= 0) {
+        if (syscall(SYS_write, list, &range, sizeof range) != sizeof range) abort();
+        unlisted(list);
+    }
     errno = before;
 }
 
-static void cut(int fd)
+static void copied(int fd, int kept, struct range range)
 {
-    if (!durable) return;
-    pthread_mutex_lock(&lock);
-    struct dirty *file = of(fd);
-    if (file) { file->cut = 1; }
-    pthread_mutex_unlock(&lock);
+    char piece[65536];
+    REAL(ssize_t, "pwrite64", int, const void *, size_t, off_t);
+    for (off_t at = range.at, end = at + range.length; at < end;) {
+        size_t want = end - at < (off_t)sizeof piece ? (size_t)(end - at) : sizeof piece;
+        ssize_t got = pread(fd, piece, want, at);
+        if (got <= 0) return;
+        if (real(kept, piece, got, at) != got) abort();
+        at += got;
+    }
 }
 
 static void synchronised(int fd)
 {
     if (!durable || lies) return;
-    int before = errno;
-    char path[4096], piece[65536];
-    pthread_mutex_lock(&lock);
-    struct dirty *file = of(fd);
-    if (file && named(fd, path, sizeof path)) {
-        strcat(path, ".durable");
-        int kept = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int before = errno, list = listed(fd);
+    char path[4096];
+    struct range ranges[AT_ONCE];
+    ssize_t got;
+    if (list >= 0 && named(fd, path, sizeof path)) {
+        int kept = open(strcat(path, ".durable"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (kept < 0) abort();
-        /* Others may have written behind it since, and synchronised that. */
-        struct stat now;
-        if (file->cut && !fstat(fd, &now) && syscall(SYS_ftruncate, kept, now.st_size)) abort();
-        REAL(ssize_t, "pwrite64", int, const void *, size_t, off_t);
-        for (size_t n = 0; n < file->count; n++) {
-            off_t at = file->ranges[n].at, end = at + file->ranges[n].length;
-            while (at < end) {
-                size_t want = end - at < (off_t)sizeof piece ? (size_t)(end - at) : sizeof piece;
-                ssize_t got = pread(fd, piece, want, at);
-                if (got <= 0) break;
-                if (real(kept, piece, got, at) != got) abort();
-                at += got;
+        for (off_t at = 0; (got = pread(list, ranges, sizeof ranges, at)) > 0; at += got) {
+            for (size_t n = 0; n < got / sizeof *ranges; n++) {
+                if (ranges[n].at != CUT) copied(fd, kept, ranges[n]);
+                else if (syscall(SYS_ftruncate, kept, ranges[n].length)) abort();
             }
         }
+        if (syscall(SYS_ftruncate, list, 0)) abort();
         close(kept);
-        file->count = 0;
-        file->cut = 0;
     }
-    pthread_mutex_unlock(&lock);
+    if (list >= 0) unlisted(list);
     errno = before;
 }
 
@@ -196,7 +208,7 @@ int ftruncate64(int fd, off_t size)
     REAL(int, "ftruncate64", int, off_t);
     if (spoilt(fd)) return -1;
     int failed = real(fd, size);
-    if (!failed) cut(fd);
+    if (!failed) wrote(fd, CUT, size);
     return failed;
 }
 
@@ -227,6 +239,8 @@ int unlink(const char *path)
     if (durable && length > 7 && length < 4000 && !strcmp(path + length - 7, ".db-wal")) {
         char kept[4096];
         snprintf(kept, sizeof kept, "%s.durable", path);
+        real(kept);
+        snprintf(kept, sizeof kept, "%s.dirty", path);
         real(kept);
     }
     return real(path);

@@ -56,9 +56,8 @@ class Spoiler:
 def power_on(home: Path) -> None:
     """Begin to keep what is synchronised: what is on the disk by now is."""
     os.sync()
-    for path in home.glob("*.db*"):
-        if path.suffix != ".durable":
-            shutil.copyfile(path, f"{path}.durable")
+    for path in [*home.glob("*.db"), *home.glob("*.db-wal")]:
+        shutil.copyfile(path, f"{path}.durable")
 
 
 def power_cut(home: Path) -> None:
@@ -69,3 +68,5 @@ def power_cut(home: Path) -> None:
             shutil.copyfile(kept, path)
         else:
             path.unlink()
+    for path in home.glob("*.dirty"):
+        path.unlink()
