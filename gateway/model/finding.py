@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -59,6 +61,8 @@ class Meaning(msgspec.Struct, frozen=True):
 
     ``text``, ``text_vi``: one sentence, with ``{expected}`` and ``{found}`` where they belong.
     ``remedy``, ``remedy_vi``: what the sender can do.  ``contrl``: EDIFACT 0085 code, or "".
+    ``expected_vi``, ``found_vi``: what findings of this code say as expected and found in words of ours, not the
+    sender's, and how that is said in Vietnamese; ``{}`` stands for what differs: ``"at most {} ids" = "tối đa {} mã"``.
     """
 
     text: str
@@ -66,6 +70,8 @@ class Meaning(msgspec.Struct, frozen=True):
     remedy: str = ""
     remedy_vi: str = ""
     contrl: str = ""
+    expected_vi: Mapping[str, str] = {}
+    found_vi: Mapping[str, str] = {}
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -78,9 +84,11 @@ class Catalogue(msgspec.Struct, frozen=True):
         meaning = self.meanings.get(finding.code)
         if meaning is None:
             return finding.code
-        vi = language == "vi"
-        text, remedy = (meaning.text_vi, meaning.remedy_vi) if vi else (meaning.text, meaning.remedy)
-        text = text.replace("{expected}", finding.expected).replace("{found}", finding.found)
+        text, remedy, expected, found = meaning.text, meaning.remedy, finding.expected, finding.found
+        if language == "vi":
+            text, remedy = meaning.text_vi, meaning.remedy_vi
+            expected, found = worded(expected, meaning.expected_vi), worded(found, meaning.found_vi)
+        text = text.replace("{expected}", expected).replace("{found}", found)
         return f"{text} {remedy}".strip()
 
 
@@ -101,9 +109,41 @@ def load_catalogue(folder: Path) -> Catalogue:
                 meanings[code] = msgspec.convert(row, Meaning)
             except msgspec.ValidationError as error:
                 broken.append(f"{path.name}: {code}: {error}")
+                continue
+            words = (*meanings[code].expected_vi.items(), *meanings[code].found_vi.items())
+            wrong = [ours for ours, said in words if not _alike(ours, said)]
+            broken += [f"{path.name}: {code}: {ours}: not as many {{}} in both languages" for ours in wrong]
     if broken:
         raise ValueError("; ".join(broken))
     return Catalogue(meanings)
+
+
+def worded(text: str, words: Mapping[str, str]) -> str:
+    """A text in another language, as far as ``words`` has it: whole, or by the first pattern with ``{}`` that it
+    fits, what stood for a ``{}`` in its turn.  What ``words`` does not have stays as it is."""
+    if text in words:
+        return words[text]
+    for pattern, said in words.items():
+        if HOLE in pattern and (fitting := _fitting(pattern).fullmatch(text)):
+            return said.format(*(worded(part, words) for part in fitting.groups()))
+    return text
+
+
+HOLE = "{}"
+
+
+@cache
+def _fitting(pattern: str) -> re.Pattern[str]:
+    return re.compile("(.+)".join(map(re.escape, pattern.split(HOLE))), re.DOTALL)
+
+
+def _alike(pattern: str, said: str) -> bool:
+    """Whether two wordings have as many holes, and something around them."""
+    try:
+        filled = said.format(*[""] * pattern.count(HOLE))
+    except (IndexError, KeyError, ValueError):
+        return False
+    return bool(filled) and said.count(HOLE) == pattern.count(HOLE) and pattern != HOLE
 
 
 def worst(findings: Iterable[Finding]) -> bool:

@@ -41,10 +41,11 @@ def unproven(
 
 
 def shown(credential: Credential) -> str:
-    """The head of a credential's fingerprint and its days: ``1f2e3d4c5b6a7988 (2026-01-01 to 2027-01-01)``."""
+    """The head of a credential's fingerprint and its days, where it has any, in no language:
+    ``1f2e3d4c5b6a7988 (2026-01-01 00:00Z .. 2027-01-01 00:00Z)``."""
     since = f"{credential.active_from:%Y-%m-%d %H:%M}Z" if credential.active_from else ""
     until = f"{credential.ends_at:%Y-%m-%d %H:%M}Z" if credential.ends_at else ""
-    window = f" ({since or 'at once'} to {until or 'its end'})" if since or until else ""
+    window = f" ({f'{since} .. {until}'.strip()})" if since or until else ""
     return credential.fingerprint[:HEAD] + window
 
 

@@ -172,7 +172,7 @@ def _wanted(facet: object) -> str:
     if isinstance(facet, facets.XsdEnumerationFacets):
         return _short(", ".join(str(v) for v in facet.enumeration), 4 * MAX_SHOWN)
     if isinstance(facet, facets.XsdPatternFacets):
-        return _short(" or ".join(_form(facet, n) for n in range(len(facet.regexps))), 4 * MAX_SHOWN)
+        return _short(" | ".join(_form(facet, n) for n in range(len(facet.regexps))), 4 * MAX_SHOWN)
     names: dict[type, str] = {
         facets.XsdMaxLengthFacet: "at most {} characters",
         facets.XsdMinLengthFacet: "at least {} characters",

@@ -34,7 +34,7 @@ def number(query: dict[str, str], name: str, default: int, most: int, least: int
     text = query.get(name, str(default))
     if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
-    raise Unanswerable(400, Finding("API4001", Place(part=f"query {name}"), f"{least} to {most}", text[:40]))
+    raise Unanswerable(400, Finding("API4001", Place(part=f"query {name}"), f"{least}..{most}", text[:40]))
 
 
 def after(query: dict[str, str]) -> str:
