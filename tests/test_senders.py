@@ -80,7 +80,7 @@ def test_refusals_say_which_certificate_was_expected_and_until_when() -> None:
     tls = credential("tls", uses=(Use.TLS,))
     partner = with_(now_, soon, gone, tls)
     head = now_.fingerprint[:16]
-    window = f"{head} ({NOW - DAY:%Y-%m-%d %H:%M}Z to {NOW + 9 * DAY:%Y-%m-%d %H:%M}Z)"
+    window = f"{head} ({NOW - DAY:%Y-%m-%d %H:%M}Z .. {NOW + 9 * DAY:%Y-%m-%d %H:%M}Z)"
     for name, code in (("soon", "PAR101"), ("gone", "PAR102"), ("t", "PAR103")):
         ((found, expected, shown),) = refusal(partner, verified(signer(name)))
         assert (found, window in expected) == (code, True)
