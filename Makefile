@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .demo/home
-SOURCES := setup.cfg setup.py pyproject.toml conf/constraints.txt $(wildcard gateway/*/_plain.c gateway/*/*/_plain.c)
+SOURCES := setup.cfg setup.py pyproject.toml conf/constraints.txt $(wildcard gateway/*/_*.[ch] gateway/*/*/_*.[ch])
 
 .PHONY: demo run test drills bench bench-edifact chaos lint clean
 

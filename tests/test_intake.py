@@ -122,6 +122,11 @@ def test_who_is_pushed_to_is_pushed_its_rejections_too(desk: Desk, world: World,
     desk.submit(submission)
     due = ledger.claim_due(f"push:{CARRIER.id}", "me", NOW, timedelta(seconds=9), 9)
     assert [(d.id, d.payload) for d in due] == [(f"{submission.id}.2.x.p", f"{submission.id}.2.x")]
+    told = ledger.mailbox(CARRIER.id, "", 9)
+    assert [e.kind for e in told] == ["rejected"], (
+        "the receipt answered; nobody would take it out of this mailbox"
+    )
+    assert len(ledger.mailbox(CARRIER.id, "", 9, include_acknowledged=True)) == 2
 
 
 # -- the same again ----------------------------------------------------------------------------------

@@ -232,13 +232,14 @@ empty database is made at the newest version at once."""
 
 
 class SchemaTooNew(Exception):
-    """The database was written by a later release of this office."""
+    """The database is of a release of this office after the next one."""
 
 
 def migrate(connection: sa.Connection, now: datetime, steps: tuple[Step, ...] = STEPS) -> None:
     """Bring the database to the newest schema version, in the caller's transaction.
 
-    Raises SchemaTooNew where the database is ahead of this release.
+    The next schema is left as it is: it is made so that this release can go on with it, while nodes are replaced one
+    by one.  Raises SchemaTooNew for one after that.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
@@ -250,8 +251,8 @@ def migrate(connection: sa.Connection, now: datetime, steps: tuple[Step, ...] = 
         metadata.create_all(connection, tables=tables, checkfirst=False)
         connection.execute(counter.insert().values(name=TURN, value=0))
         connection.execute(schema.insert().values(version=newest, at=now))
-    elif current > newest:
-        raise SchemaTooNew(f"schema version {current}; this release knows {newest}")
+    elif current > newest + 1:
+        raise SchemaTooNew(f"schema version {current}; this release knows {newest} and the next one")
     else:
         for number, step in enumerate(steps[current - 1 :], start=current + 1):
             step(connection)

@@ -60,7 +60,8 @@ class Attested(msgspec.Struct, frozen=True, omit_defaults=True):
     ``record``: of the thing's record (`records`); ``body``: of its octets.  ``messages``: of a
     submission's message records by ordinal.  ``sent``: of outgoing records by outgoing id.  ``due``:
     destination and payload by delivery id.  ``events``: of timeline lines.  ``ids``: deliveries,
-    outgoings or decisions that something befell.  ``mandates``: ids of those that a verdict rests on.  ``proof`` and
+    outgoings or decisions that something befell; of a submission that was received its receipt, where that
+    waits nowhere.  ``mandates``: ids of those that a verdict rests on.  ``proof`` and
     ``carrier_proof``: exhibits of the signer's and the carrier's proof.  ``note``: words of ours.
     ``text``: a partner or mandate as registered, in JSON.
     """

@@ -43,8 +43,8 @@ def settlement(
     """All that one submission brings about, to be committed together.
 
     ``pushed``: who filed gets its messages pushed; the receipt only where the submission was ``held`` (for what), else
-    it is the answer to the submission itself.  ``publish``: the broker that accepted declarations go to as
-    well, "" for none.
+    it is the answer to the submission itself, and waits nowhere: nobody would take it out of that mailbox.
+    ``publish``: the broker that accepted declarations go to as well, "" for none.
     """
     verdict = worked.verdict
     several = _made_anew if worked.owner else _made_once
@@ -73,6 +73,7 @@ def settlement(
         staged=worked.staged,
         owner=worked.owner,
         pushed=pushed,
+        receipt_waits=not pushed or bool(held),
     )
 
 

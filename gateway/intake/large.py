@@ -36,9 +36,9 @@ log = logging.getLogger("gateway.intake.large")
 
 ANSWER_SECONDS = 30.0
 """From its last octet until its sender is told that it is kept: half of what a door lets anybody wait."""
-LEASE = timedelta(seconds=6)
+LEASE = timedelta(seconds=4)
 RENEW_SECONDS = 1.0
-"""Five renewals may fail or come late before another process takes it over."""
+"""Three renewals may fail or come late before another process takes it over."""
 ASK_AGAIN = timedelta(seconds=60)
 """How soon it is proven anew where nobody could tell whether a certificate was revoked."""
 ASIDE_AGAIN = timedelta(minutes=10)

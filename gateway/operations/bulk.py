@@ -24,8 +24,8 @@ FOLDER = "spool"
 """In the home."""
 GIVES_WAY = 10
 """Of a worker's priority: small messages go before."""
-LOOK_SECONDS = 2.0
-"""How soon one is taken over that nobody works on any more."""
+LOOK_SECONDS = 1.0
+"""How soon one is taken over that nobody works on any more: within 5 s of its owner's end, its lease included."""
 SWEEP_SECONDS = 600.0
 LONG_SWEPT = timedelta(days=40)
 """What is older was swept: by then what was held has been settled, or refused."""

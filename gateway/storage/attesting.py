@@ -129,9 +129,11 @@ def attested(settlement: Settlement, messages: Iterable[Sequence[Any]]) -> Attes
 
 
 def received(page: Page, settlement: Settlement, columns: Sequence[Any], of: Attested) -> None:
-    """A submission; ``columns``: its row, ``of``: as it is attested but for that and its proofs."""
+    """A submission; ``columns``: its row, ``of``: as it is attested but for that and its proofs.  A receipt that waits
+    nowhere was taken with this."""
     whole = msgspec.structs.replace(
         of,
+        ids=() if settlement.receipt_waits else (settlement.receipt.id,),
         record=digest(submission_record(columns)),
         proof=page.kept(settlement.verdict.proof),
         carrier_proof=page.kept(settlement.verdict.carrier_proof),

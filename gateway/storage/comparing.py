@@ -230,6 +230,7 @@ class _Fate:
 
     def __init__(self, told: Sequence[Entry]) -> None:
         self._kinds = {e.kind for e in told}
+        self._archived = _archived(told)
         self._befell: dict[str, set[str]] = {}
         self._carriers: dict[str, set[str]] = {}
         for entry in told:
@@ -240,10 +241,10 @@ class _Fate:
 
     def taken(self, outgoing: str, waits: bool) -> Iterator[str]:
         """What is wrong with an outgoing's waiting to be acknowledged, or not."""
-        taken = entries.ACKNOWLEDGED in self._of(outgoing)
+        taken = not self._of(outgoing).isdisjoint((entries.ACKNOWLEDGED, entries.RECEIVED))
         taken |= any(entries.DELIVERED in self._of(one) for one in self._carriers.get(outgoing, ()))
         again = entries.RESENT in self._kinds
-        if not waits and not taken:
+        if not waits and not taken and not self._archived:
             yield f"outgoing {outgoing} is acknowledged, and no entry says so"
         if waits and taken and not again:
             yield f"outgoing {outgoing} was acknowledged, and stands as if it were not"

@@ -89,13 +89,14 @@ def delivery(connection: Connection, identity: str) -> Past | None:
 
 
 def taken_at(connection: Connection, outgoings: Sequence[str]) -> dict[str, datetime]:
-    """When messages to partners were last acknowledged, or taken by their receivers, by outgoing id."""
+    """When messages to partners were last acknowledged, or taken by their receivers, by outgoing id; a receipt that
+    answered a submission and waits nowhere: when that was received."""
     found: dict[str, datetime] = {}
     if not outgoings:
         return found
     entries_ = told(connection, {submission_of(one) for one in outgoings})
     carriers = {i: where.rpartition(" ")[2] for e in entries_ for i, where in e.of.due.items()}
     for entry in entries_:
-        if entry.kind in (entries.ACKNOWLEDGED, entries.DELIVERED):
+        if entry.kind in (entries.ACKNOWLEDGED, entries.DELIVERED, entries.RECEIVED):
             found |= {carriers.get(identity, identity): entry.at for identity in entry.of.ids}
     return {one: found[one] for one in outgoings if one in found}

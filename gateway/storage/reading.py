@@ -230,14 +230,12 @@ def counts(connection: Connection) -> Counts:
         ).all()
         for state in (tables.DUE, tables.DEAD)
     }
-    waiting = connection.scalar(select(func.count()).select_from(tables.waiting))
     refusals = connection.execute(select(tables.refusal.c.code, func.count()).group_by(tables.refusal.c.code))
     return Counts(
         due={row[0]: row[1] for row in by_state[tables.DUE]},
         dead={row[0]: row[1] for row in by_state[tables.DEAD]},
         oldest_due_at={row[0]: moment(row[2]) for row in by_state[tables.DUE]},
         first={row[0]: row[3] for row in by_state[tables.DUE]},
-        unacknowledged=waiting or 0,
         refusals={row[0]: row[1] for row in refusals},
     )
 

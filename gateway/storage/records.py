@@ -31,7 +31,7 @@ class Settlement(msgspec.Struct, frozen=True):
     ``register``: the version of the register that it was judged by; None where no ledger holds that.
     ``staged``: the digests (hex SHA-256) of declarations that are in slices already, by ordinal; its octets are
     there too.  ``owner``: who put them there: where another one works on it since, it is Stale.
-    ``pushed``: who filed gets his messages pushed.
+    ``pushed``: who filed gets his messages pushed.  ``receipt_waits``: the receipt is put into the mailbox, too.
     """
 
     submission: Submission
@@ -46,6 +46,7 @@ class Settlement(msgspec.Struct, frozen=True):
     staged: Mapping[int, str] = {}
     owner: str = ""
     pushed: bool = False
+    receipt_waits: bool = True
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -167,15 +168,13 @@ class Counts(msgspec.Struct, frozen=True):
     """What waits now.
 
     ``due``, ``dead``: deliveries by destination; ``oldest_due_at``: the earliest that is still due, by
-    destination, and ``first``: the place of the one that came first; ``unacknowledged``: entries in all
-    mailboxes; ``refusals``: by code, of those kept.
+    destination, and ``first``: the place of the one that came first; ``refusals``: by code, of those kept.
     """
 
     due: Mapping[str, int]
     dead: Mapping[str, int]
     oldest_due_at: Mapping[str, datetime]
     first: Mapping[str, int]
-    unacknowledged: int
     refusals: Mapping[str, int]
 
 

@@ -277,8 +277,13 @@ def _whose(row: Row) -> str:
 
 
 def _leaving(connection: Connection, ids: Sequence[str]) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Which rows of which tables leave; the receipt stays, as it answers who sends the same again."""
+    """Which rows of which tables leave; the receipt stays, as it answers who sends the same again; it waits no more."""
     yield from ((table, table.c.submission.in_(ids)) for table in CUT)
     yield tables.delivery, or_(*((_d.id >= i) & (_d.id < f"{i}{AFTER_POINT}") for i in ids))
     answers = select(_o.partner, _o.position).where(_o.submission.in_(ids))
-    yield tables.waiting, tuple_(_w.partner, _w.position).in_(answers)
+    receipts = select(_s.filer, _s.position).where(_s.id.in_(ids))
+    waiting = tuple_(_w.partner, _w.position)
+    # Each finds its index by its own form only.
+    either = waiting.in_(answers) | waiting.in_(receipts)
+    alone = connection.dialect.name == "sqlite"
+    yield tables.waiting, either if alone else waiting.in_(answers.union_all(receipts))

@@ -172,7 +172,8 @@ def _insert_parts(connection: Connection, ready: Sequence[Ready], page: Page) ->
         _messages.insert(connection, lot)
     for one, row in zip(ready, rows, strict=True):
         attesting.received(page, one.settlement, row, one.attested)
-    wait(connection, [(s.receipt.partner, n, s.receipt.id) for s, n in zip(fresh, positions, strict=True)])
+    placed = zip(fresh, positions, strict=True)
+    wait(connection, [(s.receipt.partner, n, s.receipt.id) for s, n in placed if s.receipt_waits])
     insert_outgoings(connection, (o for s in fresh for o in s.answers))
     _insert_due(connection, (row for one in ready for row in lanes.placed(connection, one)))
     for settlement in fresh:

@@ -130,7 +130,12 @@ def _status() -> Json:
 def _mailbox() -> Json:
     item = get("listMailbox", "Messages waiting", json_of("Mailbox"), 400)
     item["get"]["parameters"] = [
-        field("after", {"type": "string", "default": ""}, "Entries behind this id."),
+        field(
+            "after",
+            {"type": "string", "default": ""},
+            "Entries behind this id, to page through one listing. No bookmark between listings: an entry may appear "
+            "before one that was listed already. Acknowledge, and begin without it.",
+        ),
         field("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "At most."),
         field("acknowledged", {"type": "boolean", "default": False}, "Those acknowledged too."),
     ]

@@ -268,6 +268,15 @@ def test_steps_run_once_and_in_order(partners: Partners) -> None:
         Clearance.open(partners.url, CONF)
 
 
+def test_the_next_schema_is_gone_on_with_while_nodes_are_replaced(partners: Partners) -> None:
+    books = partners.clearance.books
+    with books.engine.begin() as connection:
+        tables.migrate(connection, NOW, (lambda _: None,))
+    Clearance.open(partners.url, CONF).close()
+    with books.engine.connect() as connection:
+        assert connection.scalars(sa.select(tables.schema.c.version)).all() == [1, 2]
+
+
 def test_an_empty_database_starts_at_the_newest_version() -> None:
     engine = engine_of("sqlite://")
     with engine.begin() as connection:

@@ -123,7 +123,7 @@ def test_acknowledged_entries_leave_the_mailbox_and_can_be_read_again(ledger: Le
     entries = ledger.mailbox("VAN1", "", 9, include_acknowledged=True)
     assert [(e.id, e.acknowledged_at) for e in entries] == [("a.r", NOW), ("b.r", None)]
     assert ledger.fetch("VAN1", "a.r") is not None
-    assert ledger.counts().unacknowledged == 2
+    assert [e.id for e in ledger.mailbox("VAN2", "", 9)] == ["c.r"]
 
 
 def test_a_mailbox_is_its_partners_own(ledger: Ledger) -> None:
@@ -217,7 +217,6 @@ def test_counts_tell_what_waits(ledger: Ledger) -> None:
     assert counts.due == {BACKEND: 2, "push:VAN1": 1}
     assert counts.dead == {BACKEND: 1}
     assert counts.oldest_due_at[BACKEND] == NOW
-    assert counts.unacknowledged == 3
 
 
 def test_a_message_that_was_spoilt_hides_no_other(ledger: Ledger) -> None:

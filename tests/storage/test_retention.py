@@ -193,3 +193,16 @@ def test_what_is_old_is_looked_for_where_it_may_be(postgres_url: str) -> None:
         assert ledger.restore([one], list) == [one]
     finally:
         ledger.close()
+
+
+def test_a_receipt_that_nobody_took_waits_until_its_submission_leaves(ledger: Ledger) -> None:
+    """So a mailbox that nobody reads is bounded; it waits again where it comes back."""
+    one = an_id()
+    live(ledger, one)
+    rows = dump(ledger, [one])
+    assert [e.id for e in ledger.mailbox("VAN1", "", 10)] == [f"{one}.r"]
+    ledger.remove([one], outline(rows), *NAMED)
+    assert ledger.mailbox("VAN1", "", 10) == []
+    assert ledger.fetch("VAN1", f"{one}.r") is not None
+    ledger.restore([one], lambda: rows)
+    assert [e.id for e in ledger.mailbox("VAN1", "", 10)] == [f"{one}.r"]
