@@ -124,6 +124,11 @@ class Desk:
             raise self._over(line)
         return Acted(identity, "due")
 
+    def resend(self, outgoing: str, actor: Actor, why: str) -> Acted | None:
+        """Offer a message to its partner once more, whatever became of it: in the mailbox, and by push."""
+        known = self._ledger.resend(outgoing, self._now(), _note(actor, why))
+        return Acted(outgoing, "offered") if known else None
+
     def skip(self, identity: str, actor: Actor, why: str) -> Acted | None:
         """Give it up for good; who filed what is not handed over is told."""
         line = self._ledger.line(identity)

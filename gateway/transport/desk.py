@@ -118,8 +118,8 @@ class HandedOver(msgspec.Struct, frozen=True):
 
 
 class Acted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an act came to: the delivery's or destination's state now.  ``changes``: in what a correction
-    differs from the original; empty where rereading gave the same."""
+    """What an act came to: the state now of a delivery or destination, ``offered`` of a message to a partner.
+    ``changes``: in what a correction differs from the original; empty where rereading gave the same."""
 
     id: str
     state: str
@@ -189,6 +189,8 @@ class Desk(Protocol):
     def handover(self, identity: str, actor: Actor) -> HandedOver | None: ...
 
     def again(self, identity: str, actor: Actor, asked: Again) -> Acted | None: ...
+
+    def resend(self, outgoing: str, actor: Actor, why: str) -> Acted | None: ...
 
     def skip(self, identity: str, actor: Actor, why: str) -> Acted | None: ...
 

@@ -35,6 +35,9 @@ def operator_paths() -> Json:
         f"{delivery}/{{id}}/edit": _act(
             "editDelivery", "Hand over a corrected declaration, or push to another address", "Editing"
         ),
+        "/v1/outgoing/{id}/resend": _act(
+            "resendMessage", "Offer a message to its partner once more, in the mailbox and by push", "Reason"
+        ),
         "/v1/dead-letters": get(
             "listDeadLetters", "What was given up, by destination and reason", _all("DeadLetters"), 403
         ),

@@ -31,6 +31,7 @@ class Operators:
             "getHandover": self._handover,
             "sendAgain": self._again,
             "skipDelivery": self._skip,
+            "resendMessage": self._resend,
             "editDelivery": self._edit,
             "listDestinations": self._destinations,
             "pauseDestination": self._pause,
@@ -59,6 +60,10 @@ class Operators:
     async def _again(self, call: Call) -> Reply:
         asked = _read(call, Again)
         return await self._there(call, lambda desk: desk.again(call.argument, _actor(call), asked))
+
+    async def _resend(self, call: Call) -> Reply:
+        why = _read(call, Reason).reason
+        return await self._there(call, lambda desk: desk.resend(call.argument, _actor(call), why))
 
     async def _skip(self, call: Call) -> Reply:
         why = _read(call, Reason).reason

@@ -56,6 +56,7 @@ OPERATORS = (
     Operation("getHandover", "GET", f"{DELIVERY}/{{id}}/declaration", roles=(Role.OFFICER,)),
     Operation("sendAgain", "POST", f"{DELIVERY}/{{id}}/again", body=Body.ACT, roles=MAY_LOOK),
     Operation("skipDelivery", "POST", f"{DELIVERY}/{{id}}/skip", body=Body.ACT, roles=MAY_LOOK),
+    Operation("resendMessage", "POST", "/v1/outgoing/{id}/resend", body=Body.ACT, roles=MAY_LOOK),
     Operation("editDelivery", "POST", f"{DELIVERY}/{{id}}/edit", body=Body.ACT, roles=MAY_LOOK),
     Operation("listDeadLetters", "GET", "/v1/dead-letters", roles=MAY_LOOK),
     Operation("listDestinations", "GET", DESTINATION, roles=MAY_LOOK),

@@ -137,6 +137,22 @@ def test_a_day_at_the_desk(desk: Desk) -> None:
     assert clean(desk.ledger) == []
 
 
+def test_a_message_is_offered_to_its_partner_again(desk: Desk) -> None:
+    assert desk.ledger.acknowledge("VAN1", ["a.r", "b.r"]) == 2
+    assert desk.told("mai", "POST", "/v1/outgoing/a.r/resend", {"reason": ""}) == {
+        "id": "a.r",
+        "state": "offered",
+    }
+    assert "a.r" in [e.id for e in desk.ledger.mailbox("VAN1", "", 9)]
+    assert "b.r" not in [e.id for e in desk.ledger.mailbox("VAN1", "", 9)]
+    for who, path, status in (
+        ("van", "/v1/outgoing/a.r/resend", 403),
+        ("an", "/v1/outgoing/nothing/resend", 404),
+    ):
+        assert problem(desk.ask(who, "POST", path, WHY))["status"] == status
+    assert clean(desk.ledger) == []
+
+
 def test_who_may_not_is_told_which_role_may(desk: Desk) -> None:
     for who, method, path, body in (
         ("van", "GET", "/v1/deliveries", None),

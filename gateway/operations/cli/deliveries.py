@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import click
 import msgspec
 
 from gateway.model import Declaration
-from gateway.operations.cli.books import ledger
 from gateway.operations.cli.delivery_words import changed, delivery_lines, destination_line, whole, works
 from gateway.operations.cli.deskroom import accounted, actor, desk_of, there
 from gateway.operations.cli.say import Trouble, as_json, emit
@@ -213,9 +211,8 @@ def resend(context: click.Context, outgoing: str, officer: str, reason: str, in_
     \b
     cvan --home HOME deliveries resend 01m9x4t2s1aaaaaaaaaaaaaaaa --reason "they lost it"
     """
-    note = f"{officer}: {reason}" if reason else officer
-    with ledger(context) as books:
-        if not books.resend(outgoing, datetime.now(UTC), note):
+    with desk_of(context) as (desk, _):
+        if desk.resend(outgoing, actor(officer), reason) is None:
             raise Trouble(f"no message {outgoing} was ever made for a partner")
     emit(in_json, {"id": outgoing, "offered": True}, [f"{outgoing}: offered again"])
 
