@@ -136,7 +136,11 @@ class PushCourier(Courier):
         self._leases.let_go(delivery)
         if isinstance(result, Failure):
             # Not the partner's fault; the delivery is tried again when its lease has run out.
-            log.error("push not settled: %s", result.getErrorMessage(), extra={"partner": partner})
+            log.error(
+                "push not settled: %s",
+                result.getErrorMessage(),
+                extra={"delivery": delivery, "partner": partner},
+            )
         self._sends.discard(send)
         self._under_way[partner] -= 1
         self.poke()
@@ -147,7 +151,7 @@ class PushCourier(Courier):
         except Undeliverable as failure:
             await self._failed(delivery, failure)
         except Exception as error:  # noqa: BLE001 - counted as any failure, or it is tried at each lease's end
-            log.exception("push failed", extra={"delivery": delivery.id})
+            log.exception("push failed", extra={"delivery": delivery.id, "partner": partner.id})
             await self._put_off(delivery, Undeliverable(type(error).__name__))
         else:
             await self._breakers.worked(delivery.destination)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from gateway import handbook as handbooks
 from gateway.intake import Numbers, Settled, Settling, Worked, work
 from gateway.model import Finding, Submission
-from gateway.operations import settings
+from gateway.operations import logs, settings
 from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.cores import keep_to
 from gateway.operations.revoking import newest
@@ -92,6 +92,7 @@ class Bench:
 def begin(begun: Any, home: Path, chosen: settings.Settings, nice: int, run_on: frozenset[int]) -> None:
     """Be one.  ``begun``: as of Bench; ``nice``: how much it gives way to other processes; ``run_on``: as of
     Workshop."""
+    logs.begin()
     keep_to(run_on)
     writer = ThreadPoolExecutor(1, "ledger-writer")
     writer.submit(int).result()  # the thread is there now, and keeps the priority that it began with

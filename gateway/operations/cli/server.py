@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from adapters.clearance import ConfigBroken, SchemaTooNew
 from gateway import transport
 from gateway.adapter import BackendUnavailable
 from gateway.operations import home as homes
+from gateway.operations import logs
 from gateway.operations.cli.say import Trouble, as_json, complaint, emit, need_home
 from gateway.storage import LedgerError
 
@@ -68,13 +68,7 @@ def run(context: click.Context, door: int | None, verbose: bool) -> None:
     cvan --home /var/lib/cvan run
     """
     home = need_home(context)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("cvan.access").setLevel(logging.INFO if verbose else logging.WARNING)
+    logs.begin(access=verbose)
     # Imported here: choosing a reactor is for the process that serves.
     from twisted.internet import reactor
 
