@@ -15,7 +15,7 @@ from gateway.delivery.apart import each_readable
 from gateway.delivery.courier import log
 from gateway.handbook import Handbook
 from gateway.model import Channel, Decision, DecisionKind, Delivery, Event, Outgoing
-from gateway.storage import Addressed, GroupCommit, Recorded, answer_id, decision_due
+from gateway.storage import Addressed, GroupCommit, Recorded, answer_id, decision_due, lane_of
 
 NOT_HANDED_OVER = "The gateway did not hand this message over to customs: {why}"
 NOT_HANDED_OVER_VI = "Cổng không chuyển thông điệp này đến hải quan: {why}"
@@ -152,8 +152,19 @@ class Saying:
         events = (Event(decision.message, decision.at, decision.kind.value, decision.registration),)
         partner = handbook.register.partners.get(to.route.partner)
         pushed = partner is not None and partner.channel is Channel.PUSH
-        push = Delivery(f"{outgoing.id}.p", f"push:{outgoing.partner}", outgoing.id, now) if pushed else None
-        return Recorded(decision=decision, outgoing=outgoing, delivery=push, events=events)
+        push = Delivery(
+            f"{outgoing.id}.p", f"push:{outgoing.partner}", outgoing.id, now, lane=_lane(decision, to)
+        )
+        return Recorded(
+            decision=decision, outgoing=outgoing, delivery=push if pushed else None, events=events
+        )
+
+
+def _lane(decision: Decision, to: Addressed) -> str:
+    """One lane for all that customs decides about a declaration: by its number where it has one, else by the reference
+    that it was filed under."""
+    number = decision.registration or to.registration
+    return lane_of(to.route.principal, number or to.lrn or decision.message)
 
 
 def not_handed_over(delivery: Delivery, why: str, now: datetime) -> Decision:

@@ -26,6 +26,7 @@ from gateway.storage.claiming import MAX_ERROR, arrival, delivery_of, free, is_d
 from gateway.storage.codec import message_id, micros, moment, submission_of, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
+from gateway.storage.lanes import holds
 from gateway.storage.settling import insert_deliveries, insert_events
 from gateway.storage.slices import Reader
 
@@ -154,7 +155,7 @@ def ahead(connection: Connection, delivery: Delivery) -> str:
     """The delivery that is the first of its lane to have not arrived, "" where it is this one or has no lane."""
     if not delivery.lane:
         return ""
-    mine = (_d.lane == delivery.lane, _d.destination == delivery.destination, text("lane != ''"))
+    mine = (_d.lane == delivery.lane, _d.destination == delivery.destination, text("lane != ''"), holds(_d))
     of = select(_d.id).where(*mine)
     first = connection.scalar(of.order_by(_d.position).limit(1))
     return "" if first is None or first == delivery.id else first

@@ -1,4 +1,5 @@
-"""Lanes: what is filed about one declaration is in one, and only the first of what waits there may be claimed.
+"""Lanes: what is filed about one declaration is in one, what a partner hears of it in another, and only the first of
+what waits there may be claimed.
 
 A queue may begin with ten thousand deliveries of one lane: they are not looked at one by one.
 """
@@ -9,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text
 
 from gateway.storage import tables
 from gateway.storage.codec import message_key
+from gateway.storage.publishing import PUSH
 from gateway.storage.ready import LANE, PAYLOAD, Ready, in_lane
 from gateway.storage.rows import Row
 
@@ -72,8 +74,11 @@ def first(
     without ``lock``, as they were.
 
     Nothing of their lane that came before is still to arrive.  What was given up holds it until somebody decides,
-    or it could arrive after what follows it.  They are looked for a window at a time.  A lane that fills much of
-    one has its first there or before it: the rest of it waits, and is passed over without a look at each.
+    or it could arrive after what follows it; but a push holds up nobody once it was given up: what it carried waits in
+    the mailbox, and what customs decided since must not.
+
+    They are looked for a window at a time.  A lane that fills much of one has its first there or before it: the rest
+    of it waits, and is passed over without a look at each.
     """
     found: list[Any] = []
     long: set[str] = set()
@@ -96,6 +101,12 @@ def first(
     return found
 
 
+def holds(delivery: Any) -> ColumnElement[bool]:
+    """That a delivery which has not arrived holds up what follows it in its lane; its columns."""
+    pushed = func.substr(delivery.destination, 1, len(PUSH)) == PUSH
+    return or_(delivery.state == tables.DUE, ~pushed)
+
+
 def locked(
     connection: Connection, rows: Sequence[Any], ready: Sequence[ColumnElement[bool]]
 ) -> Sequence[Any]:
@@ -115,6 +126,7 @@ def _with_heads(window: Select[Any]) -> Select[Any]:
             _first.c.lane == of.c.lane,
             _first.c.destination == of.c.destination,
             text("head.lane != ''"),  # as the index of lanes says it
+            holds(_first.c),
         )
         .order_by(_first.c.position)
         .limit(1)

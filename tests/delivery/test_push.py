@@ -40,7 +40,7 @@ class Round:
             "me",
         )
 
-    def message(self, partner: Partner = TRADER, attempts: int = 0) -> str:
+    def message(self, partner: Partner = TRADER, attempts: int = 0, lane: str = "") -> str:
         """A message to a partner, its push due; the outgoing's id."""
         self._count += 1
         filed, number = self._file(partner), f"d{self._count}"
@@ -49,7 +49,7 @@ class Round:
         outgoing = Outgoing(
             f"{about}.{number}.d", partner.id, "green", about, "LRN", "application/xml", b"<a/>", NOW
         )
-        push = Delivery(f"{outgoing.id}.p", f"push:{partner.id}", outgoing.id, NOW, attempts)
+        push = Delivery(f"{outgoing.id}.p", f"push:{partner.id}", outgoing.id, NOW, attempts, lane=lane)
         self._commits.ledger.record([Recorded(taken, outgoing, push, (Event(about, NOW, "green"),))])
         return outgoing.id
 
@@ -110,6 +110,39 @@ def test_the_receiver_s_own_wish_when_to_come_back_is_kept(
     reactor.advance(2)
     round_.go()
     assert len(postman.sent) == 2
+
+
+def test_what_is_told_of_one_declaration_arrives_in_order(
+    round_: Round, postman: Postman, reactor: StillReactor
+) -> None:
+    first, second = round_.message(lane="A"), round_.message(lane="A")
+    other = round_.message(lane="B")
+    postman.refusing[TRADER.id] = away()
+    round_.go()
+    round_.go()
+    assert sorted(postman.to(TRADER.id)) == sorted([first, other])
+    del postman.refusing[TRADER.id]
+    reactor.advance(2.0)
+    while round_.go():
+        pass
+    told = postman.to(TRADER.id)[2:]
+    assert sorted(told) == sorted([first, second, other])
+    assert told.index(first) < told.index(second)
+    assert round_.due(TRADER) == 0
+
+
+def test_what_was_given_up_holds_up_nothing_that_was_decided_since(
+    round_: Round, postman: Postman, commits: InlineCommits
+) -> None:
+    first, second = round_.message(lane="A"), round_.message(lane="A")
+    postman.refusing[TRADER.id] = never()
+    round_.go()
+    del postman.refusing[TRADER.id]
+    assert commits.ledger.ahead(commits.ledger.due("push:", 9)[0]) == ""
+    while round_.go():
+        pass
+    assert postman.to(TRADER.id) == [first, second]
+    assert len(commits.ledger.dead_letters("push:", 9)) == 1
 
 
 def test_an_address_that_says_never_is_not_asked_again(
