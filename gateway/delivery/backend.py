@@ -14,6 +14,7 @@ from twisted.python.threadpool import ThreadPool
 from gateway import routing, security
 from gateway.adapter import Backend, BackendUnavailable, Handover
 from gateway.delivery.apart import each_readable, is_suspect, may_begin
+from gateway.delivery.asking import Asking
 from gateway.delivery.backoff import GIVE_UP_AFTER, delay
 from gateway.delivery.breaker import Breakers
 from gateway.delivery.courier import Courier, log
@@ -57,10 +58,11 @@ class BackendCourier(Courier):
         on_answered: Callable[[bool], None] = lambda in_time: None,
         publish: str = "",
         on_duty: Callable[[], bool] = lambda: True,
+        patience: float = 60.0,
     ) -> None:
         """``on_duty``: whether it is this node that brings decisions back at once.  ``on_answered``: told of each first
         decision for which a time was agreed, whether it came in time.  ``publish``: the broker that decisions go
-        to as well, "" for none."""
+        to as well, "" for none.  ``patience``: seconds that a call of the back end may take."""
         super().__init__(reactor, clock)
         self.name = f"backend:{name}"
         self._backend = backend
@@ -68,6 +70,8 @@ class BackendCourier(Courier):
         self._handbook = handbook
         self._saying = Saying(commits, numbers, handbook, key, self._in_thread, publish)
         self._pool = pool
+        self._there = Asking(reactor, pool, patience)
+        self._back = Asking(reactor, pool, patience)
         self._owner = owner
         self._on_decided = on_decided
         self._on_answered = on_answered
@@ -107,7 +111,7 @@ class BackendCourier(Courier):
         sound = [h for h in handovers if not is_suspect(of[h.delivery])]
         try:
             if sound:
-                await self._in_thread(self._backend.hand_over, sound, self._clock())
+                await self._there.ask(self._backend.hand_over, sound, self._clock())
         except BackendUnavailable as error:
             await self._away([h.delivery for h in handovers], error)
             return False
@@ -153,7 +157,7 @@ class BackendCourier(Courier):
             ):
                 continue
             try:
-                await self._in_thread(self._backend.hand_over, [handover], self._clock())
+                await self._there.ask(self._backend.hand_over, [handover], self._clock())
             except BackendUnavailable as error:
                 await self._away([h.delivery for h in handovers[nth:]], error)
                 return False
@@ -199,7 +203,7 @@ class BackendCourier(Courier):
 
     async def _bring_back(self) -> bool:
         unsaid = self._saying.unsayable()
-        offered: Sequence[Decision] = await self._in_thread(self._backend.decisions, BATCH + len(unsaid))
+        offered: Sequence[Decision] = await self._back.ask(self._backend.decisions, BATCH + len(unsaid))
         decisions, now = [d for d in offered if d.id not in unsaid], self._clock()
         if not self._on_duty():
             decisions = [d for d in decisions if now - d.at >= HELP_AFTER]
@@ -208,7 +212,7 @@ class BackendCourier(Courier):
         said = await self._saying.say(decisions, now)
         new: tuple[str, ...] = await self._commits.call("record", said.answers)
         self._tell_answered([d for d in decisions if d.id in new], said)
-        await self._in_thread(self._backend.confirm, [answer.decision.id for answer in said.answers])
+        await self._back.ask(self._backend.confirm, [answer.decision.id for answer in said.answers])
         self._on_decided()
         return True
 

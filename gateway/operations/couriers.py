@@ -17,6 +17,7 @@ from adapters.clearance import load as load_clearance
 from gateway import transport
 from gateway.adapter import BackendUnavailable
 from gateway.delivery import BackendCourier, PushCourier, Undeliverable, duties
+from gateway.delivery.asking import THREADS
 from gateway.delivery.duties import Duties
 from gateway.model import Outgoing, Partner
 from gateway.operations import settings
@@ -49,7 +50,7 @@ class PushSender:
 
 def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     """Start the couriers; returns what wakes them."""
-    pool = ThreadPool(1, 2, "backend")
+    pool = ThreadPool(1, THREADS + 1, "backend")
     pool.start()
     server.on_stop(pool.stop)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -79,6 +80,7 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
         on_answered=server.metrics.answered,
         publish=server.settings.broker,
         on_duty=partial(on_duty.on, duties.DECISIONS),
+        patience=server.settings.limits.backend_seconds,
     )
     workshop = Workshop(server.home, reactor, server.settings, ready=False)
     server.on_stop(workshop.stop)

@@ -149,3 +149,15 @@ def done(work: Any) -> Any:
     if isinstance(results[0], Failure):
         results[0].raiseException()
     return results[0]
+
+
+class ThreadsAtHand:
+    """A thread pool whose threads are begun by the test: each call waits in ``begun``, to be run when it is told to."""
+
+    def __init__(self) -> None:
+        self.begun: list[Callable[[], None]] = []
+
+    def callInThreadWithCallback(  # noqa: N802
+        self, heard: Callable[[bool, Any], None], function: Callable[..., Any], *args: Any, **named: Any
+    ) -> None:
+        self.begun.append(lambda: InlinePool().callInThreadWithCallback(heard, function, *args, **named))

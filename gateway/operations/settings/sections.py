@@ -130,10 +130,10 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handshakes a second, in all, of a partner, and from one address (that of a balancer counts for all behind it).
     Seconds: ``header`` from its first octet to its end; ``idle`` between requests; ``answer`` until 503, longer than
     ``large``; ``body_grace``, after which a body must have come at ``body_rate`` octets a second on the average;
-    ``held_back``, for which a connection is not read at most that does not heed Retry-After.  ``large_bytes``: what is
-    larger goes to a file of the spool, and is worked on apart; after ``large_seconds`` its sender is told that it is
-    kept.  ``spool_bytes``: of all these files, ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the roles
-    that may call messages urgent."""
+    ``held_back``, for which a connection is not read at most that does not heed Retry-After; ``backend``: for a call of
+    the back end.  ``large_bytes``: what is larger goes to a file of the spool, and is worked on apart; after
+    ``large_seconds`` its sender is told that it is kept.  ``spool_bytes``: of all these files,
+    ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the roles that may call messages urgent."""
 
     max_bytes: Octets = 10_485_760
     large_bytes: Octets = 1_048_576
@@ -159,6 +159,7 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_grace_seconds: Seconds = 10
     body_rate: Count = 1_024
     held_back_seconds: Seconds = 10
+    backend_seconds: Seconds = 60
 
 
 class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):
