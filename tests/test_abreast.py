@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +45,7 @@ def taken(works):
     turns, seen, told = Turns(), [], []
     abreast = Abreast(turns.later)
     for name, (count, breaks) in enumerate(works):
-        done = abreast.take(steps(name, count, seen, breaks=breaks))
+        done = abreast.take(steps(name, count, seen, breaks=breaks), "")
         done.addCallbacks(told.append, lambda failure: told.append(failure.value))
     assert seen == []  # nothing is done in the turn in which it comes
     while turns.turn():
@@ -73,7 +74,7 @@ def test_no_more_go_abreast_in_one_turn_than_may():
     turns, seen = Turns(), []
     abreast = Abreast(turns.later)
     for name in range(MOST + 1):
-        abreast.take(steps(name, 1, seen))
+        abreast.take(steps(name, 1, seen), "")
     turns.turn()
     assert [name for _, name in seen] == list(range(MOST))
     turns.turn()
@@ -83,3 +84,28 @@ def test_no_more_go_abreast_in_one_turn_than_may():
 @given(st.integers(0, 4))
 def test_steps_by_themselves_make_the_same(count):
     assert at_once(steps("alone", count, [])) == "alone"
+
+
+def test_whose_steps_are_taken_is_noted_before_and_no_longer_after():
+    turns, seen = Turns(), []
+    abreast = Abreast(turns.later, lambda digests: seen.append(list(digests)))
+    for name in range(MOST + 1):
+        abreast.take(steps(name, 1, seen, breaks=name == 1), str(name)).addErrback(lambda failure: None)
+    turns.turn()
+    first = [str(name) for name in range(MOST)]
+    assert (seen[0], seen[1], seen[-1]) == (first, (0, 0), [])
+    turns.turn()
+    assert seen[-3:] == [[str(MOST)], (0, MOST), []]
+
+
+def test_it_is_noted_no_longer_where_the_interpreter_itself_gives_up():
+    turns, seen = Turns(), []
+
+    def ends():
+        raise KeyboardInterrupt
+        yield
+
+    Abreast(turns.later, lambda digests: seen.append(list(digests))).take(ends(), "1")
+    with pytest.raises(KeyboardInterrupt):
+        turns.turn()
+    assert seen == [["1"], []]

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.inbound import SET_ASIDE, Unreadable
 from gateway.intake import INLINE_BYTES, Intake, Numbers, Resuming, Worked, work
 from gateway.intake.resuming import AFTER_FAULT
 from gateway.model import Answer, Channel, Finding, Mandate, Outgoing, Partner, Pending, Register, Submission
 from gateway.operations.revoking import keep_asking
-from gateway.security import Revocations
+from gateway.security import KeyUnusable, Revocations
 from gateway.security.certificates.statement import Statement, link_of
 from gateway.storage import Ledger
 from gateway.transport import Metrics
@@ -55,6 +55,9 @@ class Bench:
         take = Numbers(desk.ledger).take
         return succeed(work(submission, desk.handbook, desk.world.own, take, desk.now, sunk, at))
 
+    def unable(self, submission: Submission, sunk: Finding | None, at: Any = None) -> Deferred[Worked]:
+        return fail(KeyUnusable("no key here"))
+
 
 class Desk:
     """An intake under ``hold``, and who brings what it held to an end."""
@@ -64,17 +67,21 @@ class Desk:
         self.commits: Any = InlineCommits(ledger)
         self.handbook = world.handbook.asking("hold").with_register(ledger.register())
         self.bench = Bench(self)
-        self.intake = Intake(
+        self.intake = self.intake_of()
+        self.resuming = self._resuming()
+
+    def intake_of(self, **chosen: Any) -> Intake:
+        return Intake(
             self.commits,
-            Numbers(ledger),
+            Numbers(self.ledger),
             lambda: self.handbook,
-            world.own,
+            self.world.own,
             lambda: self.now,
             "office",
             self.bench,
             refresh=self._refresh,
+            **chosen,
         )
-        self.resuming = self._resuming()
 
     def _resuming(self) -> Resuming:
         return Resuming(self.intake, self.commits, lambda: self.handbook, lambda: self.now)
@@ -270,3 +277,32 @@ def test_a_large_one_whose_time_runs_out_is_refused_by_a_worker(desk: Desk, worl
     assert desk.waiting() == []
     (receipt,) = desk.receipts(TRADER)
     assert b"SIG304" in receipt.body
+
+
+def test_a_suspect_is_judged_by_a_worker_however_small(desk: Desk, world: World) -> None:
+    """And never here, whatever the worker lacks."""
+    suspect, other = signed(world, "P1"), signed(world, "P2", OTHER)
+    desk.handbook = desk.handbook.asking("off")
+    desk.intake = desk.intake_of(suspected=lambda digest: digest == suspect.digest)
+    for submission in (suspect, other):
+        assert isinstance(done(desk.intake.submit(submission)), Answer)
+    assert desk.bench.given == [suspect.id]
+    again = signed(world, "P3")
+    desk.intake = desk.intake_of(suspected=lambda digest: True)
+    desk.bench.work = desk.bench.unable  # type: ignore[method-assign]
+    with pytest.raises(KeyUnusable):
+        done(desk.intake.submit(again))
+    desk.intake = desk.intake_of()
+    assert isinstance(done(desk.intake.submit(again)), Answer)
+
+
+def test_who_must_not_end_has_all_judged_by_a_worker(desk: Desk, world: World) -> None:
+    desk.intake = desk.intake_of(inline=0)
+    desk.resuming = desk._resuming()
+    small = signed(world, "H1")
+    desk.hold(small)
+    desk.bench.given.clear()
+    desk.good(TRADER.id)
+    desk.rounds()
+    assert desk.bench.given == [small.id]
+    assert len(desk.receipts(TRADER)) == 1

@@ -1,5 +1,6 @@
 """Intake: where the inbound journey meets the ledger.  Commit, then speak."""
 
+from gateway.intake.abreast import MOST as ABREAST
 from gateway.intake.abreast import Abreast
 from gateway.intake.door import HOLD, INLINE_BYTES, MAX_MET, MET_AGAIN, Intake, Workers, sightings
 from gateway.intake.effects import HELD, REVOCATION, settlement
@@ -11,6 +12,7 @@ from gateway.intake.resuming import Resuming
 from gateway.intake.settled import Settled
 
 __all__ = [
+    "ABREAST",
     "HELD",
     "HOLD",
     "INLINE_BYTES",

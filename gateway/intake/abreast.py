@@ -23,10 +23,11 @@ MOST = 8
 class _One(Generic[T]):
     """What is still to do, then what it made or why not; and who waits for it."""
 
-    __slots__ = ("made", "steps", "waits")
+    __slots__ = ("digest", "made", "steps", "waits")
 
-    def __init__(self, steps: Steps[T]) -> None:
+    def __init__(self, steps: Steps[T], digest: str) -> None:
         self.steps = steps
+        self.digest = digest
         self.made: T | Failure | None = None
         self.waits: Deferred[T] = Deferred()
 
@@ -44,17 +45,23 @@ class _One(Generic[T]):
 
 
 class Abreast:
-    """Gathers what comes in one turn of the reactor.  ``later``: makes a call in the next one."""
+    """Gathers what comes in one turn of the reactor.  ``later``: makes a call in the next one; ``noted``: is told the
+    digests of those whose steps are taken now, and of none when they were."""
 
-    def __init__(self, later: Callable[[Callable[[], None]], object], most: int = MOST) -> None:
+    def __init__(
+        self,
+        later: Callable[[Callable[[], None]], object],
+        noted: Callable[[Sequence[str]], object] = lambda digests: None,
+    ) -> None:
         self._later = later
-        self._most = most
+        self._noted = noted
         self._waiting: deque[_One[Any]] = deque()
         self._called = False
 
-    def take(self, steps: Steps[T]) -> Deferred[T]:
-        """Fires with what the steps make, in the reactor's next turn or soon after; fails with what they raise."""
-        one = _One(steps)
+    def take(self, steps: Steps[T], digest: str) -> Deferred[T]:
+        """Fires with what the steps over these octets make, in the reactor's next turn or soon after; fails with what
+        they raise."""
+        one = _One(steps, digest)
         self._waiting.append(one)
         self._call()
         return one.waits
@@ -66,9 +73,13 @@ class Abreast:
 
     def _go(self) -> None:
         self._called = False
-        group = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        group = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         self._call()
-        _walk(group)
+        self._noted([one.digest for one in group])
+        try:
+            _walk(group)
+        finally:
+            self._noted(())
         for one in group:
             one.waits.callback(one.made)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol, TypeVar
@@ -62,7 +61,9 @@ class Intake:
     ``hold``: how long one waits for what nobody could tell.  ``refresh``: brings ``handbook`` up to the
     ledger's register; without it, the register is read here.  ``aside``: where signing is done that has to
     wait for another device.  ``publish``: the broker that accepted declarations go to as well.  ``abreast``: with
-    which others a submission goes; without it, each goes by itself.
+    which others a submission goes; without it, each goes by itself.  ``suspected``: whether a process may have ended
+    over octets with this SHA-256, which only a worker judges then.  ``inline``: up to how many octets others are
+    judged here.
     """
 
     def __init__(
@@ -81,6 +82,8 @@ class Intake:
         on_late: Callable[[int], None] = lambda count: None,
         publish: str = "",
         abreast: Abreast | None = None,
+        suspected: Callable[[str], bool] = lambda digest: False,
+        inline: int = INLINE_BYTES,
     ) -> None:
         self._commits = commits
         self._numbers = numbers
@@ -95,6 +98,8 @@ class Intake:
         self._refresh = refresh
         self._aside = aside
         self._abreast = abreast
+        self._suspected = suspected
+        self._inline = inline
         self._newest: Register | None = None
         self._met: dict[bytes, datetime] = {}
 
@@ -223,12 +228,16 @@ class Intake:
     async def _worked(
         self, submission: Submission, sunk: Finding | None, at: datetime | None = None
     ) -> tuple[Worked, datetime]:
-        """As journey.work, by a worker where it is large; and when that was done."""
-        if self._workers is not None and len(submission.body) > INLINE_BYTES:
-            with suppress(security.KeyUnusable):
+        """As journey.work, by a worker where it is large or suspect; and when that was done."""
+        suspect = self._suspected(submission.digest)
+        if self._workers is not None and (suspect or len(submission.body) > self._inline):
+            try:
                 worked = await self._workers.work(submission, sunk, at)
                 return worked, self._clock()
-            # A worker that began lately has not the key that goes on here from memory.
+            except security.KeyUnusable:
+                # A worker that began lately has not the key that goes on here from memory.
+                if suspect:
+                    raise
         await self._numbers.ahead(self._commits.call)
         now = self._clock()
         return await self._here(submission, now, sunk, at), now
@@ -239,12 +248,14 @@ class Intake:
         """As journey.work.  A key in a token is asked from another thread: it may take its time."""
         key, book, numbers = self._key.signing(now), self._knowledge(), self._numbers.take
         if key.remote and self._aside is not None:
-            drafts = await self._made(drafting(submission, book, numbers, now, sunk, at))
+            drafts = await self._made(drafting(submission, book, numbers, now, sunk, at), submission)
             return await self._aside(sealed, drafts, key, now)
-        return await self._made(working(submission, book, key, numbers, now, sunk, at))
+        return await self._made(working(submission, book, key, numbers, now, sunk, at), submission)
 
-    async def _made(self, steps: inbound.Steps[T]) -> T:
-        return inbound.at_once(steps) if self._abreast is None else await self._abreast.take(steps)
+    async def _made(self, steps: inbound.Steps[T], submission: Submission) -> T:
+        if self._abreast is None:
+            return inbound.at_once(steps)
+        return await self._abreast.take(steps, submission.digest)
 
     def _knowledge(self) -> Handbook:
         """As it is now; with the register that was read meanwhile, where that is newer."""

@@ -89,7 +89,8 @@ def deliver(server: Server, reactor: Any) -> Callable[[], None]:
     verifying = ThreadPool(0, 2, "revocation")
     verifying.start()
     server.on_stop(verifying.stop)
-    intake = server.intake(workshop, backend.poke)
+    # Nothing that a stranger sent is judged in this process: its end would close every door.
+    intake = server.intake(workshop, backend.poke, "first", inline=0)
     keep_asking(server, intake, reactor, verifying, owner, now, on_duty)
     keep_ending(server, reactor, intake)
     server.on_stop(keep_tally(server.commits, server.metrics, reactor))

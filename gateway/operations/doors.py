@@ -22,9 +22,10 @@ def open_door(
     listening: Any,
     on_settled: Callable[[], None],
     workers_cores: frozenset[int] = frozenset(),
+    name: str = "door",
 ) -> None:
     """Answer partners on a socket that ``listening`` (as ``reactor.listenTCP``) gives.  ``workers_cores``: those that
-    its workers run on, where that is not as this process does."""
+    its workers run on, where that is not as this process does; ``name``: as of Server.intake."""
     chosen = server.settings
     tls = transport.ServerTls(server.presented, server.home / chosen.keys.trust)
     server.on_hangup("TLS", tls.reload)
@@ -32,7 +33,7 @@ def open_door(
     workshop = Workshop(server.home, reactor, chosen, run_on=workers_cores)
     server.on_stop(workshop.stop)
     server.on_reload(workshop.renew)
-    intake = server.intake(workshop, once_a_turn(on_settled, reactor))
+    intake = server.intake(workshop, once_a_turn(on_settled, reactor), name)
     spool = bulk.spool(server)
     large = bulk.large(server, reactor, intake, bulk.lane(server, reactor, workers_cores), spool)
     services = Doorkeeping(intake, server.commits, server.handbook, server.readiness, large)

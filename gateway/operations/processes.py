@@ -21,7 +21,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
-from gateway.operations import bulk, cores, publication, signals
+from gateway.operations import bulk, cores, publication, setaside, signals
 from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
@@ -29,6 +29,7 @@ from gateway.operations.gate import Gate, open_gate
 from gateway.operations.keywatch import KeyWatch
 from gateway.operations.presence import Presence
 from gateway.operations.server import Server, now
+from gateway.operations.suspects import Suspects
 
 log = logging.getLogger("gateway.processes")
 
@@ -54,6 +55,7 @@ def supervise(home: Path, reactor: Any) -> None:
     publication.check(home)
     presence = Presence(home)
     bulk.clear_spool(home)
+    setaside.take_up(home)
     server = Server(home, reactor)
     with _abandoning(server, reactor):
         doors = _begin(home, reactor, server, presence)
@@ -121,10 +123,16 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
     with _abandoning(server, reactor):
         if server.settings.listen.operations_port:
             open_operations(server, reactor, server.settings.listen.operations_port + number)
-        open_door(server, reactor, Inherited(reactor, LISTENING), lambda: tell(SETTLED), everywhere)
+        listening = Inherited(reactor, LISTENING)
+        open_door(server, reactor, listening, lambda: tell(SETTLED), everywhere, named(number))
     reactor.callWhenRunning(StandardIO, _Leash(reactor))
     reactor.callWhenRunning(tell, OPEN)
     _until_told(server, reactor, lambda: None)
+
+
+def named(number: int) -> str:
+    """A door among the processes that judge."""
+    return f"door-{number}"
 
 
 class Inherited:
@@ -159,6 +167,7 @@ class Doors:
         self._reactor = reactor
         self._gate = gate
         self._count = count
+        self._suspects = Suspects(home)
         self._waited_for = set(range(1, count + 1))
         self._open: dict[int, Any] = {}
         self._closed: Deferred[None] | None = None
@@ -194,6 +203,7 @@ class Doors:
         """A door has ended; it is opened anew unless all are being closed."""
         del self._open[number]
         self.answering.discard(number)
+        self._suspects.left_by(named(number))
         if not self._open and self._closed is None:
             self._gate.shut()
         if self._closed is None and number in self._waited_for:

@@ -20,13 +20,14 @@ from twisted.python.threadpool import ThreadPool
 
 from gateway import transport
 from gateway.handbook import Handbook
-from gateway.intake import Abreast, Intake, Numbers, Workers
+from gateway.intake import INLINE_BYTES, Abreast, Intake, Numbers, Workers
 from gateway.model import Register
 from gateway.operations import settings
 from gateway.operations.keywatch import gauge
 from gateway.operations.readiness import Readiness
 from gateway.operations.repeating import repeat
 from gateway.operations.revoking import follow, newest
+from gateway.operations.suspects import Judging, Suspects
 from gateway.security import Keystore, Revocations, SigningKey, TlsKey
 from gateway.storage import GroupCommit, Ledger, LedgerError, Overloaded
 
@@ -118,8 +119,13 @@ class Server:
         self.on_stop(pool.stop)
         return lambda function, *args: deferToThreadPool(self._reactor, pool, function, *args)
 
-    def intake(self, workers: Workers | None, on_settled: Callable[[], None]) -> Intake:
-        """What takes submissions in, by this process' knowledge as it is at each."""
+    def intake(
+        self, workers: Workers, on_settled: Callable[[], None], name: str, inline: int = INLINE_BYTES
+    ) -> Intake:
+        """What takes submissions in, by this process' knowledge as it is at each.  ``name``: of this process among
+        those that judge; ``inline``: as of Intake."""
+        judging = Judging(self.home, name)
+        self.on_stop(judging.close)
         return Intake(
             self.commits,
             self.numbers,
@@ -134,7 +140,9 @@ class Server:
             aside=self.aside(),
             on_late=self.metrics.late,
             publish=self.settings.broker,
-            abreast=Abreast(lambda call: self._reactor.callLater(0, call)),
+            abreast=Abreast(lambda call: self._reactor.callLater(0, call), judging),
+            suspected=Suspects(self.home).__contains__,
+            inline=inline,
         )
 
     def _commits(self) -> GroupCommit:

@@ -37,6 +37,8 @@ class Bench:
     writer: ThreadPoolExecutor
     begun: Any
     """The number of the task that the worker began last, in memory that its door sees even when it has ended."""
+    note: Path | None = None
+    """As of suspects.begun, of that task while it is under way."""
 
     def __init__(self, home: Path, chosen: settings.Settings) -> None:
         self._url = settings.database_url(home, chosen.database.ledger)
@@ -97,6 +99,7 @@ def begin(begun: Any, home: Path, chosen: settings.Settings, nice: int, run_on: 
     writer = ThreadPoolExecutor(1, "ledger-writer")
     writer.submit(int).result()  # the thread is there now, and keeps the priority that it began with
     _give_way(nice)
+    _end_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which ends the doors
     threading.Thread(target=_end_with_parent, daemon=True).start()
     Bench.here = Bench(home, chosen)
@@ -115,11 +118,18 @@ def _give_way(nice: int) -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
+def _end_first() -> None:
+    """Where memory runs out the kernel ends a worker, not its door with everybody's connections."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
 def _end_with_parent() -> None:
     """A worker whose door was killed would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        _forget(Bench.note)  # it ends for that, and not over what it is at
         os._exit(1)
 
 
@@ -157,7 +167,19 @@ def settle(
     return settling.settle(submission, sunk, at)
 
 
-def numbered(number: int, task: Callable[[], T]) -> T:
-    """Run a task, having told first that it has begun."""
-    Bench.begun.value = number
-    return task()
+def numbered(number: int, note: Path, task: Callable[[], T]) -> T:
+    """Run a task, having told first that it has begun.  ``note``: as of suspects.begun."""
+    Bench.begun.value, Bench.note = number, note
+    with contextlib.suppress(OSError):  # the disk takes nothing: who gave the task counts, if it lives
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note.touch(0o600)
+    try:
+        return task()
+    finally:
+        _forget(note)
+
+
+def _forget(note: Path | None) -> None:
+    if note is not None:
+        with contextlib.suppress(OSError):
+            note.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Worker processes for large messages, so that the reactor never stalls on one."""
+"""Worker processes for large messages, so that the reactor never stalls on one, and for suspect ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -16,10 +17,13 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from gateway.inbound import Unreadable
 from gateway.intake import Settled, Worked
 from gateway.model import Finding, Submission
 from gateway.operations import settings, worker
 from gateway.operations.setaside import SetAside
+from gateway.operations.suspects import begun
+from gateway.security import Refused
 from gateway.storage import Overloaded
 
 log = logging.getLogger("gateway.workshop")
@@ -29,6 +33,10 @@ T = TypeVar("T")
 BEGIN_SECONDS = 10.0
 """For which a large message waits for a worker that is beginning: another node may have one at work, and takes it
 when its sender is told to come again."""
+
+
+JUDGED = (type(None), Refused, Unreadable)
+"""What a task fails with, or not, that came to the end of judging."""
 
 
 class Owned:
@@ -85,7 +93,9 @@ class Workshop:
         self._begin = (home, chosen or settings.load(home), nice, run_on)
         self._reactor = reactor
         self._numbers = count(1)
+        self._home = home
         self._aside = SetAside(home)
+        self._notes: dict[int, Path] = {}
         self._abandoned = False
         self._patience = begin_seconds if ready else None
         self._pool = self._new_pool() if ready else None
@@ -110,23 +120,25 @@ class Workshop:
         self._aside.check(submission)
         done: Deferred[T] = Deferred()
         number = next(self._numbers)
+        note = begun(self._home, submission.digest)
         try:
-            pool, future = self._submit(number, task)
+            pool, future = self._submit(partial(worker.numbered, number, note, task))
         except OSError as error:
             raise Overloaded(f"no worker can begin: {error}") from error
+        self._notes[number] = note
         self._await(pool, done)
         call: Callable[..., None] = self._reactor.callFromThread
         future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, number, submission))
         return done
 
-    def _submit(self, number: int, task: Callable[[], T]) -> tuple[_Pool, Future[T]]:
+    def _submit(self, task: Callable[[], T]) -> tuple[_Pool, Future[T]]:
         pool = self._pool = self._pool or self._new_pool()
         try:
-            return pool, pool.submit(worker.numbered, number, task)
+            return pool, pool.submit(task)
         except BrokenProcessPool:
             self._replace(pool)
             pool = self._pool = self._pool or self._new_pool()
-            return pool, pool.submit(worker.numbered, number, task)
+            return pool, pool.submit(task)
 
     def _await(self, pool: _Pool, done: Deferred[T]) -> None:
         """Where no worker of the pool has begun yet, do not wait for it too long."""
@@ -159,6 +171,8 @@ class Workshop:
             self._pool.shutdown(wait=False, cancel_futures=True)
         for process in self._leaving:
             process.terminate()  # nothing where it has ended
+        for number in list(self._notes):
+            self._forget(number)
 
     def _ended(
         self,
@@ -170,6 +184,7 @@ class Workshop:
     ) -> None:
         error = None if future.cancelled() else future.exception()
         if self._abandoned:
+            self._forget(number)
             done.errback(Overloaded("stopping"))
             return
         if isinstance(error, BrokenProcessPool):
@@ -179,6 +194,9 @@ class Workshop:
                 # Half of the knowledge copied in, no memory: the fault of no message that waited.
                 log.error("a worker ended before it began", extra={"submission": submission.id})
             self._replace(pool)
+        elif not future.cancelled() and isinstance(error, JUDGED):
+            self._aside.judged(submission)
+        self._forget(number)
         if done.called:  # nobody waits for it any more; what came of it was stored nowhere
             return
         if future.cancelled() or isinstance(error, BrokenProcessPool):
@@ -187,6 +205,13 @@ class Workshop:
             done.errback(error)
         else:
             done.callback(future.result())
+
+    def _forget(self, number: int) -> None:
+        """What a worker was at is counted, or no fault of it."""
+        note = self._notes.pop(number, None)
+        if note is not None:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
 
     def _replace(self, pool: _Pool) -> None:
         """Put new workers in the place of these, unless that was done already."""

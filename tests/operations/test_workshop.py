@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -24,6 +25,8 @@ from gateway.intake import Worked
 from gateway.model import Outcome, Partner, Role, Submission
 from gateway.operations import home as homes
 from gateway.operations import settings
+from gateway.operations.setaside import ENDED, take_up
+from gateway.operations.suspects import BEGUN, SUSPECTS, Suspects, listed
 from gateway.operations.workshop import Workshop
 from gateway.security import Refused, SigningKey
 from gateway.storage import Ledger, LedgerMissing, Overloaded
@@ -88,6 +91,16 @@ class Place:
 
     def workers(self) -> list[int]:
         return list(self.workshop._pool._processes)
+
+
+def suspects(home: Path) -> dict[str, int]:
+    """How many workers ended over each."""
+    return {file.name: file.stat().st_size for file in listed(home / SUSPECTS)}
+
+
+def under_way(home: Path) -> list[str]:
+    """What workers are at."""
+    return [note.name for note in listed(home / BEGUN)]
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +190,50 @@ def test_a_worker_that_dies_over_its_message_is_replaced(place: Place) -> None:
     for deferred in waiting:
         with pytest.raises(Overloaded):
             place.bell.until(deferred)
-    assert place.workshop._aside._ended == {fatal.digest: 1}
+    assert [Suspects(place.home).count(one.digest) for one in (fatal, behind)] == [1, 0]
+    assert under_way(place.home) == []
     assert place.work(behind).verdict.outcome is Outcome.ACCEPTED
     assert worker not in place.workers()
+
+
+def test_what_a_worker_judged_without_harm_is_no_longer_suspect(place: Place) -> None:
+    for number, document in enumerate((declaration("LRN-9"), b'<Order xmlns="urn:example:other"/>')):
+        submission = msgspec.structs.replace(place.signed(document), digest=f"{number}" * 64)
+        place.workshop._aside.ended_over(submission)
+        assert submission.digest in Suspects(place.home)
+        with contextlib.suppress(Unreadable):
+            place.work(submission)
+        assert submission.digest not in Suspects(place.home)
+    assert under_way(place.home) == []
+
+
+def test_a_worker_that_ends_with_all_others_is_counted_by_those_that_come_after(place: Place) -> None:
+    """As where a container is killed as a whole: nobody lives who could count it."""
+    poison = msgspec.structs.replace(place.signed(declaration("LRN-10", items=900)), digest="8" * 64)
+    for ended in range(ENDED):
+        assert Suspects(place.home).count(poison.digest) == ended
+        told = place.workshop._pool.begun
+        before = told.value
+        work = place.workshop.work(poison, None)
+        until(lambda told=told, before=before: told.value != before and under_way(place.home) != [])
+        (worker,) = place.workers()
+        os.kill(worker, signal.SIGKILL)
+        take_up(place.home)  # a new first process, before this one's workshop looks
+        place.workshop._notes.clear()
+        place.workshop._aside.ended_over = lambda submission: None  # type: ignore[method-assign]
+        with pytest.raises(Overloaded):
+            place.bell.until(work)
+        del place.workshop._aside.ended_over
+    with pytest.raises(Unreadable):
+        place.work(poison)
+    assert (place.home / "aside" / poison.digest).read_bytes() == poison.body
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="a kernel without it")
+def test_the_kernel_ends_a_worker_first(place: Place) -> None:
+    place.work(place.signed(declaration("LRN-11")))
+    (worker,) = place.workers()
+    assert Path(f"/proc/{worker}/oom_score_adj").read_text() == "1000\n"
 
 
 def test_a_worker_that_cannot_begin_is_no_fault_of_the_message_that_waits(place: Place) -> None:
@@ -188,7 +242,7 @@ def test_a_worker_that_cannot_begin_is_no_fault_of_the_message_that_waits(place:
     half = next((place.home / "mappings").rglob("*.toml"))
     whole = half.read_bytes()
     half.write_bytes(b"= half a fi")
-    place.workshop._aside._ended.clear()
+    before = suspects(place.home)
     for worker in place.workers():
         os.kill(worker, signal.SIGKILL)
     try:
@@ -197,7 +251,7 @@ def test_a_worker_that_cannot_begin_is_no_fault_of_the_message_that_waits(place:
     finally:
         half.write_bytes(whole)
         place.workshop.renew()
-    assert place.workshop._aside._ended == {}
+    assert suspects(place.home) == before
     assert place.work(place.signed(declaration("LRN-8"))).verdict.outcome is Outcome.ACCEPTED
 
 
@@ -241,6 +295,8 @@ def test_who_leaves_ends_every_worker_that_is_at_something(home: Path) -> None:
         workshop.given(submission, partial(time.sleep, SECONDS))
         (second,) = workshop._pool.workers()
         assert first.pid != second.pid
+        until(lambda: len(under_way(home)) == 2)
     finally:
         workshop.abandon()
     until(lambda: not Path(f"/proc/{first.pid}").exists() and not Path(f"/proc/{second.pid}").exists())
+    assert under_way(home) == []  # an orderly end is no fault of theirs

@@ -1,6 +1,7 @@
 """Read by every interpreter that a chaotic launch begins: plants the faults that no signal can bring about.
 
 ``CVAN_CHAOS_PLANT``: words apart by commas.  ``poison``: a worker dies over a message that holds POISON.
+``fatal``: whichever process judges one that holds FATAL dies, door or worker.
 ``reversed``: the gateway answers before it commits, which is what the harness is to find out.  ``leak``: a door keeps
 something for each message, which is what a soak is to find out.
 """
@@ -22,6 +23,23 @@ def poison(inbound):
 
     def inspecting(submission, *more):
         if POISON in submission.body and multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return judging(submission, *more)
+
+    inbound.inspecting = inspecting
+
+
+FATAL = b"POISON-THAT-KILLS-WHOEVER-JUDGES-IT"
+
+
+def fatal(inbound):
+    """Whoever judges it dies as by a fault in native code, having said what he is."""
+    judging = inbound.inspecting
+
+    def inspecting(submission, *more):
+        if FATAL in submission.body:
+            worker = multiprocessing.parent_process() is not None
+            os.write(2, b"a worker dies of it\n" if worker else b"a door dies of it\n")
             os.kill(os.getpid(), signal.SIGKILL)
         return judging(submission, *more)
 
@@ -63,6 +81,7 @@ def leak(groupcommit):
 
 
 PLANTS = {
+    "fatal": ("gateway.inbound", fatal),
     "leak": ("gateway.storage.groupcommit", leak),
     "poison": ("gateway.inbound", poison),
     "reversed": ("gateway.storage.groupcommit", reverse),
