@@ -18,7 +18,7 @@ from gateway.model import Finding, Partner, Submission
 from gateway.operations.setaside import ENDED
 from gateway.operations.suspects import Suspects
 from gateway.transport import identifier
-from tests.chaos.launch.sitecustomize import FATAL
+from tests.chaos.launch.sitecustomize import FATAL, TOLD
 from tests.chaos.node import Node
 from tests.journeys.conftest import Found
 from tests.journeys.plain import Answer, Plain
@@ -39,10 +39,10 @@ def town(found: Found) -> Iterator[Town]:
     made.gateway.sweep()
 
 
-def poison(town: Town, sender: Partner) -> bytes:
+def marked(town: Town, sender: Partner, mark: bytes) -> bytes:
     document = town.declaration(sender, BOOKS)
     assert b"Pearl River Trading Co." in document
-    return town.sign(document.replace(b"Pearl River Trading Co.", FATAL), sender)
+    return town.sign(document.replace(b"Pearl River Trading Co.", mark), sender)
 
 
 def hold(town: Town, sender: Partner, body: bytes) -> str:
@@ -92,12 +92,12 @@ def in_one_turn(town: Town, *papers: tuple[Partner, bytes]) -> None:
 
 def test_it_ends_one_door_and_three_workers_and_is_set_aside(town: Town) -> None:
     """Sent, and held: who looks after what is held judges none of it, as his end would close every door."""
-    body, innocent = poison(town, AN_PHAT), town.signed(BINH_MINH, BOOKS)
-    held = poison(town, DAI_NAM)
+    body, innocent = marked(town, AN_PHAT, FATAL), town.signed(BINH_MINH, BOOKS)
+    held = marked(town, DAI_NAM, FATAL)
     hold(town, DAI_NAM, held)
     for _ in range(ENDED - 1):
         Suspects(town.home).ended(hashlib.sha256(held).hexdigest())  # long ago
-    beside = hold(town, CUU_LONG, town.signed(CUU_LONG, BOOKS))
+    beside = hold(town, CUU_LONG, marked(town, CUU_LONG, TOLD))
     town.gateway.start()
     in_one_turn(town, (BINH_MINH, innocent), (AN_PHAT, body))
     until(lambda: DOOR in town.gateway.log(), SECONDS)
@@ -110,6 +110,7 @@ def test_it_ends_one_door_and_three_workers_and_is_set_aside(town: Town) -> None
     for octets in (body, held):
         assert (town.home / "aside" / hashlib.sha256(octets).hexdigest()).read_bytes() == octets
     log = town.gateway.log()
+    assert ("a worker judges it" in log, "a door judges it" in log) == (True, False)
     assert (log.count(DOOR), log.count(WORKER)) == (1, ENDED + 1)
     assert town.gateway.stop() == 0
     assert _left(town.home) == []

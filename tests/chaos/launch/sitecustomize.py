@@ -1,7 +1,7 @@
 """Read by every interpreter that a chaotic launch begins: plants the faults that no signal can bring about.
 
 ``CVAN_CHAOS_PLANT``: words apart by commas.  ``poison``: a worker dies over a message that holds POISON.
-``fatal``: whichever process judges one that holds FATAL dies, door or worker.
+``fatal``: whichever process judges one that holds FATAL dies, and one that holds TOLD says what it is.
 ``reversed``: the gateway answers before it commits, which is what the harness is to find out.  ``leak``: a door keeps
 something for each message, which is what a soak is to find out.
 """
@@ -30,15 +30,18 @@ def poison(inbound):
 
 
 FATAL = b"POISON-THAT-KILLS-WHOEVER-JUDGES-IT"
+TOLD = b"WHO-JUDGES-THIS-SAYS-SO"
 
 
 def fatal(inbound):
-    """Whoever judges it dies as by a fault in native code, having said what he is."""
+    """Whoever judges it dies as by a fault in native code."""
     judging = inbound.inspecting
 
     def inspecting(submission, *more):
+        worker = multiprocessing.parent_process() is not None
+        if TOLD in submission.body:
+            os.write(2, b"a worker judges it\n" if worker else b"a door judges it\n")
         if FATAL in submission.body:
-            worker = multiprocessing.parent_process() is not None
             os.write(2, b"a worker dies of it\n" if worker else b"a door dies of it\n")
             os.kill(os.getpid(), signal.SIGKILL)
         return judging(submission, *more)
