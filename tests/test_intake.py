@@ -15,7 +15,7 @@ from gateway.inbound import Unreadable
 from gateway.intake import INLINE_BYTES, Intake, Numbers, Worked, settlement, work
 from gateway.model import Answer, Channel, Finding, Mandate, Outcome, Place, Register, Submission
 from gateway.security import KeyUnusable, Refused
-from gateway.storage import Ledger, LedgerUnavailable, Overloaded
+from gateway.storage import Ledger, LedgerUnavailable, Overloaded, lane_of_answers
 from tests.delivery.fakes import InlineCommits, done
 from tests.operations.knowledge import BANK, CARRIER, NOW, OTHER, TRADER, VAN, World, declaration, manifest
 from tests.test_inbound import BAD_COUNT, BAD_MODE, GOOD
@@ -122,6 +122,7 @@ def test_who_is_pushed_to_is_pushed_its_rejections_too(desk: Desk, world: World,
     desk.submit(submission)
     due = ledger.claim_due(f"push:{CARRIER.id}", "me", NOW, timedelta(seconds=9), 9)
     assert [(d.id, d.payload) for d in due] == [(f"{submission.id}.2.x.p", f"{submission.id}.2.x")]
+    assert due[0].lane == lane_of_answers(CARRIER.id, CARRIER.id, BAD_COUNT.number)
     told = ledger.mailbox(CARRIER.id, "", 9)
     assert [e.kind for e in told] == ["rejected"], (
         "the receipt answered; nobody would take it out of this mailbox"

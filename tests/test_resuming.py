@@ -18,7 +18,7 @@ from gateway.model import Answer, Channel, Finding, Mandate, Outgoing, Partner, 
 from gateway.operations.revoking import keep_asking
 from gateway.security import KeyUnusable, Revocations
 from gateway.security.certificates.statement import Statement, link_of
-from gateway.storage import Ledger
+from gateway.storage import Ledger, lane_of_answers
 from gateway.transport import Metrics
 from tests.delivery.fakes import InlineCommits, StillReactor, done
 from tests.operations.knowledge import NOW, OTHER, TRADER, VAN, World, declaration
@@ -210,6 +210,20 @@ def test_everybody_whose_octets_were_held_gets_a_receipt(desk: Desk, world: Worl
     assert [d.payload for d in found] == ([copied.id] if channel is Channel.PUSH else [])
     desk.rounds()
     assert len(desk.receipts(VAN)) == 1
+
+
+def test_the_receipt_of_a_declaration_that_was_held_is_in_its_lane(desk: Desk, world: World) -> None:
+    """What customs decides of it comes after it."""
+    desk.put(
+        msgspec.structs.replace(
+            world.partners[TRADER.id], channel=Channel.PUSH, push_url="https://trader.example/"
+        )
+    )
+    held = desk.hold(signed(world, "H1"))
+    desk.good(TRADER.id)
+    desk.rounds()
+    (push,) = desk.ledger.claim_due("push:", "me", NOW, HOUR, 9)
+    assert (push.payload, push.lane) == (f"{held}.r", lane_of_answers(TRADER.id, TRADER.id, "H1"))
 
 
 def test_what_was_set_aside_is_kept_until_somebody_looked(desk: Desk, world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -14,9 +14,20 @@ from gateway import outbound, security
 from gateway.delivery.apart import each_readable
 from gateway.delivery.courier import log
 from gateway.handbook import Handbook
-from gateway.model import Channel, Decision, DecisionKind, Delivery, Event, Outgoing
-from gateway.storage import Addressed, GroupCommit, Recorded, answer_id, decision_due, lane_of
+from gateway.model import URGENT, Channel, Decision, DecisionKind, Delivery, Event, Outgoing
+from gateway.storage import (
+    Addressed,
+    GroupCommit,
+    Recorded,
+    answer_id,
+    decision_due,
+    lane_of_answers,
+    push_of,
+)
 
+ORIGINAL = "9"
+"""The function (1225) of what is filed first; whatever has another one may name customs' number for that."""
+MICROSECOND = timedelta(microseconds=1)
 NOT_HANDED_OVER = "The gateway did not hand this message over to customs: {why}"
 NOT_HANDED_OVER_VI = "Cổng không chuyển thông điệp này đến hải quan: {why}"
 
@@ -86,15 +97,33 @@ class Saying:
             handbook = handbook.with_register(await self._commits.call("refreshed", handbook.register))
         await self._numbers.ahead(self._commits.call)
         numbered = list(zip(decisions, self._numbers.take(len(decisions)), strict=True))
+        lanes = await self._lanes(decisions, addressed)
         key = self._key.signing(now)
 
         def signed() -> list[Recorded]:
             answers = (self._tried(d, addressed.get(d.message), handbook, key, n, now) for d, n in numbered)
-            return [self._published(answer, now) for answer in answers if answer is not None]
+            made = enumerate(answer for answer in answers if answer is not None)
+            return [self._published(_placed(answer, nth, lanes), now) for nth, answer in made]
 
         # A key in a token may take its time: not on the reactor's thread.
         answers = await self._in_thread(signed) if key.remote else signed()
         return Said(answers, addressed, handbook)
+
+    async def _lanes(
+        self, decisions: Sequence[Decision], addressed: Mapping[str, Addressed]
+    ) -> Mapping[str, str]:
+        """By decision, the lane of what its filer is told of the declaration.  What amends one names customs' number:
+        it is known by that under which reference the original was filed."""
+        of = [(d, addressed[d.message]) for d in decisions if d.message in addressed]
+        named = {(to.route.principal, d.registration) for d, to in of if to.function != ORIGINAL}
+        named = {(principal, number) for principal, number in named if number}
+        known: Mapping[tuple[str, str], str] = await self._commits.call("originals", named) if named else {}
+        lanes = {}
+        for decision, to in of:
+            principal = to.route.principal
+            named_so = known.get((principal, decision.registration)) or to.lrn or decision.message
+            lanes[decision.id] = lane_of_answers(to.route.partner, principal, named_so)
+        return lanes
 
     def _published(self, answer: Recorded, now: datetime) -> Recorded:
         if not self._publish:
@@ -152,19 +181,21 @@ class Saying:
         events = (Event(decision.message, decision.at, decision.kind.value, decision.registration),)
         partner = handbook.register.partners.get(to.route.partner)
         pushed = partner is not None and partner.channel is Channel.PUSH
-        push = Delivery(
-            f"{outgoing.id}.p", f"push:{outgoing.partner}", outgoing.id, now, lane=_lane(decision, to)
-        )
-        return Recorded(
-            decision=decision, outgoing=outgoing, delivery=push if pushed else None, events=events
-        )
+        push = push_of(outgoing) if pushed else None
+        return Recorded(decision=decision, outgoing=outgoing, delivery=push, events=events)
 
 
-def _lane(decision: Decision, to: Addressed) -> str:
-    """One lane for all that customs decides about a declaration: by its number where it has one, else by the reference
-    that it was filed under."""
-    number = decision.registration or to.registration
-    return lane_of(to.route.principal, number or to.lrn or decision.message)
+def _placed(answer: Recorded, nth: int, lanes: Mapping[str, str]) -> Recorded:
+    """In its lane, before others where it must be, and a microsecond after the one before it: who has both knows by
+    that which one is later."""
+    if answer.outgoing is None:
+        return answer
+    made = answer.outgoing.created_at + nth * MICROSECOND
+    outgoing, delivery = msgspec.structs.replace(answer.outgoing, created_at=made), answer.delivery
+    if delivery is not None:
+        urgent = answer.decision.kind in URGENT
+        delivery = msgspec.structs.replace(delivery, lane=lanes[answer.decision.id], urgent=urgent)
+    return msgspec.structs.replace(answer, outgoing=outgoing, delivery=delivery)
 
 
 def not_handed_over(delivery: Delivery, why: str, now: datetime) -> Decision:

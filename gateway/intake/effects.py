@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import chain
 from typing import TypeVar
 
 from gateway import routing
 from gateway.intake.journey import Worked
 from gateway.model import Delivery, Event, Judged, Outcome, Outgoing, Revocation, Submission, Verdict
 from gateway.model.shelf import Anew
-from gateway.storage import Settlement, declaration_due, lane_of, pushes
+from gateway.storage import Settlement, declaration_due, lane_of, lane_of_answers, push_of
 
 T = TypeVar("T")
 
@@ -49,7 +48,7 @@ def settlement(
     verdict = worked.verdict
     several = _made_anew if worked.owner else _made_once
     receipt = _receipt(submission, worked, now)
-    answers = several(lambda: _refusals(submission, worked, now))
+    answers = several(lambda: (one for one, _ in _refusals(submission, worked, now)))
 
     def due() -> Iterator[Delivery]:
         yield from _handovers(submission, verdict, backend, now)
@@ -57,8 +56,7 @@ def settlement(
             handovers = _handovers(submission, verdict, backend, now)
             yield from (declaration_due(publish, d.payload, now) for d in handovers)
         if pushed:
-            carried = chain((receipt,) if held else (), answers)
-            yield from pushes(carried)
+            yield from _pushes(submission, worked, receipt if held else None, now)
 
     return Settlement(
         submission=submission,
@@ -99,12 +97,13 @@ def _made_anew(make: Callable[[], Iterable[T]]) -> Iterable[T]:
     return Anew(make)
 
 
-def _refusals(submission: Submission, worked: Worked, now: datetime) -> Iterator[Outgoing]:
+def _refusals(submission: Submission, worked: Worked, now: datetime) -> Iterator[tuple[Outgoing, str]]:
+    """Refusals of messages, each with the message's own reference."""
     verdict = worked.verdict
     messages = iter(verdict.messages)
     for ordinal, media_type, body in worked.refusals:  # in the order of messages
         lrn = next(message.lrn for message in messages if message.ordinal == ordinal)
-        yield Outgoing(
+        answer = Outgoing(
             id=f"{submission.id}.{ordinal}.x",
             partner=verdict.route.partner,
             kind="rejected",
@@ -114,6 +113,19 @@ def _refusals(submission: Submission, worked: Worked, now: datetime) -> Iterator
             body=body,
             created_at=now,
         )
+        yield answer, lrn
+
+
+def _pushes(
+    submission: Submission, worked: Worked, receipt: Outgoing | None, now: datetime
+) -> Iterator[Delivery]:
+    """Each in the lane of the declaration that it is about: a receipt where it is about one only."""
+    route, messages = worked.verdict.route, worked.verdict.messages
+    if receipt is not None:
+        lrn = next(iter(messages)).lrn if len(messages) == 1 else ""
+        yield push_of(receipt, lane_of_answers(route.partner, route.principal, lrn))
+    for one, lrn in _refusals(submission, worked, now):
+        yield push_of(one, lane_of_answers(route.partner, route.principal, lrn))
 
 
 def _handovers(submission: Submission, verdict: Verdict, backend: str, now: datetime) -> Iterator[Delivery]:

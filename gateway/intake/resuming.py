@@ -10,7 +10,7 @@ from gateway import inbound, security
 from gateway.handbook import Handbook
 from gateway.intake.door import Intake
 from gateway.model import Answer, Channel, Finding, Outgoing, Place, Submission
-from gateway.storage import GroupCommit, Holding, LedgerUnavailable, Overloaded, copied, pushes
+from gateway.storage import GroupCommit, Holding, LedgerUnavailable, Overloaded, copied, push_of
 
 log = logging.getLogger("gateway.intake.held")
 
@@ -167,7 +167,7 @@ class Resuming:
     async def _let_go(self, holding: Holding, became: str, how: str, told: Sequence[Outgoing] = ()) -> None:
         partner = self._handbook().register.partners.get(holding.partner)
         pushed = partner is not None and partner.channel is Channel.PUSH
-        due = list(pushes(told)) if pushed else []
+        due = list(map(push_of, told)) if pushed else []
         await self._commits.call("let_go", holding.id, became, told, due)
         log.info("no longer held", extra={"submission": holding.id, "outcome": how})
 

@@ -1,7 +1,7 @@
 """The words of the gateway: plain frozen values that every room shares and that know no framework."""
 
 from gateway.model.correction import Change, Correction, How, differences
-from gateway.model.decision import Decision, DecisionKind, DutyLine, MandatoryDocument
+from gateway.model.decision import URGENT, Decision, DecisionKind, DutyLine, MandatoryDocument
 from gateway.model.edifact import (
     Acknowledging,
     Agreement,
@@ -48,6 +48,7 @@ from gateway.model.tree import Declaration, Entity, Kind, Step, Value, parse_poi
 __all__ = [
     "ACCEPTED",
     "REJECTED",
+    "URGENT",
     "Acknowledging",
     "Agreement",
     "Answer",

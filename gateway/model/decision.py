@@ -31,6 +31,10 @@ class DecisionKind(StrEnum):
     REFUSED = "refused"
 
 
+URGENT = frozenset({DecisionKind.DO_NOT_LOAD, DecisionKind.DO_NOT_UNLOAD})
+"""Orders about goods that are being moved at this moment: they go before all that is not."""
+
+
 class DutyLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """Duty, tax or fee assessed on one goods item: WCO 113 type, 116 base, 115 rate in percent,
     120 assessed.  Amounts and rates are decimal texts with a point.  Where ``unit`` is set (UN/ECE

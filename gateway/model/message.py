@@ -188,7 +188,8 @@ class Outgoing(msgspec.Struct, frozen=True, omit_defaults=True):
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something due at a destination: ``backend:NAME`` (``payload``: a message's id) or
     ``push:PARTNER`` (``payload``: an outgoing's id).  ``id`` is what the receiver deduplicates on.
-    ``lane``: within a lane of a destination nothing passes what came before; "" where no order is kept."""
+    ``lane``: within a lane of a destination nothing passes what came before; "" where no order is kept.
+    ``urgent``: before all of its destination that are not."""
 
     id: str
     destination: str
@@ -197,6 +198,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: int = 0
     error: str = ""
     lane: str = ""
+    urgent: bool = False
 
 
 class Handover(msgspec.Struct, frozen=True):

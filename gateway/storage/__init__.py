@@ -6,7 +6,7 @@ from gateway.storage.correcting import Corrected, Original
 from gateway.storage.faults import LedgerDamaged, LedgerError, LedgerMissing, LedgerUnavailable
 from gateway.storage.groupcommit import GroupCommit, Overloaded
 from gateway.storage.holding import Holding
-from gateway.storage.lanes import lane_of
+from gateway.storage.lanes import lane_of, lane_of_answers
 from gateway.storage.ledger import Ledger
 from gateway.storage.migrations import SchemaNewer, SchemaOlder, migrate
 from gateway.storage.operating import Act, Carried, Letters, Line, Waits, Wanted
@@ -27,7 +27,7 @@ from gateway.storage.records import (
 )
 from gateway.storage.registering import Taken
 from gateway.storage.revocation import Known, Learned, Sighting
-from gateway.storage.sending import copied, pushes
+from gateway.storage.sending import copied, push_of
 from gateway.storage.slices import BODY, SLICE, WORKING, later, working
 from gateway.storage.staging import Staging, Writing
 from gateway.storage.standing import Written
@@ -85,8 +85,9 @@ __all__ = [
     "decision_due",
     "declaration_due",
     "lane_of",
+    "lane_of_answers",
     "later",
     "migrate",
-    "pushes",
+    "push_of",
     "working",
 ]

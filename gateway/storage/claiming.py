@@ -29,6 +29,7 @@ from sqlalchemy import (
 from gateway.model import Delivery
 from gateway.storage import lanes, tables
 from gateway.storage.codec import micros, moment
+from gateway.storage.publishing import PUSH
 
 MAX_ERROR = 500
 """Characters of a failed attempt's error that are kept."""
@@ -49,17 +50,18 @@ LONGEST = LONGEST_LEASE // timedelta(microseconds=1)
 _d = tables.delivery.c
 
 is_due = _d.state == text(f"'{tables.DUE}'")  # a literal: the partial index is chosen by it
+is_urgent = _d.urgent == text("true")  # likewise
 
 
 def claim_due(
     connection: Connection, destination: str, owner: str, now: datetime, lease: timedelta, limit: int
 ) -> list[Delivery]:
-    """Due deliveries in order of arrival, now leased to the owner; ``attempts`` are those before.
+    """Due deliveries, urgent ones first, else in order of arrival, now leased to the owner; ``attempts`` are those
+    before.
 
     One that failed steps aside until its next time and holds nobody up but those behind it in its lane.
     """
-    ready = _ready(destination, micros(now))
-    rows = lanes.first(connection, ready, arrival(destination), limit)
+    rows = _first(connection, destination, micros(now), limit)
     return _lease(connection, rows, owner, micros(now + lease))
 
 
@@ -69,11 +71,22 @@ def claim_least_tried(
     """As claim_due, but of the first LOOKED_AT whose turn it is those that were tried least, and of these any: what
     a destination fails over must not be what it is tried with again and again."""
     ready = _ready(destination, micros(now))
-    rows = lanes.first(connection, ready, arrival(destination), LOOKED_AT, lock=False)
+    rows = _first(connection, destination, micros(now), LOOKED_AT, lock=False)
     random.shuffle(rows)
-    least = sorted(rows, key=lambda row: row.attempts)[:limit]
+    least = sorted(rows, key=lambda row: (row.attempts, not row.urgent))[:limit]
     least = sorted(lanes.locked(connection, least, ready), key=lambda row: row.position)
     return _lease(connection, least, owner, micros(now + lease))
+
+
+def _first(connection: Connection, destination: str, at: int, limit: int, lock: bool = True) -> list[Any]:
+    """Those whose turn it is, the urgent ones among them found by an index of their own; only pushes are."""
+    ready, place, rows = _ready(destination, at), arrival(destination), list[Any]()
+    if destination.startswith(PUSH):
+        rows = lanes.first(connection, (*ready, is_urgent), place, limit, lock)
+    if len(rows) < limit:
+        others = (*ready, _d.position.not_in([row.position for row in rows])) if rows else ready
+        rows += lanes.first(connection, others, place, limit - len(rows), lock)
+    return rows
 
 
 def _ready(destination: str, at: int) -> tuple[ColumnElement[bool], ...]:
@@ -269,4 +282,5 @@ def delivery_of(row: Any) -> Delivery:
         attempts=row.attempts,
         error=row.error,
         lane=row.lane,
+        urgent=row.urgent,
     )

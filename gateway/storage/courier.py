@@ -16,17 +16,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, or_, select, text, update
 
 from gateway.evidence import entries
 from gateway.model import Declaration, Delivery, Event, Handover, Outgoing
 from gateway.model.stored import opened
-from gateway.storage import attesting, correcting, past, publishing, sending, slices, tables
+from gateway.storage import attesting, correcting, lanes, past, publishing, sending, slices, tables
 from gateway.storage.claiming import MAX_ERROR, arrival, delivery_of, free, is_due, owned, to
 from gateway.storage.codec import message_id, micros, moment, submission_of, unpacked
 from gateway.storage.deciding import message_in
 from gateway.storage.journal import Page
-from gateway.storage.lanes import holds
 from gateway.storage.settling import insert_deliveries, insert_events
 from gateway.storage.slices import Reader
 
@@ -155,8 +154,9 @@ def ahead(connection: Connection, delivery: Delivery) -> str:
     """The delivery that is the first of its lane to have not arrived, "" where it is this one or has no lane."""
     if not delivery.lane:
         return ""
-    mine = (_d.lane == delivery.lane, _d.destination == delivery.destination, text("lane != ''"), holds(_d))
-    of = select(_d.id).where(*mine)
+    mine = (_d.lane == delivery.lane, _d.destination == delivery.destination, text("lane != ''"))
+    before = or_(lanes.holds(tables.delivery), _d.id == delivery.id)
+    of = select(_d.id).where(*mine, before)
     first = connection.scalar(of.order_by(_d.position).limit(1))
     return "" if first is None or first == delivery.id else first
 

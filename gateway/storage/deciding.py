@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.evidence.records import DecisionRecord, raw
 from gateway.model import Kind, Route
-from gateway.storage import arrival, attesting, tables
+from gateway.storage import arrival, attesting, lanes, tables
 from gateway.storage.codec import (
     message_id,
     message_key,
@@ -50,7 +50,9 @@ def record(connection: Connection, batch: Sequence[Recorded], page: Page) -> tup
     new = set(connection.execute(_insert[connection.dialect.name], list(rows.values())).scalars())
     fresh = [one for one in first.values() if one.decision.id in new]
     insert_outgoings(connection, [one.outgoing for one in fresh if one.outgoing is not None])
-    insert_deliveries(connection, [delivery for one in fresh for delivery in one.due])
+    due = [delivery for one in fresh for delivery in one.due]
+    insert_deliveries(connection, due)
+    lanes.hurry(connection, due)
     insert_events(connection, [event for one in fresh for event in one.events])
     for one in fresh:
         answer = None if one.outgoing is None else one.outgoing.id

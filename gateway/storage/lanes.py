@@ -1,5 +1,5 @@
-"""Lanes: what is filed about one declaration is in one, what a partner hears of it in another, and only the first of
-what waits there may be claimed.
+"""Lanes: what is filed about one declaration is in one, what a partner is told about one is in another, and only
+the first of what waits there may be claimed.
 
 A queue may begin with ten thousand deliveries of one lane: they are not looked at one by one.
 """
@@ -7,13 +7,15 @@ A queue may begin with ten thousand deliveries of one lane: they are not looked 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, or_, select, text, tuple_, update
 
+from gateway.model import Delivery
 from gateway.storage import tables
-from gateway.storage.codec import message_key
+from gateway.storage.codec import claim_of, message_id, message_key
 from gateway.storage.publishing import PUSH
 from gateway.storage.ready import LANE, PAYLOAD, Ready, in_lane
 from gateway.storage.rows import Row
@@ -24,6 +26,8 @@ LONG_PART = 8
 """A lane with more than this part of a window is a long one."""
 MAX_WINDOW = 1_000
 """Rows of the last windows: each is twice the one before it."""
+IN_ONE_QUERY = 500
+"""Customs' numbers that are looked up at once."""
 
 _d, _n, _m, _s = tables.delivery.c, tables.decision.c, tables.message.c, tables.submission.c
 _first = tables.delivery.alias("head")
@@ -35,32 +39,59 @@ def lane_of(principal: str, named: str) -> str:
     return f"{principal} {named}" if named else ""
 
 
+def lane_of_answers(partner: str, principal: str, named: str) -> str:
+    """The lane of what a partner is told about a declaration; of its own name, as it may be long while the other is
+    looked into."""
+    return lane_of(f"{PUSH}{partner} {principal}", named)
+
+
 def placed(connection: Connection, one: Ready) -> Iterable[Row]:
     """Its deliveries, each in its lane: one that names customs' number goes where the message went that got it."""
     numbers, principal = one.numbered, one.settlement.verdict.route.principal
     if not numbers:
         return one.deliveries
-    lanes = {number: _of_number(connection, principal, number) for number in set(numbers.values())}
+    known = originals(connection, {(principal, number) for number in numbers.values()})
+    lanes = {n: lane_of(principal, known.get((principal, n), "") or n) for n in numbers.values()}
     return (
         in_lane(row, lanes[numbers[row[PAYLOAD]]]) if row[LANE] and row[PAYLOAD] in numbers else row
         for row in one.deliveries
     )
 
 
-def _of_number(connection: Connection, principal: str, number: str) -> str:
-    """The lane of the first message of the principal's that got this number, where it is here."""
+def originals(connection: Connection, named: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+    """Of principals with customs' numbers: the reference of the principal's first message that got the number, where
+    it is here."""
+    found: dict[tuple[str, str], str] = {}
+    coming = iter(sorted(named))
+    while some := list(islice(coming, IN_ONE_QUERY)):
+        found |= _originals(connection, some)
+    return found
+
+
+def _originals(connection: Connection, named: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    message = func.min(_n.submission + _n.about)
     got = (
-        select(_n.submission, _n.about)
+        select(_s.principal, _n.registration, message.label("message"))
         .join(tables.submission, _s.id == _n.submission)
-        .where(tables.by_head(_n.registration, number), _n.registration != text("''"))
-        .where(_s.principal == principal)
-        .order_by(_n.submission, _n.about)
-        .limit(1)
+        .where(
+            tables.by_heads(_n.registration, {number for _, number in named}), _n.registration != text("''")
+        )
+        .where(_s.principal.in_({principal for principal, _ in named}))
+        .group_by(_s.principal, _n.registration)
     )
-    row = connection.execute(got).first()
-    submission, ordinal = message_key("" if row is None else row.submission + row.about)
-    lrn = select(_m.lrn).where(_m.submission == submission, _m.ordinal == ordinal)
-    return lane_of(principal, connection.scalar(lrn) or number)
+    first = {(row.principal, row.registration): row.message for row in connection.execute(got)}
+    lrns = _references(connection, {first[one] for one in named if one in first})
+    return {one: lrns.get(first[one], "") for one in named if one in first}
+
+
+def _references(connection: Connection, messages: Collection[str]) -> dict[str, str]:
+    keys = [message_key(one) for one in messages]
+    if not keys:
+        return {}
+    # SQLite finds no index for pairs: the first of them leads it there.
+    mine = _m.submission.in_({key[0] for key in keys}), tuple_(_m.submission, _m.ordinal).in_(keys)
+    rows = connection.execute(select(_m.submission, _m.ordinal, _m.lrn).where(*mine))
+    return {message_id(row.submission, row.ordinal): row.lrn for row in rows}
 
 
 def first(
@@ -74,11 +105,9 @@ def first(
     without ``lock``, as they were.
 
     Nothing of their lane that came before is still to arrive.  What was given up holds it until somebody decides,
-    or it could arrive after what follows it; but a push holds up nobody once it was given up: what it carried waits in
-    the mailbox, and what customs decided since must not.
-
-    They are looked for a window at a time.  A lane that fills much of one has its first there or before it: the rest
-    of it waits, and is passed over without a look at each.
+    or it could arrive after what follows it; a push that was given up does not.  They are looked for a window at a
+    time.  A lane that fills much of one has its first there or before it: the rest of it waits, and is passed over
+    without a look at each.
     """
     found: list[Any] = []
     long: set[str] = set()
@@ -101,10 +130,12 @@ def first(
     return found
 
 
-def holds(delivery: Any) -> ColumnElement[bool]:
-    """That a delivery which has not arrived holds up what follows it in its lane; its columns."""
-    pushed = func.substr(delivery.destination, 1, len(PUSH)) == PUSH
-    return or_(delivery.state == tables.DUE, ~pushed)
+def hurry(connection: Connection, deliveries: Iterable[Delivery]) -> None:
+    """What waits in the lanes of urgent deliveries is as urgent as these, which wait for it."""
+    lanes = {claim_of(d.lane) for d in deliveries if d.urgent and d.lane}
+    if lanes:
+        waits = _d.lane.in_(sorted(lanes)), text("lane != ''"), ~_d.urgent
+        connection.execute(update(tables.delivery).where(*waits).values(urgent=True))
 
 
 def locked(
@@ -117,6 +148,13 @@ def locked(
     return connection.execute(free.order_by(_d.position).with_for_update(skip_locked=True)).all()
 
 
+def holds(delivery: FromClause) -> ColumnElement[bool]:
+    """Whether what follows this one in its lane waits for it: a push that was given up holds up nobody, as it is found
+    in the mailbox."""
+    c = delivery.c
+    return or_(c.state == text(f"'{tables.DUE}'"), func.substr(c.destination, 1, len(PUSH)) != PUSH)
+
+
 def _with_heads(window: Select[Any]) -> Select[Any]:
     """Each row with the position of its lane's first that has not arrived."""
     of = window.subquery("ready")
@@ -126,7 +164,7 @@ def _with_heads(window: Select[Any]) -> Select[Any]:
             _first.c.lane == of.c.lane,
             _first.c.destination == of.c.destination,
             text("head.lane != ''"),  # as the index of lanes says it
-            holds(_first.c),
+            holds(_first),
         )
         .order_by(_first.c.position)
         .limit(1)

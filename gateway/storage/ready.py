@@ -85,6 +85,7 @@ def delivery_rows(deliveries: Iterable[Delivery]) -> Iterator[Row]:
             tables.DUE,
             delivery.error,
             claim_of(delivery.lane),
+            delivery.urgent,
         )
 
 
@@ -94,4 +95,4 @@ PAYLOAD, LANE = 2, 9
 
 def in_lane(row: Sequence[Any], lane: str) -> Row:
     """The row of a delivery, in another lane."""
-    return (*row[:LANE], claim_of(lane))
+    return (*row[:LANE], claim_of(lane), *row[LANE + 1 :])

@@ -61,10 +61,9 @@ def copied(receipt: Outgoing, kept: str, partner: str, now: datetime) -> Outgoin
     return msgspec.structs.replace(receipt, id=name, partner=partner, created_at=now)
 
 
-def pushes(outgoings: Iterable[Outgoing]) -> Iterator[Delivery]:
-    """The deliveries that push messages to their partners, due from when these were made."""
-    for one in outgoings:
-        yield Delivery(push_id(one.id), f"push:{one.partner}", one.id, one.created_at)
+def push_of(one: Outgoing, lane: str = "") -> Delivery:
+    """The delivery that pushes a message to its partner, due from when that was made."""
+    return Delivery(push_id(one.id), f"push:{one.partner}", one.id, one.created_at, lane=lane)
 
 
 def insert_outgoings(connection: Connection, outgoings: Iterable[Outgoing]) -> None:

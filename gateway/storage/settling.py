@@ -29,7 +29,7 @@ from gateway.storage.sending import (
     check_receipt,
     copied,
     insert_outgoings,
-    pushes,
+    push_of,
     receipt_of,
     wait,
 )
@@ -214,7 +214,7 @@ def _old_answer(connection: Connection, first: str, settlement: Settlement, page
         join(connection, row.id, settlement, page)
         told = (copied(receipt_of(row), submission.id, submission.partner, settlement.receipt.created_at),)
     if settlement.owner:
-        due = tuple(pushes(told)) if settlement.pushed else ()
+        due = tuple(map(push_of, told)) if settlement.pushed else ()
         let_go(connection, submission.id, row.id, told, due, page)
     # The same id: this very settlement, committed before its answer was heard.
     return _answer(row, repeated=row.id != submission.id)

@@ -87,7 +87,7 @@ def _paths() -> Json:
         ),
         "/v1/mailbox": _mailbox(),
         "/v1/mailbox/acknowledge": {"post": _acknowledge_many()},
-        "/v1/mailbox/{id}": get("fetchMailbox", "One signed message", octets_of("The signed message."), 404),
+        "/v1/mailbox/{id}": _message(),
         "/v1/mailbox/{id}/acknowledge": {
             "parameters": [ID_PARAMETER],
             "post": operation("acknowledgeOne", "Acknowledge one message", json_of("Acknowledged"), 404),
@@ -102,6 +102,21 @@ def _paths() -> Json:
         "/health/ready": _ready(),
         **operator_paths(),
     }
+
+
+def _message() -> Json:
+    message = octets_of("The signed message.")
+    message["headers"] = {
+        "Cvan-Delivery": header("The message's id, the same however often it comes."),
+        "Cvan-Kind": header("receipt, rejected, or what was decided."),
+        "Cvan-Reference": header("The sender's reference that it is about."),
+        "Cvan-Submission": header("The submission that it is about."),
+        "Cvan-Message": header("The message of it, where it is about one."),
+        "Cvan-Created": header(
+            "When it was made, RFC 3339 in UTC to the microsecond: of two about one declaration the later one counts."
+        ),
+    }
+    return get("fetchMailbox", "One signed message", message, 404)
 
 
 def _kept() -> Json:

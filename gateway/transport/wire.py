@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import msgspec
 
 from gateway.model import Outgoing
@@ -11,8 +13,8 @@ from gateway.transport.services import Entry, Said
 def outgoing_headers(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
     """The headers that go with a message to a partner, pushed or fetched alike.
 
-    ``Cvan-Delivery`` is what the receiver deduplicates on; ``Cvan-Message`` is there where the
-    message is about one message of a submission.
+    ``Cvan-Delivery`` is what the receiver deduplicates on; ``Cvan-Created``, to the microsecond, what it puts in
+    order by; ``Cvan-Message`` is there where the message is about one message of a submission.
     """
     submission, dot, _ = outgoing.about.partition(".")
     headers = [
@@ -20,6 +22,7 @@ def outgoing_headers(outgoing: Outgoing) -> tuple[tuple[str, str], ...]:
         ("Cvan-Submission", submission),
         ("Cvan-Kind", outgoing.kind),
         ("Cvan-Reference", outgoing.reference),
+        ("Cvan-Created", f"{outgoing.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
     ]
     if dot:
         headers.append(("Cvan-Message", outgoing.about))

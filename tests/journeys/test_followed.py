@@ -83,7 +83,7 @@ def test_a_push_that_was_taken_waits_in_no_mailbox(town: Town, answer: int) -> N
         assert [e["kind"] for e in kept] == KINDS
         assert all(e["acknowledged_at"] for e in kept)
         return
-    town.receiver.until(lambda: len(town.receiver.taken(path)) == 1)  # what follows waits for it
+    town.receiver.until(lambda: bool(town.receiver.taken(path)))  # the others wait for this one
     assert waiting() == KINDS
     assert due() == len(KINDS)
     client.acknowledge([e["id"] for e in client.entries()])

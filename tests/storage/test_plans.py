@@ -37,6 +37,7 @@ AGAIN_AND_AGAIN: dict[str, Callable[[Ledger], object]] = {
     "mailbox": lambda ledger: ledger.mailbox("van", "", 10),
     "status": lambda ledger: ledger.status("van", "s1"),
     "settle": lambda ledger: ledger.settle([settlement("more")]),
+    "originals": lambda ledger: ledger.originals({("TRADER1", "26VN1"), ("TRADER1", "26VN2")}),
     "raw": lambda ledger: ledger.raw("s1"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -232,6 +232,12 @@ def test_metrics_count_each_kind_of_answer_by_itself():
     assert 'cvan_requests_total{operation="a",status="200"} 2.0' in text
     assert 'cvan_requests_total{operation="a",status="400"} 1.0' in text
     assert 'cvan_request_seconds_count{operation="a"} 3.0' in text
+
+
+def test_a_message_says_when_it_was_made_to_the_microsecond():
+    made = datetime(2026, 3, 1, 15, 30, 15, 7, tzinfo=timezone(timedelta(hours=7)))
+    outgoing = Outgoing("o1", "P", "green", "s1.2", "LRN", "application/xml", b"", made)
+    assert dict(outgoing_headers(outgoing))["Cvan-Created"] == "2026-03-01T08:30:15.000007Z"
 
 
 @given(st.text(max_size=50))

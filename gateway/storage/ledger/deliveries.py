@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from gateway.model import Decision, Delivery, Handover, Outgoing
-from gateway.storage import breaking, claiming, courier, deciding, publishing, skipping
+from gateway.storage import breaking, claiming, courier, deciding, lanes, publishing, skipping
 from gateway.storage.breaking import Breaker
 from gateway.storage.ledger.slices import Slices
 from gateway.storage.records import Addressed, Recorded
@@ -152,6 +152,10 @@ class Deliveries(Slices):
     def record(self, batch: Sequence[Recorded]) -> tuple[str, ...]:
         """Store decisions with their answers in one transaction; the ids of those that were new."""
         return self._attest(lambda c, page: deciding.record(c, batch, page))
+
+    def originals(self, named: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """Of principals with customs' numbers: the reference under which each was filed, where that was here."""
+        return self._read(lambda c: lanes.originals(c, named))
 
     def routes(self, message_ids: Sequence[str]) -> dict[str, Addressed]:
         """How to answer about messages, by message id; unknown ones are left out."""

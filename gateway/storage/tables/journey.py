@@ -11,8 +11,11 @@ what is still to do, and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Index,
@@ -52,6 +55,12 @@ def by_head(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
     # Joined to nothing it is no constant to SQLite, which would put it into the head and then find no index.
     head = func.substr(column, text("1"), text(str(HEAD)))
     return and_(head == value[:HEAD], column.concat(text("''")) == value)
+
+
+def by_heads(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+    """Whether a partner's text is one of these, likewise."""
+    head = func.substr(column, text("1"), text(str(HEAD)))
+    return and_(head.in_(sorted({v[:HEAD] for v in values})), column.concat(text("''")).in_(sorted(values)))
 
 
 submission = Table(
@@ -179,9 +188,12 @@ delivery = Table(
     text_column("error"),  # of the last failed attempt
     # Within a lane nothing passes what came before; "" where no order is kept.
     text_column("lane"),
+    # Before all of its destination that are not.
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("id"),
 )
 _is_due = delivery.c.state == text("'due'")
+_is_urgent = delivery.c.urgent == text("true")
 _is_dead = delivery.c.state == text("'dead'")
 _has_a_lane = text("lane != ''")
 Index(
@@ -192,6 +204,16 @@ Index(
     delivery.c.lease_until,
     sqlite_where=_is_due,
     postgresql_where=_is_due,
+)
+Index(
+    "ix_delivery_urgent",  # the same of the few that go before the others
+    delivery.c.destination,
+    delivery.c.urgent,
+    delivery.c.position,
+    delivery.c.due_at,
+    delivery.c.lease_until,
+    sqlite_where=_is_due & _is_urgent,
+    postgresql_where=_is_due & _is_urgent,
 )
 Index(
     "ix_delivery_dead",
