@@ -1,7 +1,7 @@
 """The processes of a running home: one supervises and delivers, the others are doors.
 
-They share the listening socket.  A door tells the supervisor over a pipe that it is open, and that
-there is work for the couriers; it ends by itself when the supervisor is gone.
+They share the listening socket.  A door tells the supervisor over a pipe that it is open, that it goes on, and that
+there is work for the couriers; it ends by itself when the supervisor is gone, and is ended when it stands still.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.stdio import StandardIO
 
-from gateway.operations import bulk, cores, publication, setaside, signals
+from gateway.operations import bulk, cores, publication, setaside, signals, watchdog
 from gateway.operations.collecting import keep_knowledge_out
 from gateway.operations.couriers import deliver
 from gateway.operations.doors import open_door, open_operations
@@ -35,7 +36,7 @@ log = logging.getLogger("gateway.processes")
 
 LISTENING, TOLD = 3, 4
 """A door's inherited descriptors: the shared socket, and the pipe to the supervisor."""
-OPEN, SETTLED = b"o", b"s"
+OPEN, SETTLED, GOES_ON = b"o", b"s", b"g"
 AGAIN_SECONDS = 1.0
 """Before a door that ended is opened anew."""
 DOOR_SECONDS = 40.0
@@ -59,6 +60,8 @@ def supervise(home: Path, reactor: Any) -> None:
     server = Server(home, reactor)
     with _abandoning(server, reactor):
         doors = _begin(home, reactor, server, presence)
+    server.on_stop(partial(watchdog.tell_systemd, watchdog.STOPPING))
+    server.on_stop(watchdog.beat(reactor, partial(watchdog.tell_systemd, watchdog.ALIVE)))
     _until_told(server, reactor, doors.hangup)
     presence.end()
     if doors.failed:
@@ -74,7 +77,7 @@ def _begin(home: Path, reactor: Any, server: Server, presence: Presence) -> Door
     if listen.operations_port:
         open_operations(server, reactor, listen.operations_port)
     server.on_stop(KeyWatch(lambda: server.keys, now).keep(reactor))
-    doors = Doors(home, reactor, gate, listen.processes, wake)
+    doors = Doors(home, reactor, gate, listen.processes, wake, server.settings.limits.hung_seconds)
     server.metrics.doors(listen.processes, lambda: len(doors.answering))
     server.on_stop(doors.stop)
     server.on_stop(presence.withdraw)
@@ -112,11 +115,12 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
     everywhere = cores.allowed()
     if server.settings.listen.own_cores:
         cores.keep_to_own(number)
+    os.set_blocking(TOLD, False)  # while the supervisor stands still, this door goes on
     told = os.fdopen(TOLD, "wb", buffering=0)
 
     def tell(what: bytes) -> None:
         try:
-            told.write(what)
+            told.write(what)  # where the pipe is full, he hears enough
         except BrokenPipeError:
             reactor.callLater(0, signals.stop, reactor)
 
@@ -127,6 +131,7 @@ def serve_door(home: Path, reactor: Any, number: int) -> None:
         open_door(server, reactor, listening, lambda: tell(SETTLED), everywhere, named(number))
     reactor.callWhenRunning(StandardIO, _Leash(reactor))
     reactor.callWhenRunning(tell, OPEN)
+    watchdog.beat(reactor, partial(tell, GOES_ON))
     _until_told(server, reactor, lambda: None)
 
 
@@ -152,13 +157,22 @@ class Inherited:
 
 
 class Doors:
-    """The supervisor's view of its doors: opened, opened anew when one ends, closed together.
+    """The supervisor's view of its doors: opened, opened anew when one ends, closed together; ended, where one is not
+    heard for ``hung_seconds``.
 
     ``all_open`` fires when each has opened once.  ``failed``: the number of one that ended before it
     had ever opened, as it would again; then all are closed.
     """
 
-    def __init__(self, home: Path, reactor: Any, gate: Gate, count: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        reactor: Any,
+        gate: Gate,
+        count: int,
+        wake: Callable[[], None],
+        hung_seconds: float,
+    ) -> None:
         self.all_open: Deferred[None] = Deferred()
         self.wake = wake
         self.failed = 0
@@ -168,6 +182,8 @@ class Doors:
         self._gate = gate
         self._count = count
         self._suspects = Suspects(home)
+        self._watch = watchdog.Watch(hung_seconds)
+        self._end_watch = watchdog.beat(reactor, self._end_hung)
         self._waited_for = set(range(1, count + 1))
         self._open: dict[int, Any] = {}
         self._closed: Deferred[None] | None = None
@@ -181,6 +197,7 @@ class Doors:
         """Close every door; fires when all have ended."""
         self._closed = Deferred()
         closed = self._closed
+        self._end_watch()  # they close one connection after the other, and have their time for that
         self._signal("TERM")
         late = self._reactor.callLater(DOOR_SECONDS, self._signal, "KILL")
         closed.addCallback(lambda _: late.cancel() if late.active() else None)
@@ -199,9 +216,14 @@ class Doors:
         if not self._waited_for and not self.all_open.called and self._closed is None:
             self.all_open.callback(None)
 
+    def goes_on(self, number: int) -> None:
+        """A door says that its reactor turns."""
+        self._watch.heard(number)
+
     def ended(self, number: int) -> None:
         """A door has ended; it is opened anew unless all are being closed."""
         del self._open[number]
+        self._watch.gone(number)
         self.answering.discard(number)
         self._suspects.left_by(named(number))
         if not self._open and self._closed is None:
@@ -214,6 +236,13 @@ class Doors:
             self._reactor.callLater(AGAIN_SECONDS, self._spawn, number)
         else:
             self._last()
+
+    def _end_hung(self) -> None:
+        for number in self._watch.turn():
+            log.error("door %d stands still: it is ended", number)
+            self._watch.gone(number)
+            with suppress(ProcessExitedAlready):
+                self._open[number].signalProcess("KILL")
 
     def _last(self) -> None:
         if self._closed is not None and not self._open and not self._closed.called:
@@ -248,6 +277,8 @@ class _Door(ProcessProtocol):
         """What the door tells."""
         if OPEN in data:
             self._doors.opened(self._number)
+        if GOES_ON in data:
+            self._doors.goes_on(self._number)
         if SETTLED in data:
             self._doors.wake()
 
@@ -282,6 +313,7 @@ def _nobody() -> None:
 
 def _announce(presence: Presence, host: str, port: int) -> None:
     presence.announce(host, port)
+    watchdog.tell_systemd(watchdog.READY)
     log.info("listening on %s:%d", host, port)
 
 

@@ -40,10 +40,10 @@ class SetAside:
         if self._ended.get(digest, 0) >= ENDED or (self._folder / digest).exists():
             raise Unreadable((Finding(SET_ASIDE, expected=str(ENDED), found=digest),))
 
-    def ended_over(self, submission: Submission) -> None:
-        """A worker ended while it was at this; after the third it is set aside."""
+    def ended_over(self, submission: Submission, by: str = "") -> None:
+        """A worker ended while it was at this, by a signal where that is known; after the third it is set aside."""
         if self._count(submission.digest) < ENDED:
-            log.error("a worker ended over a message", extra=_told(submission))
+            log.error("a worker ended over a message", extra={**_told(submission), "by": by})
         else:
             self._set_aside(submission)
 

@@ -167,15 +167,21 @@ def settle(
     return settling.settle(submission, sunk, at)
 
 
-def numbered(number: int, note: Path, task: Callable[[], T]) -> T:
-    """Run a task, having told first that it has begun.  ``note``: as of suspects.begun."""
+def numbered(number: int, note: Path, seconds: float, task: Callable[[], T]) -> T:
+    """Run a task, having told first that it has begun.  ``note``: as of suspects.begun.
+
+    ``seconds``: of processor time, of all threads here; after these the kernel ends this process (SIGPROF), whatever
+    code it is in.  While others have the cores, nothing is counted.
+    """
     Bench.begun.value, Bench.note = number, note
     with contextlib.suppress(OSError):  # the disk takes nothing: who gave the task counts, if it lives
         note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         note.touch(0o600)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         return task()
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         _forget(note)
 
 

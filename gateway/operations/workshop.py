@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -35,6 +37,7 @@ BEGIN_SECONDS = 10.0
 when its sender is told to come again."""
 
 
+MIB = 1_048_576
 JUDGED = (type(None), Refused, Unreadable)
 """What a task fails with, or not, that came to the end of judging."""
 
@@ -68,6 +71,11 @@ class _Pool(ProcessPoolExecutor):
     def workers(self) -> list[BaseProcess]:
         """Its processes; none once it was shut down, though they may still be at something."""
         return list((self._processes or {}).values())
+
+    def ended_by(self) -> str:
+        """The signal that ended a process of its, as SIGPROF where its time was over; "" where none is known."""
+        codes = [process.exitcode or 0 for process in self.workers()]
+        return next((signal.Signals(-code).name for code in codes if code < 0), "")
 
 
 class Workshop:
@@ -122,7 +130,9 @@ class Workshop:
         number = next(self._numbers)
         note = begun(self._home, submission.digest)
         try:
-            pool, future = self._submit(partial(worker.numbered, number, note, task))
+            pool, future = self._submit(
+                partial(worker.numbered, number, note, self._seconds(submission), task)
+            )
         except OSError as error:
             raise Overloaded(f"no worker can begin: {error}") from error
         self._notes[number] = note
@@ -130,6 +140,12 @@ class Workshop:
         call: Callable[..., None] = self._reactor.callFromThread
         future.add_done_callback(lambda ended: call(self._ended, ended, done, pool, number, submission))
         return done
+
+    def _seconds(self, submission: Submission) -> float:
+        """Of processor time, to judge it."""
+        octets = os.path.getsize(submission.file) if submission.file else len(submission.body)
+        limits = self._begin[1].limits
+        return limits.judging_seconds + limits.judging_seconds_per_mib * octets / MIB
 
     def _submit(self, task: Callable[[], T]) -> tuple[_Pool, Future[T]]:
         pool = self._pool = self._pool or self._new_pool()
@@ -189,7 +205,7 @@ class Workshop:
             return
         if isinstance(error, BrokenProcessPool):
             if pool.begun.value == number:
-                self._aside.ended_over(submission)
+                self._aside.ended_over(submission, pool.ended_by())
             elif not pool.begun.value:
                 # Half of the knowledge copied in, no memory: the fault of no message that waited.
                 log.error("a worker ended before it began", extra={"submission": submission.id})

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from gateway.operations import processes
+from gateway.operations import processes, watchdog
 from gateway.transport.bounds import Bounds
 from tests.deploy.files import DEPLOY, program, said
 
@@ -56,9 +56,14 @@ def test_a_stop_is_longer_than_the_doors_take() -> None:
     assert values("Service", "KillMode") == ["mixed"]
 
 
+def test_a_word_that_comes_late_is_no_end() -> None:
+    assert seconds("WatchdogSec") > 20 * watchdog.BEAT_SECONDS
+
+
 def test_it_is_the_supervisor_that_is_told() -> None:
     assert values("Service", "ExecReload") == ["/bin/kill -HUP $MAINPID"]
-    assert values("Service", "Type") == ["exec"]
+    assert values("Service", "Type") == ["notify"]
+    assert values("Service", "NotifyAccess") == []  # the first process alone
     assert values("Service", "OOMPolicy") == ["continue"]
 
 

@@ -18,7 +18,7 @@ from gateway.model import Finding, Partner, Submission
 from gateway.operations.setaside import ENDED
 from gateway.operations.suspects import Suspects
 from gateway.transport import identifier
-from tests.chaos.launch.sitecustomize import FATAL, TOLD
+from tests.chaos.launch.sitecustomize import ENDLESS, FATAL, TOLD
 from tests.chaos.node import Node
 from tests.journeys.conftest import Found
 from tests.journeys.plain import Answer, Plain
@@ -112,6 +112,32 @@ def test_it_ends_one_door_and_three_workers_and_is_set_aside(town: Town) -> None
     log = town.gateway.log()
     assert ("a worker judges it" in log, "a door judges it" in log) == (True, False)
     assert (log.count(DOOR), log.count(WORKER)) == (1, ENDED + 1)
+    assert town.gateway.stop() == 0
+    assert _left(town.home) == []
+
+
+def test_what_is_judged_for_ever_ends_one_door_and_three_workers_too(town: Town) -> None:
+    """A door that stands still is ended by its supervisor, a worker by the kernel, when its time is over."""
+    conf = town.home / "conf" / "gateway.toml"
+    text = conf.read_text("utf-8")
+    text = text.replace("hung_seconds = 30", "hung_seconds = 3").replace(
+        "judging_seconds = 60", "judging_seconds = 3"
+    )
+    conf.write_text(text, "utf-8")
+    town.gateway.start()
+    body = marked(town, AN_PHAT, ENDLESS)
+    (door,) = town.gateway.doors()
+    assert sent(town.client(AN_PHAT), body) is None
+    until(lambda: "door 1 stands still: it is ended" in town.gateway.log(), SECONDS)
+    refused = until_answered(town.client(AN_PHAT), body)
+    assert (refused.status, refused.codes) == (422, ["API5034"])
+    assert until_answered(town.client(BINH_MINH), town.signed(BINH_MINH, BOOKS)).outcome == "accepted"
+    assert town.gateway.doors() != [door]
+    log = town.gateway.log()
+    assert (log.count("stands still"), log.count("SIGPROF")) == (
+        1,
+        ENDED - 1,
+    )  # the third is told as set aside
     assert town.gateway.stop() == 0
     assert _left(town.home) == []
 

@@ -220,13 +220,30 @@ def test_a_worker_that_ends_with_all_others_is_counted_by_those_that_come_after(
         os.kill(worker, signal.SIGKILL)
         take_up(place.home)  # a new first process, before this one's workshop looks
         place.workshop._notes.clear()
-        place.workshop._aside.ended_over = lambda submission: None  # type: ignore[method-assign]
+        place.workshop._aside.ended_over = lambda submission, by: None  # type: ignore[method-assign]
         with pytest.raises(Overloaded):
             place.bell.until(work)
         del place.workshop._aside.ended_over
     with pytest.raises(Unreadable):
         place.work(poison)
     assert (place.home / "aside" / poison.digest).read_bytes() == poison.body
+
+
+def test_a_worker_has_so_much_processor_time_for_a_message(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More for a larger one; what is over ends the worker, and nothing else."""
+    home, chosen, *more = place.workshop._begin
+    limits = msgspec.structs.replace(chosen.limits, judging_seconds=0.02, judging_seconds_per_mib=0.02)
+    place.workshop._begin = (home, msgspec.structs.replace(chosen, limits=limits), *more)
+    long = place.signed(declaration("LRN-12", items=900))
+    with pytest.raises(Overloaded):
+        place.work(long)
+    (told,) = [r for r in caplog.records if r.getMessage() == "a worker ended over a message"]
+    assert told.by == "SIGPROF"
+    enough = msgspec.structs.replace(limits, judging_seconds_per_mib=60)
+    place.workshop._begin = (home, msgspec.structs.replace(chosen, limits=enough), *more)
+    assert place.work(long).verdict.outcome is Outcome.ACCEPTED
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="a kernel without it")

@@ -131,9 +131,11 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Seconds: ``header`` from its first octet to its end; ``idle`` between requests; ``answer`` until 503, longer than
     ``large``; ``body_grace``, after which a body must have come at ``body_rate`` octets a second on the average;
     ``held_back``, for which a connection is not read at most that does not heed Retry-After; ``backend``: for a call of
-    the back end.  ``large_bytes``: what is larger goes to a file of the spool, and is worked on apart; after
-    ``large_seconds`` its sender is told that it is kept.  ``spool_bytes``: of all these files,
-    ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the roles that may call messages urgent."""
+    the back end; ``hung``: without a word of a door's, which is then ended and opened anew; ``judging``: of processor
+    time, for a worker to judge one submission, and ``judging_per_mib`` more for each MiB of it.  ``large_bytes``: what
+    is larger goes to a file of the spool, and is worked on apart; after ``large_seconds`` its sender is told that it
+    is kept.  ``spool_bytes``: of all these files, ``spool_reserve_bytes``: of their disk left free.  ``urgent``: the
+    roles that may call messages urgent."""
 
     max_bytes: Octets = 10_485_760
     large_bytes: Octets = 1_048_576
@@ -160,6 +162,9 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_rate: Count = 1_024
     held_back_seconds: Seconds = 10
     backend_seconds: Seconds = 60
+    hung_seconds: Annotated[float, msgspec.Meta(ge=1, le=3_600)] = 30
+    judging_seconds: Seconds = 60
+    judging_seconds_per_mib: Seconds = 5
 
 
 class Edifact(syntax.EdifactLimits, frozen=True, forbid_unknown_fields=True):

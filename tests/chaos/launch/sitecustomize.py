@@ -1,7 +1,8 @@
 """Read by every interpreter that a chaotic launch begins: plants the faults that no signal can bring about.
 
 ``CVAN_CHAOS_PLANT``: words apart by commas.  ``poison``: a worker dies over a message that holds POISON.
-``fatal``: whichever process judges one that holds FATAL dies, and one that holds TOLD says what it is.
+``fatal``: whichever process judges one that holds FATAL dies, one that holds ENDLESS never comes to an end with it, and
+one that holds TOLD says what it is.
 ``reversed``: the gateway answers before it commits, which is what the harness is to find out.  ``leak``: a door keeps
 something for each message, which is what a soak is to find out.
 """
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 from importlib.abc import MetaPathFinder
+from itertools import repeat
 
 POISON = b"POISON-THAT-KILLS-ITS-WORKER"
 LATE = 0.4
@@ -30,6 +32,7 @@ def poison(inbound):
 
 
 FATAL = b"POISON-THAT-KILLS-WHOEVER-JUDGES-IT"
+ENDLESS = b"POISON-THAT-IS-JUDGED-FOR-EVER"
 TOLD = b"WHO-JUDGES-THIS-SAYS-SO"
 
 
@@ -44,6 +47,8 @@ def fatal(inbound):
         if FATAL in submission.body:
             os.write(2, b"a worker dies of it\n" if worker else b"a door dies of it\n")
             os.kill(os.getpid(), signal.SIGKILL)
+        if ENDLESS in submission.body:
+            sum(repeat(0))  # in C, holding the interpreter's lock: no other thread of it runs any more
         return judging(submission, *more)
 
     inbound.inspecting = inspecting
