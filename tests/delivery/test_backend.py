@@ -208,24 +208,6 @@ def test_who_is_pushed_to_has_a_push_due_and_others_have_not(
     assert due(commits) == {f"push:{TRADER.id}": 1}
 
 
-def test_what_customs_decides_of_one_declaration_is_pushed_in_one_lane(
-    desk: Desk, office: PaperOffice, commits: InlineCommits, file: File
-) -> None:
-    """By customs' number, whoever of its messages a decision is about; else by the reference, or the message."""
-    one, amendment, unnumbered = file(), file(), file()
-    office.outbox = [
-        decided(one, 1),
-        msgspec.structs.replace(decided(amendment, 2), registration=decided(one, 1).registration),
-        msgspec.structs.replace(decided(one, 3), kind=DecisionKind.GREEN, registration=""),
-        msgspec.structs.replace(decided(unnumbered, 4), kind=DecisionKind.REFUSED, registration=""),
-    ]
-    while desk.round():
-        pass
-    lanes = [d.lane for d in commits.ledger.due(f"push:{TRADER.id}", 9)]
-    assert lanes[:2] == [f"{TRADER.id} {decided(one, 1).registration}"] * 2
-    assert lanes[3] not in ("", lanes[0])
-
-
 def test_a_confirmation_that_was_lost_changes_nothing(
     desk: Desk, office: PaperOffice, commits: InlineCommits, file: File
 ) -> None:

@@ -183,7 +183,8 @@ def test_a_worker_that_dies_over_its_message_is_replaced(place: Place) -> None:
     (worker,) = place.workers()
     told = place.workshop._pool.begun
     before = told.value
-    waiting = [place.workshop.work(one, None) for one in (fatal, behind)]
+    at_it = place.workshop.given(fatal, partial(time.sleep, SECONDS))
+    waiting = [at_it, place.workshop.work(behind, None)]
     while told.value == before:
         time.sleep(0)
     os.kill(worker, signal.SIGKILL)
@@ -214,7 +215,7 @@ def test_a_worker_that_ends_with_all_others_is_counted_by_those_that_come_after(
         assert Suspects(place.home).count(poison.digest) == ended
         told = place.workshop._pool.begun
         before = told.value
-        work = place.workshop.work(poison, None)
+        work = place.workshop.given(poison, partial(time.sleep, SECONDS))
         until(lambda told=told, before=before: told.value != before and under_way(place.home) != [])
         (worker,) = place.workers()
         os.kill(worker, signal.SIGKILL)
