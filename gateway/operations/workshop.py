@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -37,6 +38,8 @@ BEGIN_SECONDS = 10.0
 when its sender is told to come again."""
 
 
+GONE_SECONDS = 0.2
+"""For which it is waited, at most, how a process ended that has ended."""
 MIB = 1_048_576
 JUDGED = (type(None), Refused, Unreadable)
 """What a task fails with, or not, that came to the end of judging."""
@@ -73,9 +76,14 @@ class _Pool(ProcessPoolExecutor):
         return list((self._processes or {}).values())
 
     def ended_by(self) -> str:
-        """The signal that ended a process of its, as SIGPROF where its time was over; "" where none is known."""
-        codes = [process.exitcode or 0 for process in self.workers()]
-        return next((signal.Signals(-code).name for code in codes if code < 0), "")
+        """The signal that ended its process, as SIGPROF where that one's time was over; "" where none is known."""
+        patience = time.monotonic() + GONE_SECONDS
+        for process in self.workers():
+            while (code := process.exitcode) is None and time.monotonic() < patience:
+                time.sleep(0.001)  # its pipe is closed, and the kernel is at the rest
+            if code is not None and code < 0:
+                return signal.Signals(-code).name
+        return ""
 
 
 class Workshop:
