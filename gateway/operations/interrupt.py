@@ -47,5 +47,16 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Inside, the garbage collector rests, and what is there in the end it never walks: a process keeps that.
+
+    Its first round and the one at its end would walk all of it.  Measured: ``cvan --version`` takes 0.6 s, not 1.1.
+    """
+    with uncollected():
+        yield
+        gc.freeze()
+
+
 def _leave(_number: int, _frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)

@@ -42,3 +42,12 @@ def test_an_interrupt_while_loading_is_silent(module: str) -> None:
 def test_who_ignores_interrupts_goes_on_ignoring_them() -> None:
     ignoring = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
     assert loaded("click", *ignoring) == (0, "loaded\n", "")
+
+
+def test_what_was_loaded_is_not_walked_at_the_end() -> None:
+    seen = "import gc, gateway.operations.cli; print(gc.get_freeze_count() > 100_000, gc.isenabled())"
+    command = [sys.executable, "-c", seen]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout.split() == ["True", "True"]
